@@ -1,0 +1,349 @@
+"""The configuration file `pibridge.yaml`: one strict model for all processes.
+
+Secrets and whatever differs by place come in by reference: a text that is exactly `${env:NAME}` or `${file:/path}` is replaced by the
+variable's or the file's content (one trailing line break removed). A secret written out in the file is refused. Unknown keys are refused.
+`load` reports all errors at once.
+"""
+
+import ipaddress
+import os
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+_REFERENCE = re.compile(r"\$\{(env|file):([^}]+)\}")
+_DURATION = re.compile(r"(\d+)(d|h|m|s)")
+_UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
+_MAX_FILE_BYTES = 1 << 20
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used; `problems` holds a sentence for each thing to change."""
+
+    def __init__(self, path: Path, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__(
+            f"{path}: " + ("; ".join(problems) if len(problems) == 1 else f"{len(problems)} problems\n  " + "\n  ".join(problems))
+        )
+
+
+class _Referenced(str):
+    """Text that came in by reference, so may be a secret."""
+
+
+def _secret(value: object) -> object:
+    if isinstance(value, str) and not isinstance(value, _Referenced):
+        raise ValueError("a secret is given by reference only: ${env:NAME} or ${file:/path}")
+    return str(value) if isinstance(value, str) else value
+
+
+def _origin(value: object) -> object:
+    """An address without user, query or fragment; plain http only to this very machine."""
+    if not isinstance(value, str):
+        return value
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{value!r} is not an address such as https://host/path")
+    if parts.username or parts.query or parts.fragment:
+        raise ValueError("an address here has no user, query or fragment: credentials go into auth")
+    if parts.scheme == "http" and not _loopback(parts.hostname):
+        raise ValueError(f"plain http to {parts.hostname} would show credentials and data to the network: use https")
+    return value.rstrip("/")
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _start(value: object) -> object:
+    """A duration back from now such as 30d, or an instant with a zone."""
+    if isinstance(value, str):
+        if match := _DURATION.fullmatch(value):
+            return timedelta(**{_UNITS[match[2]]: int(match[1])})
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError(f"{value!r} is neither a duration such as 30d nor an instant such as 2024-01-31T00:00:00Z") from None
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise ValueError(f"{value.isoformat()} has no time zone: write 2024-01-31T00:00:00Z")
+        return value.astimezone(UTC)
+    return value
+
+
+Secret = Annotated[SecretStr, BeforeValidator(_secret)]
+Address = Annotated[str, BeforeValidator(_origin)]
+Start = Annotated[timedelta | datetime, BeforeValidator(_start)]
+Seconds = Annotated[float, Field(gt=0)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Count = Annotated[int, Field(ge=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+
+class BasicAuth(_Section):
+    kind: Literal["basic"]
+    username: str
+    password: Secret
+
+
+class Anonymous(_Section):
+    kind: Literal["anonymous"]
+
+
+class PointSelection(_Section):
+    """Points of one data server by name and point source; a point is in scope if one selection has it and no `exclude` does."""
+
+    server: str
+    name_filter: str = "*"
+    point_source: str | None = None
+    exclude: tuple[str, ...] = ()
+    """Names, with * and ?, that stay out."""
+    start: Start | None = None
+    """How far back these points are filled; without it `coverage.start`."""
+
+
+class Load(_Section):
+    """What the bridge may ask of PI."""
+
+    requests_per_second: Seconds = 20.0
+    concurrency: Count = 4
+    batch_points: Annotated[int, Field(ge=1, le=500)] = 100
+    """Sub-requests in one batch call."""
+    page_values: Annotated[int, Field(ge=2, le=150_000)] = 10_000
+    """maxCount of one read."""
+    request_timeout_seconds: Seconds = 60.0
+    answer_bytes: Count = 64 << 20
+    """Largest decoded answer that is accepted."""
+
+
+class Channels(_Section):
+    url_bytes: Annotated[int, Field(ge=512, le=16_384)] = 4096
+    """Longest URL of a channel: it limits how many points share one."""
+    sockets: Annotated[int, Field(ge=1, le=200)] = 200
+    message_bytes: Count = 16 << 20
+    heartbeat_polls: Count = 5
+    """Empty polls of PI Web API before it sends an empty message (not seconds)."""
+    silence_seconds: Seconds = 60.0
+    """A channel without any message for so long is taken for dead."""
+    open_interval_seconds: Annotated[float, Field(ge=0)] = 0.05
+    """Pause between two openings, so that a restarted PI Web API is not stormed."""
+    reconnect_seconds: Seconds = 1.0
+    reconnect_max_seconds: Seconds = 60.0
+
+
+class PI(_Section):
+    url: Address
+    """Base address of PI Web API, such as https://host/piwebapi."""
+    auth: Annotated[BasicAuth | Anonymous, Field(discriminator="kind")]
+    ca_file: str | None = None
+    """Certificates to trust instead of the operating system's."""
+    servers: dict[Name, Annotated[UUID, Field(strict=False)]] = Field(min_length=1)
+    """Alias of each data server, and its GUID (`Id` in the answer of /dataservers)."""
+    points: tuple[PointSelection, ...] = Field(min_length=1, strict=False)
+    inventory_seconds: Seconds = 3600.0
+    load: Load = Load()
+    channels: Channels = Channels()
+
+    @model_validator(mode="after")
+    def _servers_exist(self) -> "PI":
+        if unknown := sorted({s.server for s in self.points} - set(self.servers)):
+            raise ValueError(f"points name servers that `servers` does not: {', '.join(unknown)}")
+        return self
+
+
+class Coverage(_Section):
+    """How soon the archive is read, and how far back (design 3.2 and 4)."""
+
+    start: Start = timedelta(days=30)
+    settle_seconds: Seconds = 120.0
+    """PI needs so long to bring a value from its event queue into the archive."""
+    seal_previews: Count = 100
+    """A point is read forward when it has so many previews that are not yet covered,"""
+    seal_min_seconds: Seconds = 300.0
+    """at the earliest after this,"""
+    seal_max_seconds: Seconds = 3600.0
+    """and at the latest after that, if it has any."""
+    quiet_seconds: Seconds = 21_600.0
+    """A point without previews is read forward so often."""
+    blind_margin_seconds: Annotated[float, Field(ge=0)] = 7200.0
+    """So much before a blind interval is read again too."""
+    slice_seconds: Seconds = 86_400.0
+    """Longest range of one back-fill request."""
+
+
+class Delivery(_Section):
+    """Frames and transactions (design 3.4 to 3.6)."""
+
+    shards: Annotated[int, Field(ge=1, le=1024)] = 12
+    """Partitions of the sharded topics, fixed when these are created."""
+    frame_seconds: Seconds = 0.1
+    frame_samples: Count = 1000
+    frame_bytes: Annotated[int, Field(ge=1024, le=900_000)] = 256_000
+    commit_seconds: Seconds = 0.2
+    commit_bytes: Count = 1_000_000
+    waiting_bytes: Count = 64 << 20
+    """So much may wait for Kafka; then the channels are closed."""
+    transaction_timeout_seconds: Seconds = 120.0
+    session_timeout_seconds: Seconds = 10.0
+    drain_seconds: Seconds = 10.0
+    """A stopping bridge waits so long for its last commits."""
+
+
+_RESERVED = {
+    "acks": "delivery needs all",
+    "bootstrap.servers": "written as bootstrap_servers",
+    "enable.auto.commit": "offsets are not what progress is kept in",
+    "enable.idempotence": "delivery needs it",
+    "enable.ssl.certificate.verification": "certificates are always verified",
+    "group.id": "written as group_id",
+    "isolation.level": "every consumer reads committed records only",
+    "partitioner": "the partition is the shard",
+    "session.timeout.ms": "written as delivery.session_timeout_seconds",
+    "ssl.endpoint.identification.algorithm": "host names are always verified",
+    "transaction.timeout.ms": "written as delivery.transaction_timeout_seconds",
+    "transactional.id": "one per shard, from transactional_prefix",
+}
+
+
+class Kafka(_Section):
+    bootstrap_servers: str
+    group_id: str = "pibridge"
+    transactional_prefix: str = "pibridge"
+    replication: Annotated[int, Field(ge=1, le=32767)] = 3
+    min_insync_replicas: Count = 2
+    client: dict[str, str | int | bool | SecretStr] = {}
+    """Further librdkafka settings, such as security.protocol and sasl.*."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _client_settings(cls, data: Any) -> Any:
+        client = data.get("client") if isinstance(data, dict) else None
+        if not isinstance(client, dict):
+            return data
+        if taken := sorted(client.keys() & _RESERVED.keys()):
+            raise ValueError("client sets " + ", ".join(f"{key} ({_RESERVED[key]})" for key in taken))
+        for key, value in client.items():
+            if key.endswith((".password", ".secret", "sasl.oauthbearer.config", ".pem")) and not isinstance(value, _Referenced):
+                raise ValueError(f"client {key} is a secret: give it by reference, ${{env:NAME}} or ${{file:/path}}")
+        hidden = {key: SecretStr(str(value)) if isinstance(value, _Referenced) else value for key, value in client.items()}
+        return data | {"client": hidden}
+
+    def client_settings(self) -> dict[str, str | int | bool]:
+        """Settings for librdkafka, secrets in clear: never print them."""
+        plain = {key: value.get_secret_value() if isinstance(value, SecretStr) else value for key, value in self.client.items()}
+        return {"bootstrap.servers": self.bootstrap_servers, **plain}
+
+
+class Registry(_Section):
+    url: Address
+    """Confluent-compatible schema registry; Apicurio's is below /apis/ccompat/v7."""
+    auth: Annotated[BasicAuth | Anonymous, Field(discriminator="kind")] = Anonymous(kind="anonymous")
+    ca_file: str | None = None
+
+
+class Catalog(_Section):
+    uri: Address
+    """Unity Catalog server, without the path of its API."""
+    token: Secret | None = None
+    ca_file: str | None = None
+
+
+class Lakehouse(_Section):
+    warehouse: str
+    """Root directory or URL under which the tables lie."""
+    checkpoints: str
+    """Directory of the jobs' checkpoints."""
+    catalog_name: Name = "pibridge"
+    trigger_seconds: Seconds = 1.0
+    spark: dict[str, str] = {}
+    """Further Spark settings, such as spark.driver.memory; on a laptop also spark.driver.extraClassPath."""
+    catalog: Catalog | None = None
+    """Unity Catalog server to register the tables in; without one they are only files."""
+
+
+class Config(_Section):
+    source: Name
+    """Id of this PI Web API in topics and tables."""
+    pi: PI
+    kafka: Kafka
+    registry: Registry
+    coverage: Coverage = Coverage()
+    delivery: Delivery = Delivery()
+    lakehouse: Lakehouse | None = None
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML without aliases (they can be made to explode) and without repeated keys (the last one would win in silence)."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:  # type: ignore[override]
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError(f"aliases are not accepted, line {self.peek_event().start_mark.line + 1}")
+        node: yaml.Node | None = super().compose_node(parent, index)
+        return node
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        if repeated := sorted({str(key) for key in keys if keys.count(key) > 1}):
+            raise yaml.YAMLError(f"repeated key {', '.join(repeated)}, line {node.start_mark.line + 1}")
+        return super().construct_mapping(node, deep)
+
+
+def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
+    """The configuration in a file. Raises ConfigError with everything that is wrong with it."""
+    environment = os.environ if environment is None else environment
+    try:
+        if path.stat().st_size > _MAX_FILE_BYTES:
+            raise ConfigError(path, ["the file is larger than 1 MiB"])
+        document = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(path, [" ".join(str(error).split())]) from error
+    if not isinstance(document, dict):
+        raise ConfigError(path, ["the file does not hold a mapping with `source`, `pi`, `kafka` and `registry`"])
+    problems: list[str] = []
+    resolved = _resolve(document, (), environment, problems)
+    try:
+        config = Config.model_validate(resolved)
+    except ValidationError as error:
+        problems += [f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
+    if problems:
+        raise ConfigError(path, problems)
+    return config
+
+
+def _resolve(node: Any, where: tuple[str, ...], environment: Mapping[str, str], problems: list[str]) -> Any:
+    if isinstance(node, dict):
+        return {key: _resolve(value, (*where, str(key)), environment, problems) for key, value in node.items()}
+    if isinstance(node, list):
+        return tuple(_resolve(item, (*where, str(at)), environment, problems) for at, item in enumerate(node))
+    if not isinstance(node, str) or "${" not in node:
+        return node
+    name = ".".join(where)
+    match = _REFERENCE.fullmatch(node)
+    if match is None:
+        problems.append(f"{name}: a reference is the whole text, ${{env:NAME}} or ${{file:/path}}")
+        return _Referenced()
+    kind, target = match.groups()
+    if kind == "env":
+        if target not in environment:
+            problems.append(f"{name}: environment variable {target} is not set")
+        return _Referenced(environment.get(target, ""))
+    try:
+        return _Referenced(Path(target).read_text(encoding="utf-8").removesuffix("\n"))
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(f"{name}: file {target} cannot be read: {error}")
+        return _Referenced()

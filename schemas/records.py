@@ -1,0 +1,151 @@
+"""Types of the records as dictionaries: what goes into `wire.encode` and comes out of `wire.decode`. Times are microseconds since 1970.
+
+The fields' meanings and units stand in `schemas/avro/*.avsc`, the only place where they are defined; a test keeps the names here equal to them.
+"""
+
+from typing import Literal, TypedDict
+
+Origin = Literal["UNKNOWN", "LIVE", "RECORDED"]
+Via = Literal["UNKNOWN", "CHANNEL", "UPDATES", "POLLING", "READ"]
+StatementKind = Literal["UNKNOWN", "STATED", "CONFIRMED"]
+ValueType = Literal["UNKNOWN", "DOUBLE", "LONG", "STRING", "DIGITAL", "TIMESTAMP", "BYTES", "NONE"]
+IncidentKind = Literal["UNKNOWN", "CHANNEL_LOST", "BRIDGE_DOWN", "VALUE_TOO_LARGE", "READ_REFUSED"]
+IncidentState = Literal["UNKNOWN", "OPENED", "REPAIRED", "CLOSED"]
+Stage = Literal["UNKNOWN", "CHANNEL", "READ", "INVENTORY", "PROCESS", "LAND"]
+
+
+class Sample(TypedDict):
+    event_time: int
+    ticks: int
+    ordinal: int
+    value_type: ValueType
+    value_double: float | None
+    value_long: int | None
+    value_string: str | None
+    value_bytes: bytes | None
+    digital_code: int | None
+    system_state: int | None
+    system_state_name: str | None
+    good: bool
+    questionable: bool
+    substituted: bool
+    annotated: bool
+
+
+class Statement(TypedDict):
+    kind: StatementKind
+    from_time: int
+    from_ticks: int
+    to_time: int
+    to_ticks: int
+    as_of: int
+    as_of_clock: int
+    count: int
+    digest: int
+
+
+class Series(TypedDict):
+    point_key: str
+    tag: str
+    uom: str | None
+    statement: Statement | None
+    samples: list[Sample]
+
+
+class ValueFrame(TypedDict):
+    source: str
+    shard: int
+    epoch: int
+    sequence: int
+    clock: int
+    origin: Origin
+    via: Via
+    received_time: int
+    server_time: int | None
+    cause: str | None
+    series: list[Series]
+
+
+class Point(TypedDict):
+    source: str
+    point_key: str
+    server: str
+    server_id: str
+    point_id: int
+    web_id: str
+    tag: str
+    path: str
+    descriptor: str | None
+    point_class: str | None
+    point_type: str
+    digital_set: str | None
+    engineering_units: str | None
+    zero: float | None
+    span: float | None
+    step: bool
+    future: bool
+    display_digits: int | None
+    in_scope: bool
+    start_time: int
+    received_time: int
+
+
+class Incident(TypedDict):
+    source: str
+    incident_id: str
+    kind: IncidentKind
+    state: IncidentState
+    shard: int | None
+    opened_time: int
+    from_time: int
+    to_time: int | None
+    closed_time: int | None
+    points: int
+    point_keys: list[str]
+    detail: str
+
+
+class DeadLetter(TypedDict):
+    source: str
+    stage: Stage
+    reason: str
+    point_key: str | None
+    event_time: int | None
+    content: bytes
+    content_bytes: int
+    content_hash: str
+    topic: str | None
+    partition: int | None
+    offset: int | None
+    received_time: int
+
+
+class DirtyHour(TypedDict):
+    hour: int
+    marked_time: int
+    cause: str | None
+
+
+class PointProgress(TypedDict):
+    point_key: str
+    low: int
+    high: int
+    as_of: int
+    snapshot: int | None
+    dirty: list[DirtyHour]
+
+
+class ShardProgress(TypedDict):
+    shard: int
+    epoch: int
+    clock: int
+    sequences: dict[str, int]
+    partitions: int
+    topic_ids: dict[str, str]
+    alive_at: int
+    incidents: list[str]
+
+
+class Progress(TypedDict):
+    point: PointProgress | None
+    shard: ShardProgress | None
