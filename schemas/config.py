@@ -290,9 +290,9 @@ class Config(_Section):
 class _Loader(yaml.SafeLoader):
     """Safe YAML without aliases (they can be made to explode) and without repeated keys (the last one would win in silence)."""
 
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:  # type: ignore[override]
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError(f"aliases are not accepted, line {self.peek_event().start_mark.line + 1}")
+            raise yaml.YAMLError("aliases are not accepted")
         node: yaml.Node | None = super().compose_node(parent, index)
         return node
 

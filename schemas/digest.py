@@ -1,4 +1,4 @@
-"""Digest of the samples in a range (design 3.4): equal in Python and in Spark, additive over ranges, independent of order within an instant.
+"""Digest of the samples in a range (design 3.4): equal in Python and in Spark, additive over ranges, blind to order within an instant.
 
 A sample's hash is what Spark computes for
 `xxhash64(status bigint, ticks since 1970 bigint, value_double, value_long, value_string, value_bytes)`: XXH64 chained from seed 42, nulls

@@ -1,6 +1,6 @@
-"""Types of the records as dictionaries: what goes into `wire.encode` and comes out of `wire.decode`. Times are microseconds since 1970.
+"""Types of the records as dictionaries: what `wire.encode` takes and `wire.decode` gives. Times are microseconds since 1970.
 
-The fields' meanings and units stand in `schemas/avro/*.avsc`, the only place where they are defined; a test keeps the names here equal to them.
+Meanings and units of the fields stand in `schemas/avro/*.avsc`, where alone they are defined; a test keeps the names here equal.
 """
 
 from typing import Literal, TypedDict
@@ -9,7 +9,7 @@ Origin = Literal["UNKNOWN", "LIVE", "RECORDED"]
 Via = Literal["UNKNOWN", "CHANNEL", "UPDATES", "POLLING", "READ"]
 StatementKind = Literal["UNKNOWN", "STATED", "CONFIRMED"]
 ValueType = Literal["UNKNOWN", "DOUBLE", "LONG", "STRING", "DIGITAL", "TIMESTAMP", "BYTES", "NONE"]
-IncidentKind = Literal["UNKNOWN", "CHANNEL_LOST", "BRIDGE_DOWN", "VALUE_TOO_LARGE", "READ_REFUSED"]
+IncidentKind = Literal["UNKNOWN", "CHANNEL_LOST", "BRIDGE_DOWN", "VALUE_TOO_LARGE"]
 IncidentState = Literal["UNKNOWN", "OPENED", "REPAIRED", "CLOSED"]
 Stage = Literal["UNKNOWN", "CHANNEL", "READ", "INVENTORY", "PROCESS", "LAND"]
 
@@ -128,11 +128,23 @@ class DirtyHour(TypedDict):
 
 class PointProgress(TypedDict):
     point_key: str
+    start: int
     low: int
     high: int
     as_of: int
     snapshot: int | None
     dirty: list[DirtyHour]
+
+
+class OpenIncident(TypedDict):
+    incident_id: str
+    kind: IncidentKind
+    opened_time: int
+    from_time: int
+    to_time: int | None
+    points: int
+    point_keys: list[str]
+    detail: str
 
 
 class ShardProgress(TypedDict):
@@ -143,7 +155,7 @@ class ShardProgress(TypedDict):
     partitions: int
     topic_ids: dict[str, str]
     alive_at: int
-    incidents: list[str]
+    incidents: list[OpenIncident]
 
 
 class Progress(TypedDict):

@@ -1,0 +1,117 @@
+"""Requests of the batch controller and their answers (pi-web-api.md 2.2, 2.3 and 4). Pure."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from bridge import pitime
+from bridge.coverage import Page, ticks_of
+from bridge.errors import BridgeError, PIRefused, PIUnavailable, PIUnreadable
+from bridge.normalise import NO_DATA, Unreadable, samples_of
+
+AHEAD = 600 * 10_000_000
+"""Ordinary points accept values up to about ten minutes ahead of PI's clock (8.2): forward reads reach so far beyond it."""
+
+_VALUE_FIELDS = ("Timestamp", "Value", "Good", "Questionable", "Substituted", "Annotated", "Errors")
+_SINGLE = ";".join((*_VALUE_FIELDS, "WebException"))
+_RANGE = ";".join((*(f"Items.{name}" for name in _VALUE_FIELDS), "WebException"))
+_TRY_AGAIN = frozenset({408, 425, 429})
+
+
+def recorded(base: str, web_id: str, begin: int, end: int, max_count: int) -> str:
+    """Address of a point's archive from `begin` to `end`, in whole seconds around them: the answer is cut to size by `page_of`."""
+    first, last = pitime.text_of(pitime.whole_second(begin)), pitime.text_of(pitime.whole_second(end, up=True))
+    return (
+        f"{base}/streams/{quote(web_id)}/recorded?startTime={first}&endTime={last}&boundaryType=Inside"
+        f"&maxCount={max_count}&selectedFields={_RANGE}"
+    )
+
+
+def at_or_before(base: str, web_id: str, ticks: int) -> str:
+    """Address of a point's last archived value at or before an instant."""
+    at = pitime.text_of(pitime.whole_second(ticks))
+    return f"{base}/streams/{quote(web_id)}/recordedattime?time={at}&retrievalMode=AtOrBefore&selectedFields={_SINGLE}"
+
+
+def snapshot(base: str, web_id: str) -> str:
+    """Address of a point's snapshot."""
+    return f"{base}/streams/{quote(web_id)}/value?selectedFields={_SINGLE}"
+
+
+def body(resources: Mapping[str, str]) -> bytes:
+    """The batch request that gets each address, under the given keys."""
+    return json.dumps({key: {"Method": "GET", "Resource": address} for key, address in resources.items()}).encode()
+
+
+def contents(document: Any, keys: Iterable[str]) -> dict[str, Any | BridgeError]:
+    """Content of each sub-answer by key, or the failure in its place: a failed sub-request is a value, not an exception (trap 4).
+
+    Raises PIUnavailable if the document is no batch answer at all.
+    """
+    if not isinstance(document, dict):
+        raise PIUnavailable("the batch answer is not an object keyed by request")
+    return {key: _content(document.get(key), key) for key in keys}
+
+
+def _content(answer: Any, key: str) -> Any | BridgeError:
+    if not isinstance(answer, dict) or not isinstance(answer.get("Status"), int):
+        return PIUnavailable(f"the batch answer lacks request {key}, or its status")
+    return failure_of(answer["Status"], answer.get("Content"), f"request {key}") or answer["Content"]
+
+
+def failure_of(status: int, content: Any, what: str, retry_after_seconds: float | None = None) -> BridgeError | None:
+    """The failure that a status and a body stand for, None if they are a success. 200 with `WebException` or `Errors` is none (7.5)."""
+    if 200 <= status < 300:
+        if not isinstance(content, dict):
+            return PIUnavailable(f"{what}: status {status} with a body that is not an object")
+        exception = content.get("WebException")
+        if exception is None and "Errors" not in content:
+            return None
+        inner = exception.get("StatusCode") if isinstance(exception, dict) else None
+        status = inner if isinstance(inner, int) and inner >= 400 else 500
+    text = f"{what}: status {status}, {_reason(content)}"
+    if status >= 500 or status in _TRY_AGAIN or status < 400:
+        return PIUnavailable(text, retry_after_seconds)
+    return PIRefused(text, status)
+
+
+def _reason(content: Any) -> str:
+    if isinstance(content, dict):
+        content = content.get("Errors") or content.get("Message") or content.get("WebException") or content
+    return f"{content!r:.300}"
+
+
+def page_of(content: Any, begin: int, end: int | None, max_count: int, point_type: str) -> tuple[Page, list[Unreadable]]:
+    """The items of a `recorded` answer in [begin, end) as a page, and what could not be understood.
+
+    Raises PIUnavailable where the answer does not say what the archive holds: no list, an item without a readable time, or the state
+    "No Data" at an end of the answer, which stands for an archive that is not there (design 3.2).
+    """
+    items = content.get("Items") if isinstance(content, dict) else None
+    if not isinstance(items, list):
+        raise PIUnavailable("an answer without a list `Items`")
+    samples, unreadable = samples_of(items, point_type)
+    for end_sample in (*samples[:1], *samples[-1:]):
+        if end_sample["system_state"] == NO_DATA:
+            raise PIUnavailable(f"the archive is not available at {pitime.text_of(ticks_of(end_sample))}: PI answers No Data")
+    if any(item.ticks is None for item in unreadable):
+        raise PIUnreadable(f"an item of {len(items)} has no readable time, so nothing is stated from this answer")
+    cut = len(items) >= max_count
+    times = [*map(ticks_of, samples), *(item.ticks for item in unreadable if item.ticks is not None)]
+    limit = max(times) if cut else None  # a page that is full may end inside an instant: what is sure ends before its last one
+    if limit is not None and end is not None and limit >= end:
+        cut = False
+    inside = [s for s in samples if ticks_of(s) >= begin and (end is None or ticks_of(s) < end)]
+    holes = [item.ticks for item in unreadable if item.ticks is not None and item.ticks >= begin and (end is None or item.ticks < end)]
+    return Page(inside, holes, cut), unreadable
+
+
+def single_time(content: Any, point_type: str) -> int | None:
+    """Instant of a `value` or `recordedattime` answer; None for "No Data", which is not an event. Raises PIUnreadable."""
+    samples, unreadable = samples_of([content], point_type)
+    if unreadable and unreadable[0].ticks is None:
+        raise PIUnreadable(unreadable[0].reason)
+    if unreadable:
+        return unreadable[0].ticks
+    return None if samples[0]["system_state"] == NO_DATA else ticks_of(samples[0])

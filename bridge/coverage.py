@@ -1,0 +1,256 @@
+"""What is covered of one point, what has to be read, and what an answer lets us state (design 3.2). Pure: instants are PI's ticks.
+
+A point's coverage is the range [low, high): every event in it has been stated. A forward read moves `high`, a back-fill slice moves `low`
+down to the point's start, and hours inside become dirty and are read again.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple
+
+from schemas.records import Sample
+from schemas.times import TICKS_PER_HOUR, TICKS_PER_SECOND, hour_of
+
+MAX_SLICE_FACTOR = 64
+"""A back-fill slice grows at most so far beyond its configured length where a point has few events."""
+
+
+class Purpose(Enum):
+    """Why a range is read; the order is the order of urgency."""
+
+    FIRST = 0
+    BLIND = 1
+    FORWARD = 2
+    DIRTY = 3
+    BACKFILL = 4
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Times of design 3.2 and 4, in ticks."""
+
+    settle: int
+    seal_previews: int
+    seal_min: int
+    seal_max: int
+    quiet: int
+    blind_margin: int
+    slice: int
+    retry_min: int = 1 * TICKS_PER_SECOND
+    retry_max: int = 300 * TICKS_PER_SECOND
+
+
+class Mark(NamedTuple):
+    """A dirty hour: when it was marked (PI's clock), and the incident that did."""
+
+    marked: int
+    cause: str | None
+
+
+@dataclass(frozen=True)
+class Read:
+    """A range of a point to be read: [begin, end), the end open for a forward read."""
+
+    purpose: Purpose
+    begin: int
+    end: int | None
+    cause: str | None = None
+
+
+class Page(NamedTuple):
+    """One answer: samples in order of time, from `begin` on, and whether it was cut at the page limit."""
+
+    samples: list[Sample]
+    unreadable: list[int]
+    """Instants at which an item could not be understood."""
+    cut: bool
+
+
+class Range(NamedTuple):
+    """What may be stated: in [begin, end) the point has exactly these samples."""
+
+    begin: int
+    end: int
+    samples: list[Sample]
+
+
+def ticks_of(sample: Sample) -> int:
+    """Instant of a sample in ticks."""
+    return sample["event_time"] * 10 + sample["ticks"]
+
+
+@dataclass
+class PointCoverage:
+    """Coverage of one point, changed by previews, marks and answers; asks for reads by `next_read`."""
+
+    point_key: str
+    start: int
+    """Back-fill reaches down to here; the first read moves it to the event at or before it."""
+    low: int | None = None
+    high: int | None = None
+    """Both None until the first read."""
+    as_of: int = 0
+    """PI's clock when the newest forward read was sent."""
+    snapshot: int | None = None
+    """Newest preview published."""
+    dirty: dict[int, Mark] = field(default_factory=dict)
+    blind: tuple[int, str | None] | None = None
+    """A forward read sent at or after this instant is owed to an incident."""
+    in_flight: Read | None = None
+    _open: list[int] = field(default_factory=list)
+    """Instants of previews that the archive has not been read for."""
+    _since_sent: list[int] = field(default_factory=list)
+    """Previews that came since the read in flight was sent."""
+    _read_on: bool = False
+    """The last forward page was cut: more is there."""
+    _slice_factor: int = 1
+    _failures: int = 0
+    _not_before: int = 0
+
+    # -- what happens -------------------------------------------------------------------------------------------------------------
+
+    def preview(self, ticks: int, now: int) -> bool:
+        """Takes note of a live value; True if it made an hour dirty, being older than the covered end."""
+        if self.snapshot is None or ticks > self.snapshot:
+            self.snapshot = ticks
+        if self.high is None or ticks >= self.high:
+            self._open.append(ticks)
+            if self.in_flight is not None:
+                self._since_sent.append(ticks)
+            return False
+        if ticks < self.start:
+            return False
+        self.mark(hour_of(ticks), now, None)
+        return True
+
+    def mark(self, hour: int, now: int, cause: str | None) -> None:
+        """Makes an hour dirty. A later mark replaces an earlier one but keeps its incident, which still waits for it."""
+        earlier = self.dirty.get(hour)
+        self.dirty[hour] = Mark(now, cause if earlier is None or cause is not None else earlier.cause)
+
+    def blinded(self, begin: int, end: int, now: int, cause: str | None, margin: int) -> None:
+        """Nothing was heard of the point in [begin, end]: the hours from `margin` before it on, and a forward read, are owed."""
+        self.blind = (end, cause)
+        if self.low is None or self.high is None:
+            return
+        first, last = max(begin - margin, self.low), min(end, self.high - 1)
+        for hour in range(hour_of(first), hour_of(last) + 1):
+            self.mark(hour, now, cause)
+
+    # -- what to do ---------------------------------------------------------------------------------------------------------------
+
+    def next_read(self, now: int, rules: Rules) -> Read | None:
+        """The most urgent read that is due, or None; nothing while one is in flight, for ranges in flight must not overlap."""
+        if self.in_flight is not None or now < self._not_before:
+            return None
+        if self.low is None or self.high is None:
+            return Read(Purpose.FIRST, self.start, None)
+        if self.blind is not None and now >= self.blind[0] + rules.settle:
+            return Read(Purpose.BLIND, self.high, None, self.blind[1])
+        if self._forward_due(now, rules):
+            return Read(Purpose.FORWARD, self.high, None)
+        return self._dirty_read(now, rules) or self._backfill_read(rules)
+
+    def _forward_due(self, now: int, rules: Rules) -> bool:
+        since = now - self.as_of
+        if self._read_on or self.as_of == 0 or since >= rules.quiet:
+            return True
+        return (len(self._open) >= rules.seal_previews and since >= rules.seal_min) or (bool(self._open) and since >= rules.seal_max)
+
+    def _dirty_read(self, now: int, rules: Rules) -> Read | None:
+        assert self.low is not None and self.high is not None
+        for hour in sorted(self.dirty, reverse=True):
+            mark = self.dirty[hour]
+            begin, end = max(hour * TICKS_PER_HOUR, self.low), min((hour + 1) * TICKS_PER_HOUR, self.high)
+            if begin < end and now >= mark.marked + rules.settle:
+                return Read(Purpose.DIRTY, begin, end, mark.cause)
+        return None
+
+    def _backfill_read(self, rules: Rules) -> Read | None:
+        assert self.low is not None
+        if self.low <= self.start:
+            return None
+        return Read(Purpose.BACKFILL, max(self.start, self.low - rules.slice * self._slice_factor), self.low)
+
+    def sent(self, read: Read) -> None:
+        """The read is on its way; the caller ends it by `done`, whatever becomes of it."""
+        self.in_flight = read
+        self._since_sent = []
+
+    def done(self) -> None:
+        """No read is on its way any more."""
+        self.in_flight = None
+
+    # -- what an answer means -----------------------------------------------------------------------------------------------------
+
+    def first_answered(self, snapshot: int | None, before_start: int | None, sent: int, rules: Rules) -> None:
+        """Takes the first look: time of the snapshot, and of the event at or before the start, each None if there is none.
+
+        Coverage begins, empty, at the last full hour that is settled, but not above the snapshot: what compression may still remove is
+        never stated.
+        """
+        anchor = (sent - rules.settle) // TICKS_PER_HOUR * TICKS_PER_HOUR
+        if snapshot is not None:
+            anchor = min(anchor, snapshot)
+        self.low = self.high = anchor
+        self.start = min(self.start if before_start is None else before_start, anchor)
+        self._open = [ticks for ticks in self._open if ticks >= anchor]
+        self._failures = 0
+
+    def forward_answered(self, read: Read, page: Page, sent: int, now: int, rules: Rules) -> list[Range]:
+        """What a forward page states; moves `high`. The newest item is left out, for it may be the snapshot: the next read starts at it.
+
+        A preview that came after the request was sent and lies below the new end may be missing in the answer: its hour becomes dirty.
+        """
+        newest = max([*map(ticks_of, page.samples), *page.unreadable], default=read.begin)
+        end = max(read.begin, newest if page.cut else min(newest, sent - rules.settle))
+        self.high, self._read_on = end, page.cut
+        for ticks in self._since_sent:
+            if ticks < end:
+                self.mark(hour_of(ticks), now, None)
+        if not page.cut:
+            self.as_of = sent
+            if self.blind is not None and sent >= self.blind[0] + rules.settle:
+                self.blind = None
+        self._open = [ticks for ticks in self._open if ticks >= end and not ticks == newest == end]
+        self._failures = 0
+        return cut_around(read.begin, end, page)
+
+    def reread_answered(
+        self, read: Read, pages: list[tuple[int, int, Page]], sent: int, rules: Rules, page_values: int
+    ) -> list[list[Range]]:
+        """What the pages of a re-read or back-fill slice state, each `(begin, end, page)`: the whole of the requested range.
+
+        `sent` is when the first of the pages was asked for. Clears the marks of hours that were read whole, if it was sent late enough.
+        """
+        assert read.end is not None
+        if read.purpose is Purpose.BACKFILL:
+            self.low = read.begin
+            count = sum(len(page.samples) for _, _, page in pages)
+            grow, shrink = count < page_values // 4, count > page_values
+            self._slice_factor = min(self._slice_factor * 2, MAX_SLICE_FACTOR) if grow else max(self._slice_factor // (1 + shrink), 1)
+        for hour, mark in list(self.dirty.items()):
+            begin, end = max(hour * TICKS_PER_HOUR, self.low or 0), min((hour + 1) * TICKS_PER_HOUR, self.high or 0)
+            if read.begin <= begin and end <= read.end and sent >= mark.marked + rules.settle:
+                del self.dirty[hour]
+        self._failures = 0
+        return [cut_around(begin, end, page) for begin, end, page in pages]
+
+    def failed(self, now: int, rules: Rules) -> None:
+        """The read in flight got no answer: it stays due, later and later."""
+        self._failures += 1
+        self._not_before = now + min(rules.retry_min << min(self._failures - 1, 30), rules.retry_max)
+
+    def owes(self, incident_id: str) -> bool:
+        """True while a forward read or a dirty hour that an incident asked for is outstanding."""
+        return (self.blind is not None and self.blind[1] == incident_id) or any(m.cause == incident_id for m in self.dirty.values())
+
+
+def cut_around(begin: int, end: int, page: Page) -> list[Range]:
+    """The page's samples in [begin, end) as ranges that leave out the instants that could not be understood."""
+    holes = sorted({ticks for ticks in page.unreadable if begin <= ticks < end})
+    ranges = []
+    for low, high in zip([begin, *(hole + 1 for hole in holes)], [*holes, end], strict=True):
+        if low < high or not holes:
+            ranges.append(Range(low, high, [s for s in page.samples if low <= ticks_of(s) < high]))
+    return ranges

@@ -1,0 +1,49 @@
+"""What can go wrong, as one tree; the first level says what to do.
+
+BridgeError
+├── PIUnavailable    try again: PI or the way to it fails for the moment
+├── PIRefused        stop asking this: PI understood and said no (rights, unknown object, unsupported call)
+├── PIUnreadable     set aside: bytes that cannot be understood, a dead letter
+├── ShardLost        give the shard up: another owner has it, or a commit's outcome is unknown
+└── NotReady         stop: a topic, a subject or a setting is missing or not what it was
+"""
+
+
+class BridgeError(Exception):
+    """Any failure that the bridge names; the message says what happened, to which object, and what to do."""
+
+
+class PIUnavailable(BridgeError):
+    """PI did not answer, or answered that it cannot now; `retry_after_seconds` is its own wish, if it had one."""
+
+    def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class PIRefused(BridgeError):
+    """PI understood the request and refused it; asking again as it stands will not help. `status` is the HTTP status."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class PIUnreadable(BridgeError):
+    """Something PI sent cannot be understood. `ticks` is the instant concerned, where that much could be read."""
+
+    def __init__(self, message: str, ticks: int | None = None) -> None:
+        super().__init__(message)
+        self.ticks = ticks
+
+
+class ShardLost(BridgeError):
+    """This incarnation of a shard must end. `fenced` says that another producer took its place."""
+
+    def __init__(self, message: str, fenced: bool = False) -> None:
+        super().__init__(message)
+        self.fenced = fenced
+
+
+class NotReady(BridgeError):
+    """Kafka or the registry lacks something that a person has to set up; the message names the command."""

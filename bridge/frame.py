@@ -1,0 +1,221 @@
+"""Frames: what a shard gathered for one topic (design 3.4). Pure: encoding without I/O, time passed in."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, cast
+
+from bridge.coverage import Range, ticks_of
+from bridge.progress import ShardState
+from schemas.digest import digest_of
+from schemas.records import Sample, Series, Statement, ValueFrame, Via
+from schemas.topics import HISTORY, LIVE, RECORDED, Topic
+
+MAX_FRAME_BYTES = 900_000
+"""A frame never grows beyond this: Kafka's default limit of a message is 1 MB."""
+
+
+class Limits(NamedTuple):
+    """When a frame is full."""
+
+    seconds: float
+    samples: int
+    size_bytes: int
+
+
+class Named(NamedTuple):
+    """How a point is written into frames."""
+
+    point_key: str
+    tag: str
+    uom: str | None
+
+
+class Stated(NamedTuple):
+    """A range of a point's archive and when it was asked for."""
+
+    range: Range
+    as_of: int
+    as_of_clock: int
+
+
+@dataclass
+class OpenFrame:
+    """A frame that still takes series."""
+
+    topic: Topic
+    via: Via
+    cause: str | None
+    opened_seconds: float
+    """Monotonic clock at its first series."""
+    received_micros: int = 0
+    series: list[Series] = field(default_factory=list)
+    by_point: dict[str, Series] = field(default_factory=dict)
+    samples: int = 0
+    size_bytes: int = 200
+
+    def full(self, limits: Limits) -> bool:
+        """True if it should be closed before it takes more."""
+        return self.samples >= limits.samples or self.size_bytes >= limits.size_bytes
+
+
+def sample_bytes(sample: Sample) -> int:
+    """About how many bytes a sample takes in a frame; never less than it does."""
+    size = 64
+    if (text := sample["value_string"]) is not None:
+        size += 4 * len(text)
+    if (name := sample["system_state_name"]) is not None:
+        size += 4 * len(name)
+    if (blob := sample["value_bytes"]) is not None:
+        size += len(blob)
+    return size
+
+
+def _series_bytes(named: Named) -> int:
+    return 128 + 4 * (len(named.point_key) + len(named.tag) + len(named.uom or ""))
+
+
+class FrameBuilder:
+    """Gathers previews and statements of a shard into frames, and closes them in an order that the clock keeps."""
+
+    def __init__(self, state: ShardState, source: str, limits: Limits) -> None:
+        self._state, self._source, self._limits = state, source, limits
+        self._open: dict[tuple[str, Via, str | None], OpenFrame] = {}
+        self._closed: list[tuple[Topic, ValueFrame]] = []
+        self._closed_bytes = 0
+
+    def preview(self, named: Named, samples: list[Sample], via: Via, received_micros: int, now_seconds: float) -> None:
+        """Adds live values; those of one point in one frame share a series."""
+        for sample in samples:
+            frame = self._frame(LIVE, via, None, now_seconds, sample_bytes(sample))
+            series = frame.by_point.get(named.point_key)
+            if series is None:
+                series = _series(named, None, [])
+                frame.series.append(series)
+                frame.by_point[named.point_key] = series
+                frame.size_bytes += _series_bytes(named)
+            series["samples"].append(sample)
+            frame.samples += 1
+            frame.size_bytes += sample_bytes(sample)
+            frame.received_micros = received_micros
+
+    def statement(self, named: Named, stated: Stated, history: bool, cause: str | None, received_micros: int, now_seconds: float) -> None:
+        """Adds a statement, cut where it is too long for a frame. Raises InstantTooLarge, adding nothing, if one instant does not fit."""
+        pieces = list(pieces_of(stated.range, self._limits.size_bytes))
+        for piece in pieces:
+            size = sum(map(sample_bytes, piece.samples)) + _series_bytes(named)
+            frame = self._frame(HISTORY if history else RECORDED, "READ", cause, now_seconds, size)
+            frame.series.append(_series(named, _statement(piece, stated.as_of, stated.as_of_clock), piece.samples))
+            frame.samples += len(piece.samples)
+            frame.size_bytes += size
+            frame.received_micros = received_micros
+
+    def _frame(self, topic: Topic, via: Via, cause: str | None, now_seconds: float, more_bytes: int) -> OpenFrame:
+        key = (topic.dataset, via, cause)
+        frame = self._open.get(key)
+        if frame is not None and (frame.full(self._limits) or frame.size_bytes + more_bytes > MAX_FRAME_BYTES):
+            self._close(key)
+            frame = None
+        if frame is None:
+            frame = self._open[key] = OpenFrame(topic, via, cause, now_seconds)
+        return frame
+
+    def _close(self, key: tuple[str, Via, str | None]) -> None:
+        frame = self._open.pop(key)
+        record: ValueFrame = {
+            "source": self._source,
+            "shard": self._state.shard,
+            "epoch": self._state.epoch,
+            "sequence": self._state.take_sequence(frame.topic.dataset),
+            "clock": self._state.take_clock(),
+            "origin": "LIVE" if frame.topic is LIVE else "RECORDED",
+            "via": frame.via,
+            "received_time": frame.received_micros,
+            "server_time": None,
+            "cause": frame.cause,
+            "series": frame.series,
+        }
+        self._closed.append((frame.topic, record))
+        self._closed_bytes += frame.size_bytes
+
+    def close_old(self, now_seconds: float) -> None:
+        """Closes what is full or older than the limit."""
+        for key in [k for k, f in self._open.items() if f.full(self._limits) or now_seconds - f.opened_seconds >= self._limits.seconds]:
+            self._close(key)
+
+    def take(self, server_micros: int | None, everything: bool = False) -> list[tuple[Topic, ValueFrame]]:
+        """The frames closed since the last call, in the order of their clocks; `everything` closes the open ones first."""
+        if everything:
+            for key in list(self._open):
+                self._close(key)
+        closed, self._closed, self._closed_bytes = self._closed, [], 0
+        for _, record in closed:
+            record["server_time"] = server_micros
+        return closed
+
+    @property
+    def empty(self) -> bool:
+        """True if nothing was gathered since the last `take`."""
+        return not self._open and not self._closed
+
+    @property
+    def waiting_bytes(self) -> int:
+        """About how many bytes are gathered and not yet taken."""
+        return self._closed_bytes + sum(frame.size_bytes for frame in self._open.values())
+
+
+class InstantTooLarge(Exception):
+    """The samples at one instant do not fit into a frame."""
+
+    def __init__(self, ticks: int, size_bytes: int) -> None:
+        super().__init__(f"the values at one instant take {size_bytes} bytes, more than a frame ({MAX_FRAME_BYTES})")
+        self.ticks, self.size_bytes = ticks, size_bytes
+
+
+def pieces_of(stated: Range, size_bytes: int) -> Iterator[Range]:
+    """The range in pieces of about `size_bytes` that join without a gap; no cut divides an instant."""
+    begin, samples, size = stated.begin, list[Sample](), 0
+    for instant in _instants(stated.samples):
+        more = sum(map(sample_bytes, instant))
+        if more > MAX_FRAME_BYTES - 1000:
+            raise InstantTooLarge(ticks_of(instant[0]), more)
+        if samples and size + more > size_bytes:
+            at = ticks_of(instant[0])
+            yield Range(begin, at, samples)
+            begin, samples, size = at, [], 0
+        samples += instant
+        size += more
+    yield Range(begin, stated.end, samples)
+
+
+def _instants(samples: list[Sample]) -> Iterator[list[Sample]]:
+    group: list[Sample] = []
+    for sample in samples:
+        if group and ticks_of(group[0]) != ticks_of(sample):
+            yield group
+            group = []
+        group.append(sample)
+    if group:
+        yield group
+
+
+def _series(named: Named, statement: Statement | None, samples: list[Sample]) -> Series:
+    return {"point_key": named.point_key, "tag": named.tag, "uom": named.uom, "statement": statement, "samples": samples}
+
+
+def _statement(piece: Range, as_of: int, as_of_clock: int) -> Statement:
+    return {
+        "kind": "STATED",
+        "from_time": piece.begin // 10,
+        "from_ticks": piece.begin % 10,
+        "to_time": piece.end // 10,
+        "to_ticks": piece.end % 10,
+        "as_of": as_of // 10,
+        "as_of_clock": as_of_clock,
+        "count": len(piece.samples),
+        "digest": digest_of(piece.samples),
+    }
+
+
+def as_record(frame: ValueFrame) -> dict[str, Any]:
+    """The frame as the encoder takes it."""
+    return cast(dict[str, Any], frame)

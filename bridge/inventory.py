@@ -1,0 +1,177 @@
+"""The inventory: which points are in scope, from PI to the topic `points` (design 4). Runs with whoever owns shard 0."""
+
+import asyncio
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import Any, cast
+from urllib.parse import quote
+from uuid import UUID
+
+import structlog
+
+from bridge.errors import PIRefused, PIUnavailable, PIUnreadable
+from bridge.kafka import read_partition
+from bridge.piwebapi import same_origin
+from bridge.publish import Message, Publisher
+from bridge.shard import World
+from schemas.config import PointSelection
+from schemas.records import Point
+from schemas.shards import shard_of
+from schemas.times import micros_of
+from schemas.topics import POINTS
+
+log = structlog.get_logger("bridge.inventory")
+_PAGE = 1000
+_RETRY_SECONDS = 5.0
+_BATCH_MESSAGES = 5000
+_VOLATILE = ("received_time", "start_time")
+_FIELDS = "WebId;Id;Name;Path;Descriptor;PointClass;PointType;DigitalSetName;EngineeringUnits;Span;Zero;Step;Future;DisplayDigits"
+
+
+class Inventory:
+    """Reads the points of every selection, again and again, and publishes those that are new or changed."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._known: dict[str, Point] = {}
+
+    async def run(self) -> None:
+        """Runs until cancelled; PI being away only delays it. Raises ShardLost if another process keeps house."""
+        config = self._world.config
+        publisher = Publisher(
+            config, f"{config.kafka.transactional_prefix}.{config.source}.inventory", config.delivery.transaction_timeout_seconds
+        )
+        try:
+            await publisher.open()
+            self._known = await asyncio.to_thread(self._published)
+            while True:
+                try:
+                    found = await self._found()
+                except (PIUnavailable, PIRefused, PIUnreadable) as error:
+                    log.warning("inventory not read", reason=str(error))
+                    await asyncio.sleep(_RETRY_SECONDS)
+                    continue
+                await self._publish(publisher, found)
+                await asyncio.sleep(config.pi.inventory_seconds)
+        finally:
+            await publisher.close()
+
+    def _published(self) -> dict[str, Point]:
+        config, codec = self._world.config, self._world.codec
+        known: dict[str, Point] = {}
+        for partition in range(config.delivery.shards):
+            for key, value in read_partition(config, POINTS.name(config.source), partition):
+                if value is not None:
+                    known[key] = cast(Point, codec.decode(POINTS, value))
+        return known
+
+    async def _found(self) -> dict[str, Point]:
+        """Every point that a selection has, by key. A walk that breaks off raises: half an inventory is none."""
+        pi, found = self._world.config.pi, dict[str, Point]()
+        servers = await self._servers()
+        for selection in pi.points:
+            server_id = pi.servers[selection.server]
+            address: str | None = servers[server_id] + "/points?" + _query(selection)
+            while address is not None:
+                page = await self._world.pi.get(address, "points")
+                items = page.get("Items")
+                if not isinstance(items, list):
+                    raise PIUnreadable(f"points of {selection.server}: an answer without a list `Items`")
+                for item in items:
+                    self._add(found, selection, server_id, item)
+                following = page.get("Links", {}).get("Next") if items else None
+                address = same_origin(pi.url, following) if following else None
+        return found
+
+    async def _servers(self) -> dict[UUID, str]:
+        """Address of each data server by GUID."""
+        pi = self._world.config.pi
+        answer = await self._world.pi.get(pi.url + "/dataservers", "dataservers")
+        addresses: dict[UUID, str] = {}
+        for item in answer.get("Items", []):
+            addresses[UUID(item["Id"])] = f"{pi.url}/dataservers/{quote(item['WebId'])}"
+        if missing := [f"{alias} ({guid})" for alias, guid in pi.servers.items() if guid not in addresses]:
+            raise PIRefused(
+                f"PI Web API has no data server {', '.join(missing)}; it has {', '.join(map(str, addresses))}: see pi.servers", 404
+            )
+        return addresses
+
+    def _add(self, found: dict[str, Point], selection: PointSelection, server_id: UUID, item: Any) -> None:
+        try:
+            point = self._point(selection, server_id, item)
+        except (KeyError, TypeError, ValueError) as error:
+            log.warning("point not understood", server=selection.server, point=repr(item)[:200], reason=repr(error))
+            return
+        name = point["tag"].casefold()
+        if point["point_key"] not in found and not any(fnmatchcase(name, pattern.casefold()) for pattern in selection.exclude):
+            found[point["point_key"]] = point
+
+    def _point(self, selection: PointSelection, server_id: UUID, item: dict[str, Any]) -> Point:
+        config, point_id = self._world.config, item["Id"]
+        if not isinstance(point_id, int):
+            raise TypeError(f"Id {point_id!r} is not a number")
+        start = selection.start if selection.start is not None else config.coverage.start
+        now = self._world.pi.now()
+        start_micros = now // 10 - start // timedelta(microseconds=1) if isinstance(start, timedelta) else micros_of(start)
+        return {
+            "source": config.source,
+            "point_key": f"{selection.server}:{point_id}",
+            "server": selection.server,
+            "server_id": str(server_id),
+            "point_id": point_id,
+            "web_id": item["WebId"],
+            "tag": item["Name"],
+            "path": item["Path"],
+            "descriptor": item.get("Descriptor") or None,
+            "point_class": item.get("PointClass") or None,
+            "point_type": item["PointType"],
+            "digital_set": item.get("DigitalSetName") or None,
+            "engineering_units": item.get("EngineeringUnits") or None,
+            "zero": _number(item.get("Zero")),
+            "span": _number(item.get("Span")),
+            "step": bool(item.get("Step", False)),
+            "future": bool(item.get("Future", False)),
+            "display_digits": item.get("DisplayDigits"),
+            "in_scope": True,
+            "start_time": start_micros,
+            "received_time": self._world.now_micros(),
+        }
+
+    async def _publish(self, publisher: Publisher, found: dict[str, Point]) -> None:
+        changed = [self._merged(point) for point in found.values() if not _same(self._known.get(point["point_key"]), point)]
+        absent = [point for key, point in self._known.items() if key not in found and point["in_scope"]]
+        if absent:
+            log.warning("points are absent from the inventory and stay in scope", points=len(absent), first=absent[0]["point_key"])
+        name, shards = POINTS.name(self._world.config.source), self._world.config.delivery.shards
+        for at in range(0, len(changed), _BATCH_MESSAGES):
+            part = changed[at : at + _BATCH_MESSAGES]
+            messages = []
+            for point in part:
+                key = point["point_key"]
+                messages.append(Message(name, shard_of(key, shards), key.encode(), self._world.codec.encode(POINTS, point)))
+            await publisher.commit(messages)
+            self._known.update((point["point_key"], point) for point in part)
+        log.info("inventory read", points=len(found), changed=len(changed), absent=len(absent))
+
+    def _merged(self, point: Point) -> Point:
+        """The point as found; a start that counts back from now stays where it was first."""
+        known = self._known.get(point["point_key"])
+        if known is not None and point["start_time"] > known["start_time"]:
+            point["start_time"] = known["start_time"]
+        return point
+
+
+def _query(selection: PointSelection) -> str:
+    fields = ";".join(f"Items.{name}" for name in _FIELDS.split(";"))
+    query = f"nameFilter={quote(selection.name_filter)}&maxCount={_PAGE}&webIdType=IDOnly&selectedFields=Links.Next;{fields}"
+    return query if selection.point_source is None else f"{query}&sourceFilter={quote(selection.point_source)}"
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _same(known: Point | None, found: Point) -> bool:
+    if known is None:
+        return False
+    return all(known[name] == found[name] for name in found if name not in _VOLATILE)  # type: ignore[literal-required]

@@ -1,0 +1,131 @@
+"""Reading Kafka topics of ours from the beginning, and what the brokers say about them."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition, Uuid
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.schema_registry import Schema as RegistrySchema
+from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry.error import SchemaRegistryError
+from fastavro.types import Schema
+
+from bridge.errors import NotReady
+from schemas import wire
+from schemas.config import Config, Registry
+from schemas.topics import TOPICS, Topic
+
+_SECONDS = 15.0
+_64_BITS = (1 << 64) - 1
+
+
+def consumer(config: Config, group_id: str, more: dict[str, str | int | bool]) -> Consumer:
+    """A consumer that sees committed records only and commits no offsets."""
+    return Consumer(
+        {
+            **config.kafka.client_settings(),
+            "group.id": group_id,
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            **more,
+        }
+    )
+
+
+def read_partition(config: Config, topic: str, partition: int) -> Iterator[tuple[str, bytes | None]]:
+    """Key and value of every committed record of a partition, in order of offset, up to its end. Raises KafkaException."""
+    reader = consumer(config, f"{config.kafka.group_id}-reader", {"enable.partition.eof": True})
+    try:
+        reader.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
+        deadline = time.monotonic() + _SECONDS
+        while True:
+            message = reader.poll(1.0)
+            if message is None:
+                if time.monotonic() > deadline:
+                    raise KafkaException(KafkaError(KafkaError._TIMED_OUT, f"{topic}[{partition}] could not be read to its end"))
+                continue
+            deadline = time.monotonic() + _SECONDS
+            if (error := message.error()) is None:
+                yield (message.key() or b"").decode(), message.value()
+            elif error.code() == KafkaError._PARTITION_EOF:
+                return
+            else:
+                raise KafkaException(error)
+    finally:
+        reader.close()
+
+
+class Codec:
+    """Encodes our records under the ids the registry gave to their subjects; decodes ours and older ones."""
+
+    def __init__(self, ids: dict[str, int], definition_of: Callable[[int], dict[str, Any]]) -> None:
+        self._ids, self._definition_of = ids, definition_of
+        self._writers: dict[int, Schema] = {}
+
+    def encode(self, topic: Topic, record: Any) -> bytes:
+        """A record of a topic as a message's value."""
+        return wire.encode(self._ids[topic.dataset], wire.schema(topic.record), record)
+
+    def decode(self, topic: Topic, value: bytes) -> dict[str, Any]:
+        """The record in a message's value, as this version sees it. Raises wire.WireError."""
+        schema_id, body = wire.split(value)
+        if schema_id not in self._writers:
+            self._writers[schema_id] = wire.parse(self._definition_of(schema_id))
+        return wire.decode(body, self._writers[schema_id], wire.schema(topic.record))
+
+
+def registry(config: Registry) -> SchemaRegistryClient:
+    """A client of the schema registry."""
+    settings: dict[str, Any] = {"url": config.url, "timeout": _SECONDS}
+    if config.auth.kind == "basic":
+        settings["basic.auth.user.info"] = f"{config.auth.username}:{config.auth.password.get_secret_value()}"
+    if config.ca_file is not None:
+        settings["ssl.ca.location"] = config.ca_file
+    return SchemaRegistryClient(settings)
+
+
+def codec(config: Config) -> Codec:
+    """The codec of this source's topics. Raises NotReady if a subject lacks the schema of this version: producers never register."""
+    client = registry(config.registry)
+    ids: dict[str, int] = {}
+    for topic in TOPICS:
+        subject = topic.subject(config.source)
+        try:
+            found = client.lookup_schema(subject, RegistrySchema(wire.schema_text(topic.record), "AVRO"))
+        except SchemaRegistryError as error:
+            if error.http_status_code == 404:
+                raise NotReady(f"subject {subject} lacks this version's schema; run: pibridge schemas register") from error
+            raise NotReady(f"registry {config.registry.url} does not answer as it should: {error}") from error
+        ids[topic.dataset] = cast(int, found.schema_id)
+    return Codec(ids, lambda schema_id: cast(dict[str, Any], json.loads(client.get_schema(schema_id).schema_str or "")))
+
+
+def _text_of(topic_id: Uuid) -> str:
+    high, low = topic_id.get_most_significant_bits(), topic_id.get_least_significant_bits()  # type: ignore[attr-defined]
+    return f"{high & _64_BITS:016x}{low & _64_BITS:016x}"
+
+
+def topic_ids(config: Config) -> dict[str, tuple[str, int]]:
+    """Kafka's id and the number of partitions of each of this source's topics, by dataset. Raises NotReady if one is missing or misshapen."""
+    admin = AdminClient(dict(config.kafka.client_settings()))
+    names = {topic.name(config.source): topic for topic in TOPICS}
+    found: dict[str, tuple[str, int]] = {}
+    for name, future in admin.describe_topics(TopicCollection(list(names)), request_timeout=_SECONDS).items():
+        topic = names[name]
+        try:
+            described = future.result()
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise NotReady(f"topic {name} does not exist; run: pibridge topics apply") from error
+            raise
+        wanted = topic.partition_count(config.delivery.shards)
+        if len(described.partitions) != wanted:
+            raise NotReady(
+                f"topic {name} has {len(described.partitions)} partitions, and the configuration says {wanted}: "
+                "set delivery.shards to what the topics were created with"
+            )
+        found[topic.dataset] = (_text_of(described.topic_id), len(described.partitions))
+    return found

@@ -1,0 +1,133 @@
+"""PI Web API over HTTPS: reads only, one origin only, within a budget (design 4; pi-web-api.md 4, 7)."""
+
+import asyncio
+import ssl
+import time
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, cast
+from urllib.parse import urljoin, urlsplit
+
+import httpx2
+from aiolimiter import AsyncLimiter
+
+from bridge import auth, batch, pitime
+from bridge.errors import BridgeError, PIRefused, PIUnavailable, PIUnreadable
+from bridge.normalise import parse_json
+from schemas.config import PI
+
+_CSRF = {"X-Requested-With": "pibridge"}
+"""PI refuses every POST without this header, whatever its value (7.3)."""
+
+
+def trust(ca_file: str | None) -> ssl.SSLContext:
+    """TLS settings that verify certificate and host name, against `ca_file` or the operating system's authorities."""
+    context = ssl.create_default_context(cafile=ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def same_origin(base: str, address: str) -> str:
+    """`address`, made absolute, if it lies below the configured base; raises PIRefused otherwise: credentials go nowhere else."""
+    absolute = urljoin(base + "/", address)
+    ours, theirs = urlsplit(base), urlsplit(absolute)
+    path = ours.path.rstrip("/") + "/"
+    if (ours.scheme, ours.netloc.lower()) != (theirs.scheme, theirs.netloc.lower()) or not (theirs.path + "/").startswith(path):
+        raise PIRefused(f"PI sent a link outside {base}: {address!r:.200}; it is not followed", 0)
+    return absolute
+
+
+class PIWebAPI:
+    """One PI Web API. Every call raises PIUnavailable, PIRefused or PIUnreadable, and nothing else on its account."""
+
+    def __init__(self, config: PI) -> None:
+        self.base = config.url
+        self.clock = pitime.PIClock()
+        self.requests: Counter[str] = Counter()
+        """Requests sent, by kind."""
+        self._answer_bytes = config.load.answer_bytes
+        self._rate = AsyncLimiter(max(1.0, config.load.requests_per_second), max(1.0, 1 / config.load.requests_per_second))
+        self._slots = asyncio.Semaphore(config.load.concurrency)
+        self._not_before = 0.0
+        self._client = httpx2.AsyncClient(
+            headers={**auth.headers(config.auth), "Accept": "application/json", "User-Agent": "pibridge"},
+            verify=trust(config.ca_file) if config.url.startswith("https:") else True,
+            timeout=httpx2.Timeout(config.load.request_timeout_seconds, connect=10.0),
+            limits=httpx2.Limits(max_connections=config.load.concurrency + 1),
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._client.aclose()
+
+    async def get(self, address: str, kind: str) -> dict[str, Any]:
+        """The JSON object at an address below the base."""
+        document, failure = await self._send("GET", same_origin(self.base, address), kind, None)
+        if failure is not None:
+            raise failure
+        return cast(dict[str, Any], document)
+
+    async def batch(self, resources: Mapping[str, str]) -> dict[str, Any | BridgeError]:
+        """Content or failure of each address, all in one request."""
+        for address in resources.values():
+            same_origin(self.base, address)
+        document, failure = await self._send("POST", self.base + "/batch", "batch", batch.body(resources))
+        if failure is not None:
+            raise failure
+        return batch.contents(document, resources)
+
+    async def read_clock(self) -> None:
+        """Reads PI Web API's clock."""
+        status = await self.get(self.base + "/system/status", "clock")
+        self.clock.observe(pitime.parse(status.get("ServerTime")), time.monotonic())
+
+    def now(self) -> int:
+        """PI's time in ticks, at least; `read_clock` must have succeeded once."""
+        return self.clock.now(time.monotonic())
+
+    async def _send(self, method: str, address: str, kind: str, content: bytes | None) -> tuple[Any, BridgeError | None]:
+        """The only place that sends: GET, and the POST of the batch controller."""
+        assert method == "GET" or address == self.base + "/batch"
+        headers = {} if method == "GET" else {**_CSRF, "Content-Type": "application/json"}
+        async with self._slots:
+            if (pause := self._not_before - time.monotonic()) > 0:
+                await asyncio.sleep(pause)
+            await self._rate.acquire()
+            self.requests[kind] += 1
+            try:
+                async with self._client.stream(method, address, content=content, headers=headers) as response:
+                    body = await self._body(response)
+            except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+                raise PIUnavailable(f"{method} {urlsplit(address).path}: {error or type(error).__name__}") from error
+        return self._judge(response, body, f"{method} {urlsplit(address).path}")
+
+    async def _body(self, response: httpx2.Response) -> bytes:
+        parts, size = [], 0
+        async for part in response.aiter_bytes():
+            size += len(part)
+            if size > self._answer_bytes:
+                raise PIUnavailable(
+                    f"an answer of more than {self._answer_bytes} bytes, decoded: ask for less, or raise pi.load.answer_bytes"
+                )
+            parts.append(part)
+        return b"".join(parts)
+
+    def _judge(self, response: httpx2.Response, body: bytes, what: str) -> tuple[Any, BridgeError | None]:
+        wish = response.headers.get("Retry-After", "")
+        retry_after_seconds = float(wish) if wish.isascii() and wish.isdigit() else None
+        if response.status_code == 429:
+            self._not_before = time.monotonic() + (retry_after_seconds or 1.0)
+        try:
+            document: Any = parse_json(body)
+        except PIUnreadable as error:
+            # An HTML page of a proxy, or an answer that was cut: the status tells whether asking again may help.
+            if response.status_code in (200, 207):
+                return None, PIUnavailable(f"{what}: {error}")
+            document = {"Message": body[:200].decode(errors="replace")}
+        if response.is_redirect:
+            return None, PIRefused(
+                f"{what}: a redirect to {response.headers.get('Location', '')!r:.200}; it is not followed", response.status_code
+            )
+        return document, batch.failure_of(response.status_code, document, what, retry_after_seconds)

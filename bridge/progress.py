@@ -1,0 +1,114 @@
+"""Progress records of a shard, to state and back (design 3.3, 3.6). Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from bridge.coverage import Mark, PointCoverage
+from schemas.records import DirtyHour, OpenIncident, PointProgress, Progress, ShardProgress
+from schemas.times import TICKS_PER_MICROSECOND
+
+SHARD_KEY = "shard"
+CLOCK_BITS = 40
+
+
+@dataclass
+class ShardState:
+    """What a shard counts: epoch, clock, sequences; and what its predecessor left."""
+
+    shard: int
+    partitions: int
+    epoch: int = 0
+    count: int = 0
+    """Frames closed in this epoch."""
+    sequences: dict[str, int] = field(default_factory=dict)
+    topic_ids: dict[str, str] = field(default_factory=dict)
+    alive_at: int | None = None
+    """PI's clock at the last sign of life, ticks; None if the shard was never owned."""
+    incidents: dict[str, OpenIncident] = field(default_factory=dict)
+
+    @property
+    def next_clock(self) -> int:
+        """The clock that the next frame gets."""
+        return self.epoch << CLOCK_BITS | self.count + 1
+
+    def take_clock(self) -> int:
+        """The clock of a frame that closes now; never the same twice in an epoch."""
+        self.count += 1
+        return self.epoch << CLOCK_BITS | self.count
+
+    def take_sequence(self, dataset: str) -> int:
+        """Sequence of the next frame on a topic, dense from 0."""
+        sequence = self.sequences.get(dataset, 0)
+        self.sequences[dataset] = sequence + 1
+        return sequence
+
+    def record(self) -> Progress:
+        """The shard's progress record."""
+        shard: ShardProgress = {
+            "shard": self.shard,
+            "epoch": self.epoch,
+            "clock": self.epoch << CLOCK_BITS | self.count,
+            "sequences": dict(self.sequences),
+            "partitions": self.partitions,
+            "topic_ids": dict(self.topic_ids),
+            "alive_at": (self.alive_at or 0) // TICKS_PER_MICROSECOND,
+            "incidents": list(self.incidents.values()),
+        }
+        return {"point": None, "shard": shard}
+
+
+def shard_state(record: ShardProgress) -> ShardState:
+    """State of a shard as its last owner left it; the caller raises the epoch before it does anything."""
+    return ShardState(
+        shard=record["shard"],
+        partitions=record["partitions"],
+        epoch=record["epoch"],
+        sequences=dict(record["sequences"]),
+        topic_ids=dict(record["topic_ids"]),
+        alive_at=record["alive_at"] * TICKS_PER_MICROSECOND,
+        incidents={incident["incident_id"]: incident for incident in record["incidents"]},
+    )
+
+
+def point_record(point: PointCoverage) -> Progress | None:
+    """Progress record of a point; None before its first read."""
+    if point.low is None or point.high is None:
+        return None
+    dirty: list[DirtyHour] = [
+        {"hour": hour, "marked_time": mark.marked // TICKS_PER_MICROSECOND, "cause": mark.cause}
+        for hour, mark in sorted(point.dirty.items())
+    ]
+    progress: PointProgress = {
+        "point_key": point.point_key,
+        "start": point.start,
+        "low": point.low,
+        "high": point.high,
+        "as_of": point.as_of // TICKS_PER_MICROSECOND,
+        "snapshot": point.snapshot,
+        "dirty": dirty,
+    }
+    return {"point": progress, "shard": None}
+
+
+def restore(point: PointCoverage, record: PointProgress) -> None:
+    """Gives a point the coverage that its last owner committed."""
+    point.start = min(point.start, record["start"])
+    point.low, point.high = record["low"], record["high"]
+    point.as_of = record["as_of"] * TICKS_PER_MICROSECOND
+    point.snapshot = record["snapshot"]
+    # A mark is rounded up, so that it is not cleared by a request sent in the very same microsecond.
+    point.dirty = {d["hour"]: Mark((d["marked_time"] + 1) * TICKS_PER_MICROSECOND, d["cause"]) for d in record["dirty"]}
+
+
+def newest(records: Iterable[tuple[str, Progress | None]]) -> tuple[ShardProgress | None, dict[str, PointProgress]]:
+    """The shard's record and the points' records that hold, out of a partition of `progress` in order of offset (None: a tombstone)."""
+    shard: ShardProgress | None = None
+    points: dict[str, PointProgress] = {}
+    for key, record in records:
+        if record is None:
+            points.pop(key, None)
+        elif record["shard"] is not None:
+            shard = record["shard"]
+        elif record["point"] is not None:
+            points[key] = record["point"]
+    return shard, points

@@ -1,0 +1,73 @@
+"""`pibridge topics`: what the source's topics should be, and creating those that are missing (design 3.3)."""
+
+from dataclasses import dataclass
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from schemas.config import Config
+from schemas.topics import TOPICS, Topic
+
+_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A topic as it should be, and how many partitions it has: None if it does not exist."""
+
+    topic: Topic
+    name: str
+    partitions: int
+    existing_partitions: int | None
+
+    @property
+    def state(self) -> str:
+        """What `apply` would do about it."""
+        if self.existing_partitions is None:
+            return "to create"
+        return "exists" if self.existing_partitions == self.partitions else f"exists with {self.existing_partitions} partitions"
+
+
+def plan(config: Config) -> list[Planned]:
+    """Every topic of the source beside what Kafka has. Raises KafkaException if Kafka does not answer."""
+    wanted = {topic.name(config.source): topic for topic in TOPICS}
+    found: dict[str, int | None] = {}
+    for name, future in _admin(config).describe_topics(TopicCollection(list(wanted)), request_timeout=_SECONDS).items():
+        try:
+            found[name] = len(future.result().partitions)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise
+            found[name] = None
+    return [Planned(topic, name, topic.partition_count(config.delivery.shards), found[name]) for name, topic in wanted.items()]
+
+
+def apply(config: Config) -> list[Planned]:
+    """Creates the topics that are missing; answers them. An existing topic is never altered. Raises KafkaException."""
+    missing = [planned for planned in plan(config) if planned.existing_partitions is None]
+    if not missing:
+        return []
+    settings = {} if config.kafka.replication == 1 else {"min.insync.replicas": str(config.kafka.min_insync_replicas)}
+    new = [
+        NewTopic(p.name, num_partitions=p.partitions, replication_factor=config.kafka.replication, config=p.topic.settings | settings)
+        for p in missing
+    ]
+    admin = _admin(config)
+    for future in admin.create_topics(new, request_timeout=_SECONDS).values():
+        future.result()
+    return missing
+
+
+def acls(config: Config) -> list[tuple[str, str, str, str]]:
+    """What each process must be allowed: process, operation, kind of resource, name."""
+    kafka, source = config.kafka, config.source
+    rules = [("bridge", "Write, Describe", "topic", topic.name(source)) for topic in TOPICS]
+    rules += [("bridge", "Read", "topic", topic.name(source)) for topic in TOPICS if topic.dataset in ("points", "progress")]
+    rules += [("bridge", "Read", "group", kafka.group_id), ("bridge", "Read", "group", f"{kafka.group_id}-reader")]
+    rules += [("bridge", "Write, Describe", "transactional id, by prefix", f"{kafka.transactional_prefix}.{source}.")]
+    rules += [("spark_jobs", "Read, Describe", "topic", topic.name(source)) for topic in TOPICS if topic.dataset != "progress"]
+    return [*rules, ("spark_jobs", "Read", "group, by prefix", "spark-kafka-source-")]
+
+
+def _admin(config: Config) -> AdminClient:
+    return AdminClient(dict(config.kafka.client_settings()))
