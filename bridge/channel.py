@@ -30,7 +30,7 @@ class Listener(Protocol):
 def addresses(base: str, web_ids: Sequence[str], heartbeat_polls: int, url_bytes: int) -> list[tuple[str, list[str]]]:
     """The channels that cover all streams, each with its address of at most `url_bytes` and the streams on it."""
     parts = urlsplit(base)
-    prefix = f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}{parts.path}/streamsets/channel?heartbeatRate={heartbeat_polls}"
+    prefix = f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}{parts.path}/streamsets/channel?webIdType=IDOnly&heartbeatRate={heartbeat_polls}"
     channels: list[tuple[str, list[str]]] = []
     for web_id in web_ids:
         part = "&webId=" + quote(web_id)

@@ -1,6 +1,7 @@
 """A shard's channels: which points share one, what their messages become, and what a lost one means (design 3.2, 4)."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -65,9 +66,13 @@ class Ear:
 
     def _values(self, web_id: str, items: list[object]) -> None:
         shard, point = self._shard, self._points.get(web_id)
-        if point is None or point["point_key"] not in shard.points:
-            return
         now_micros, now = shard.world.now_micros(), shard.world.pi.now()
+        if point is None:
+            content = json.dumps({"WebId": web_id, "Items": items}).encode()
+            shard.dead_letters.add("CHANNEL", f'stream "{web_id}" is none that this channel was opened for', content, now_micros)
+            return
+        if point["point_key"] not in shard.points:
+            return
         samples, unreadable = samples_of(items, point["point_type"])
         for item in unreadable:
             shard.dead_letters.add("CHANNEL", item.reason, item.content, now_micros, point["point_key"], item.ticks)

@@ -32,7 +32,8 @@ def plan(config: Config) -> list[Planned]:
     """Every topic of the source beside what Kafka has. Raises KafkaException if Kafka does not answer."""
     wanted = {topic.name(config.source): topic for topic in TOPICS}
     found: dict[str, int | None] = {}
-    for name, future in _admin(config).describe_topics(TopicCollection(list(wanted)), request_timeout=_SECONDS).items():
+    admin = _admin(config)  # must live as long as its futures
+    for name, future in admin.describe_topics(TopicCollection(list(wanted)), request_timeout=_SECONDS).items():
         try:
             found[name] = len(future.result().partitions)
         except KafkaException as error:
