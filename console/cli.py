@@ -1,0 +1,157 @@
+"""The `pibridge` command: what a person touches. It dispatches and starts processes; no data passes through it."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from confluent_kafka import KafkaException
+from confluent_kafka.schema_registry.error import SchemaRegistryError
+from rich.console import Console
+from rich.table import Table
+
+from console import demo as demonstration
+from console import subjects, topics
+from console.stack import StackError
+from schemas.config import Config, ConfigError, load
+
+app = typer.Typer(
+    help="PI to Kafka to Delta, complete and correct.",
+    epilog="Exit codes: 0 ok, 1 a check failed, 2 usage or configuration, 3 something it depends on is unavailable, 130 interrupted.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+topics_app = typer.Typer(help="The source's Kafka topics.", no_args_is_help=True)
+schemas_app = typer.Typer(help="The source's Avro schemas in the registry.", no_args_is_help=True)
+app.add_typer(topics_app, name="topics")
+app.add_typer(schemas_app, name="schemas")
+
+ConfigOption = Annotated[Path, typer.Option("--config", help="Configuration file.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
+_DEFAULT_CONFIG = Path("pibridge.yaml")
+
+
+@app.command()
+def demo(
+    seconds: Annotated[float, typer.Option(min=10, help="How long values flow, from the first committed preview.")] = 60.0,
+    points: Annotated[int, typer.Option(min=10, max=100_000, help="Points in the simulated plant.")] = 1000,
+    rate: Annotated[float, typer.Option(min=1, help="Values per second of all points together.")] = 100.0,
+    directory: Annotated[Path | None, typer.Option("--dir", help="Where everything is kept; default: a temporary directory.")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Do not remove the temporary directory.")] = False,
+    catalog_uri: Annotated[
+        str | None, typer.Option(help="A Unity Catalog server to register tables in, such as http://127.0.0.1:8080.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Start a simulated PI, Kafka, a registry, the bridge and Spark on this machine; let values flow; prove that none is lost.
+
+    A socket is lost, five values come late, one is malformed. At the end the plant stands still and its archive is compared with the Delta
+    tables, event by event and bit by bit. Exit code 0 only if nothing is lost, invented, wrong or doubled.
+    """
+    result = demonstration.run(demonstration.Options(seconds, points, rate, directory, keep, catalog_uri))
+    _print(result.as_json(), as_json)
+    raise typer.Exit(0 if result.result == "proved" else 1)
+
+
+@topics_app.command("plan")
+def topics_plan(config: ConfigOption = _DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    """Show the topics as they should be beside what Kafka has, and the rights that each process needs. Changes nothing."""
+    settings = _load(config)
+    planned = [{"topic": p.name, "partitions": p.partitions, "key": p.topic.key, "state": p.state} for p in topics.plan(settings)]
+    rules = [dict(zip(("process", "operation", "resource", "name"), rule, strict=True)) for rule in topics.acls(settings)]
+    _print({"schema_version": 1, "topics": planned, "acls": rules}, as_json)
+
+
+@topics_app.command("apply")
+def topics_apply(config: ConfigOption = _DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    """Create the topics that are missing. An existing topic is never altered."""
+    _print({"schema_version": 1, "created": [{"topic": p.name, "partitions": p.partitions} for p in topics.apply(_load(config))]}, as_json)
+
+
+@schemas_app.command("plan")
+def schemas_plan(config: ConfigOption = _DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    """Show every subject and whether the registry has this version's schema. Changes nothing."""
+    _print({"schema_version": 1, "subjects": [vars(registered) for registered in subjects.plan(_load(config))]}, as_json)
+
+
+@schemas_app.command("register")
+def schemas_register(config: ConfigOption = _DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    """Register this version's schemas, each subject with compatibility FULL_TRANSITIVE."""
+    _print({"schema_version": 1, "subjects": [vars(registered) for registered in subjects.register(_load(config))]}, as_json)
+
+
+@app.command()
+def run(config: ConfigOption = _DEFAULT_CONFIG) -> None:
+    """Run the bridge: PI to Kafka. The same as `python -m bridge run`."""
+    _dispatch("bridge", "run", "--config", str(config))
+
+
+@app.command()
+def land(
+    config: ConfigOption = _DEFAULT_CONFIG,
+    available_now: Annotated[bool, typer.Option("--available-now", help="Land what is there, then stop.")] = False,
+) -> None:
+    """Run the Spark job: Kafka to Delta. The same as `python -m spark_jobs bronze`."""
+    _dispatch("spark_jobs", "bronze", "--config", str(config), *(["--available-now"] if available_now else []))
+
+
+def _dispatch(*module: str) -> NoReturn:
+    process = subprocess.Popen([sys.executable, "-m", *module])  # noqa: S603 - our own module, arguments apart
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to the child too, which decides
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    raise typer.Exit(process.wait())
+
+
+def _load(path: Path) -> Config:
+    return load(path)
+
+
+def _print(result: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(result) + "\n")
+        return
+    console = Console()
+    scalars = Table("figure", "value", show_header=False, box=None)
+    for name, value in result.items():
+        if isinstance(value, list):
+            console.print(_rows(name, value))
+        elif name != "schema_version":
+            scalars.add_row(name, json.dumps(value) if isinstance(value, dict) else str(value))
+    if scalars.row_count:
+        console.print(scalars)
+
+
+def _rows(title: str, rows: list[dict[str, Any]]) -> Table:
+    table = Table(*(rows[0] if rows else ["nothing"]), title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*map(str, row.values()))
+    return table
+
+
+def main() -> NoReturn:
+    """The command's entry point: errors become one sentence and an exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        app(standalone_mode=False)
+        code = 0
+    except typer.Exit as finished:
+        code = finished.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; everything that was started has been stopped\n")
+        code = 130
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        code = 2
+    except StackError as error:
+        sys.stderr.write(f"{error}\n")
+        code = error.exit_code
+    except KafkaException as error:
+        sys.stderr.write(f"Kafka does not do what was asked: {error.args[0].str()}\n")
+        code = 3
+    except SchemaRegistryError as error:
+        sys.stderr.write(f"the registry does not do what was asked: {error}\n")
+        code = 3
+    sys.exit(code)

@@ -1,0 +1,343 @@
+"""`pibridge demo`: all of it on this machine, with a proof at the end (design 8)."""
+
+import os
+import secrets
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import yaml
+
+from bridge import kafka
+from console import proof, subjects, topics
+from console.lakehouse import Bronze
+from console.plant import Plant, PlantPoint
+from console.stack import Stack, StackError, running
+from console.stack.child import Child
+from console.story import Story, covered_ends
+from console.watch import DeltaWatch, KafkaWatch
+from schemas.config import Config, load
+
+SCHEMA_VERSION = 1
+CSV_POINT = "machine_temperature"
+_CSV_FILE = "history/machine_temperature_system_failure.csv"
+_CSV_START = "2013-12-02T21:15:00Z"
+_PASSWORD = "PIBRIDGE_DEMO_PASSWORD"  # noqa: S105 - the name of a variable
+_SERVER = "main"
+_START_SECONDS = 180.0
+_SETTLED_SECONDS = 180.0
+_MAX_LAG_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user chose."""
+
+    seconds: float = 60.0
+    points: int = 1000
+    rate: float = 100.0
+    directory: Path | None = None
+    keep: bool = False
+    catalog_uri: str | None = None
+
+
+@dataclass
+class Result:
+    """The demo's figures, as `--json` prints them."""
+
+    schema_version: int = SCHEMA_VERSION
+    result: str = "failed"
+    points: int = 0
+    points_covered: int = 0
+    oldest_coverage_lag_seconds: float = 0.0
+    previews: int = 0
+    statements: int = 0
+    rows_bronze: int = 0
+    archived_in_scope: int = 0
+    csv_rows: int = 0
+    lost: int = 0
+    invented: int = 0
+    wrong: int = 0
+    duplicates: int = 0
+    sockets_lost: int = 0
+    late_inserted_found: int = 0
+    dead_letters: int = 0
+    seconds_to_first_preview_in_kafka: float | None = None
+    seconds_to_first_bronze_commit: float | None = None
+    catalog_tables: int | None = None
+    examples: dict[str, str] = field(default_factory=dict)
+    unsettled: str | None = None
+    """What had not settled when the proof was made, if anything."""
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as a JSON object."""
+        return asdict(self)
+
+
+class Say:
+    """Lines on stderr, each with the seconds since the start."""
+
+    def __init__(self, began: float) -> None:
+        self._began = began
+
+    def __call__(self, line: str) -> None:
+        sys.stderr.write(f"{time.monotonic() - self._began:7.1f} s  {line}\n")
+        sys.stderr.flush()
+
+
+def run(options: Options) -> Result:
+    """Runs the demo. Raises StackError if something it needs is not to be had; KeyboardInterrupt passes through, with all stopped."""
+    began = time.monotonic()
+    say = Say(began)
+    with _directory(options) as directory, running(directory, say=say, catalog_uri=options.catalog_uri) as stack:
+        demo = Demo(options, stack, say, began)
+        return demo.run()
+
+
+@contextmanager
+def _directory(options: Options) -> Iterator[Path]:
+    if options.directory is not None:
+        options.directory.mkdir(parents=True, exist_ok=True)
+        yield options.directory
+    elif options.keep:
+        yield Path(tempfile.mkdtemp(prefix="pibridge-demo-"))
+    else:
+        with tempfile.TemporaryDirectory(prefix="pibridge-demo-", ignore_cleanup_errors=True) as temporary:
+            yield Path(temporary)
+
+
+class Demo:
+    """One run, on a stack that is up."""
+
+    def __init__(self, options: Options, stack: Stack, say: Callable[[str], None], began: float) -> None:
+        self._options, self._stack, self._say, self._began = options, stack, say, began
+        self._bronze = Bronze(stack.warehouse)
+        self._environment = {**os.environ, _PASSWORD: secrets.token_urlsafe(16), "JAVA_HOME": str(stack.java_home)}
+
+    def run(self) -> Result:
+        """Starts the rest, lets values flow, proves."""
+        self._plant = Plant(self._start_simulator())
+        path = self._write_config()
+        config = load(path, self._environment)
+        topics.apply(config)
+        subjects.register(config)
+        self._say(f"topics pi.{config.source}.* and their subjects exist; configuration {path}")
+        self._start("spark", "spark_jobs", "bronze", "--config", str(path))
+        self._start("bridge", "bridge", "run", "--config", str(path))
+        watch, delta = KafkaWatch(config, kafka.codec(config)), DeltaWatch(self._stack.warehouse)
+        watch.start()
+        delta.start()
+        try:
+            return self._watched(config, watch, delta)
+        finally:
+            watch.stop()
+            delta.stop()
+
+    def _watched(self, config: Config, watch: KafkaWatch, delta: DeltaWatch) -> Result:
+        self._wait(lambda: watch.first_preview is not None, watch, delta, "the first preview in Kafka")
+        self._say(f"first preview in Kafka, seen by a consumer of committed records at {self._stack.bootstrap_servers}")
+        story = Story(self._plant, self._say, lambda: covered_ends(self._bronze.statements()), self._key_of)
+        self._flow(watch, delta, story)
+        self._plant.stop_load()
+        self._say("the plant stands still; waiting until every active point is covered")
+        unsettled = self._settle(watch, delta, story)
+        return self._prove(config, watch, delta, story, unsettled)
+
+    # -- starting -----------------------------------------------------------------------------------------------------------------
+
+    def _start(self, name: str, *module: str) -> Child:
+        log_path = self._stack.directory / "logs" / f"{name}.log"
+        child = self._stack.children.start(
+            name, [sys.executable, "-m", *module], log_path=log_path, environment=self._environment, grace_seconds=10
+        )
+        self._say(f"{name} starts, process {child.pid}, log {log_path}")
+        return child
+
+    def _start_simulator(self) -> str:
+        options = self._options
+        child = self._start(
+            "simulator", "simulator", "--json", "--points", str(options.points), "--rate", str(options.rate), "--history", "7200",
+            "--user", "pibridge", "--password-env", _PASSWORD, "--replay-csv", f"{CSV_POINT}={_CSV_FILE}",
+        )  # fmt: skip
+        ready: list[str] = []
+
+        def answered() -> bool:
+            ready.extend(line for line in child.log().splitlines() if line.startswith('{"url"'))
+            return bool(ready)
+
+        self._stack.children.wait_until(answered, child, "the simulator", 60)
+        return ready[0]
+
+    def _write_config(self) -> Path:
+        stack = self._stack
+        document = {
+            "source": "demo",
+            "pi": {
+                "url": self._plant.url,
+                "auth": {"kind": "basic", "username": "pibridge", "password": f"${{env:{_PASSWORD}}}"},
+                "servers": {_SERVER: self._plant.server_id},
+                "points": [{"server": _SERVER, "name_filter": CSV_POINT, "start": _CSV_START}, {"server": _SERVER}],
+                "load": {"requests_per_second": 50.0},
+            },
+            "kafka": {"bootstrap_servers": stack.bootstrap_servers, "replication": 1},
+            "registry": {"url": stack.registry_url},
+            "coverage": {
+                "start": "1h", "settle_seconds": 3, "seal_previews": 5, "seal_min_seconds": 5, "seal_max_seconds": 10,
+                "quiet_seconds": 60, "blind_margin_seconds": 300,
+            },
+            "delivery": {"shards": 4},
+            "lakehouse": {
+                "warehouse": str(stack.warehouse),
+                "checkpoints": str(stack.directory / "checkpoints"),
+                "spark": {"spark.driver.extraClassPath": stack.spark_class_path},
+                "catalog": None if stack.catalog_uri is None else {"uri": stack.catalog_uri},
+            },
+        }  # fmt: skip
+        path = stack.directory / "pibridge.yaml"
+        path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+        return path
+
+    # -- flowing ------------------------------------------------------------------------------------------------------------------
+
+    def _check(self, watch: KafkaWatch, delta: DeltaWatch) -> None:
+        self._stack.check()
+        for error in (watch.error, delta.error):
+            if error is not None:
+                raise StackError(f"A watcher of the demo failed: {error!r}.", f"Logs are in {self._stack.directory / 'logs'}.")
+
+    def _wait(self, done: Callable[[], bool], watch: KafkaWatch, delta: DeltaWatch, what: str) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while not done():
+            self._check(watch, delta)
+            if time.monotonic() > deadline:
+                raise StackError(f"{what} did not come within {_START_SECONDS:g} s.", f"Logs are in {self._stack.directory / 'logs'}.")
+            time.sleep(0.1)
+
+    def _flow(self, watch: KafkaWatch, delta: DeltaWatch, story: Story) -> None:
+        """The time asked for, from the first committed preview; longer only if the story has to wait for the first commit in Delta."""
+        began = time.monotonic()
+        committed = False
+        before = (watch.previews, watch.stated, delta.rows)
+        while (share := (time.monotonic() - began) / self._options.seconds) < 1 or not story.over:
+            time.sleep(1.0)
+            self._check(watch, delta)
+            if delta.first_commit is not None:
+                if not committed:
+                    committed = True
+                    self._say(f"first commit of bronze.pi_timeseries, {delta.rows} rows, below {self._stack.warehouse}")
+                story.play(share)
+            now = (watch.previews, watch.stated, delta.rows)
+            self._status(watch, delta, *(after - b for after, b in zip(now, before, strict=True)))
+            before = now
+            if share > 1 and time.monotonic() - began > self._options.seconds + _START_SECONDS:
+                raise StackError("The demo's story could not be played: no commit reached Delta.", f"See {self._stack.directory / 'logs'}.")
+
+    def _status(self, watch: KafkaWatch, delta: DeltaWatch, previews: int, stated: int, rows: int) -> None:
+        open_incidents = sum(state != "CLOSED" for state in watch.incidents.values())
+        self._say(
+            f"previews {previews}/s, stated {stated}/s, bronze {rows}/s ({delta.rows} rows) | PI to Kafka {watch.latency_seconds:.2f} s, "
+            f"to Delta {delta.latency_seconds:.1f} s | oldest coverage lag {watch.oldest_lag_seconds():.0f} s | "
+            f"incidents {open_incidents} open of {len(watch.incidents)}"
+        )
+
+    # -- proving ------------------------------------------------------------------------------------------------------------------
+
+    def _key_of(self, point: PlantPoint) -> str:
+        return f"{_SERVER}:{point.point_id}"
+
+    def _settle(self, watch: KafkaWatch, delta: DeltaWatch, story: Story) -> str | None:
+        """Waits until bronze covers all that happened; answers what it still lacks when patience ends."""
+        deadline = time.monotonic() + _SETTLED_SECONDS
+        while True:
+            self._check(watch, delta)
+            lacking = self._lacking(story)
+            if lacking is None or time.monotonic() > deadline:
+                return lacking
+            self._say(f"waiting: {lacking}")
+            time.sleep(2.0)
+
+    def _lacking(self, story: Story) -> str | None:
+        statements = self._bronze.statements()
+        lag = self._lag_seconds(covered_ends(statements))
+        if lag > _MAX_LAG_SECONDS:
+            return f"the oldest coverage lag is {lag:.0f} s"
+        if waiting := [incident for incident, (_, state) in self._bronze.incidents().items() if state != "CLOSED"]:
+            return f"{len(waiting)} incidents are not closed, {waiting[0]} among them"
+        if (found := self._late_found(statements, story)) < len(story.inserted):
+            return f"{found} of {len(story.inserted)} late values are stated"
+        return None
+
+    def _lag_seconds(self, covered: dict[str, int]) -> float:
+        lags = [
+            p.newest_archived - covered.get(self._key_of(p), 0) for p in self._plant.points() if p.live and p.newest_archived is not None
+        ]
+        return max([*lags, 0]) / 10_000_000
+
+    def _late_found(self, statements: dict[str, list[proof.Statement]], story: Story) -> int:
+        if not story.inserted:
+            return 0
+        rows, _, _ = self._bronze.samples()
+        found = 0
+        for late in story.inserted:
+            span = next((h for h in proof.holding(statements.get(late.point_key, [])) if h.begin <= late.ticks < h.end), None)
+            event = proof.archived("Float64", late.value, (True, False, False, False))
+            found += span is not None and any(t == late.ticks and e.value == event.value for t, _, e in rows.get(span.statement.place, []))
+        return found
+
+    def _prove(self, config: Config, watch: KafkaWatch, delta: DeltaWatch, story: Story, unsettled: str | None) -> Result:
+        self._say("comparing the archive of every point in its covered range with the newest statements in bronze")
+        statements = self._bronze.statements()
+        rows, previews, rows_bronze = self._bronze.samples()
+        verdict, csv = proof.Verdict(), proof.Verdict()
+        covered = 0
+        points = self._plant.points()
+        for point in points:
+            stated = statements.get(self._key_of(point), [])
+            covered += bool(stated)
+            if held := proof.holding(stated):
+                truth = self._plant.archive(point, held[0].begin, held[-1].end)
+                proof.compare(self._key_of(point), held, rows, truth, csv if point.name == CSV_POINT else verdict)
+        incidents = self._bronze.incidents()
+        result = Result(
+            points=len(points),
+            points_covered=covered,
+            oldest_coverage_lag_seconds=round(self._lag_seconds(covered_ends(statements)), 3),
+            previews=previews,
+            statements=sum(map(len, statements.values())),
+            rows_bronze=rows_bronze,
+            archived_in_scope=verdict.compared,
+            csv_rows=csv.compared,
+            lost=verdict.lost + csv.lost,
+            invented=verdict.invented + csv.invented,
+            wrong=verdict.wrong + csv.wrong,
+            duplicates=verdict.duplicates + csv.duplicates,
+            sockets_lost=sum(kind == "CHANNEL_LOST" for kind, _ in incidents.values()),
+            late_inserted_found=self._late_found(statements, story),
+            dead_letters=self._bronze.dead_letters(),
+            seconds_to_first_preview_in_kafka=self._since(watch.first_preview),
+            seconds_to_first_bronze_commit=self._since(delta.first_commit),
+            catalog_tables=self._catalog_tables(config),
+            examples=csv.examples | verdict.examples,
+            unsettled=unsettled,
+            versions=self._stack.versions(),
+        )
+        if verdict.clean and csv.clean and unsettled is None and covered == len(points) and verdict.compared and csv.compared:
+            result.result = "proved"
+        return result
+
+    def _since(self, moment: float | None) -> float | None:
+        return None if moment is None else round(moment - self._began, 1)
+
+    def _catalog_tables(self, config: Config) -> int | None:
+        if self._stack.catalog_uri is None or config.lakehouse is None:
+            return None
+        query = {"catalog_name": config.lakehouse.catalog_name, "schema_name": "bronze"}
+        answer = httpx2.get(f"{self._stack.catalog_uri}/api/2.1/unity-catalog/tables", params=query, timeout=20, trust_env=False)
+        return len(answer.raise_for_status().json().get("tables", []))

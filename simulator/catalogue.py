@@ -1,0 +1,256 @@
+"""Landing page, system, data servers and points: what exists, and its WebIDs (pi-web-api.md 1)."""
+
+import re
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote, urlencode
+from uuid import UUID
+
+from simulator import web_ids
+from simulator.api import Answer, Query, Refusal, Request, Routes, reply
+from simulator.pitime import TICKS_PER_SECOND, format_ticks
+from simulator.profiles import Point
+from simulator.store import Store, Stream
+
+_FULL_VERSION = "1.19.1.64"
+
+
+class Catalogue:
+    """The one data server with its points."""
+
+    def __init__(self, store: Store, server_id: UUID, server_name: str, started: int) -> None:
+        self.store = store
+        self.server_id = server_id
+        self.server_name = server_name
+        self._started = started
+        self._web_ids: dict[tuple[str, int], str] = {}
+
+    def add_routes(self, routes: Routes) -> None:
+        routes.get("", self.landing)
+        routes.get("system", self.system)
+        routes.get("system/status", self.system_status)
+        routes.get("system/versions", self.system_versions)
+        routes.get("system/userinfo", self.system_userinfo)
+        routes.get("dataservers", self.servers)
+        routes.get("dataservers/{}", self.server)
+        routes.get("dataservers/{}/points", self.points)
+        routes.get("points", self.point_by_path)
+        routes.get("points/{}", self.point)
+
+    # Finding
+
+    def stream(self, web_id: str) -> Stream:
+        """The stream behind a point's WebID of any type. Refuses with 400 what is no WebID, with 404 what is nobody's."""
+        decoded = _decode(web_id)
+        stream = None
+        if decoded.marker == "DP":
+            if decoded.guids and decoded.guids[0] != self.server_id:
+                raise Refusal(404, f"The data server of WebID '{web_id}' was not found.")
+            if decoded.point_id is not None:
+                stream = self.store.by_id.get(decoded.point_id)
+            elif decoded.path is not None:
+                server, _, tag = decoded.path.partition("\\")
+                if server.upper() == self.server_name.upper():
+                    stream = self.store.by_name.get(tag.upper())
+        if stream is None:
+            raise Refusal(404, f"The point of WebID '{web_id}' was not found.")
+        return stream
+
+    def streams(self, request: Request) -> list[Stream]:
+        """The streams of an ad hoc stream set. One bad WebID refuses the whole request."""
+        given = request.query.all("webId")
+        if not given:
+            raise Refusal(400, "The parameter 'webId' is required.")
+        return [self.stream(web_id) for web_id in given]
+
+    def _check_server(self, web_id: str) -> None:
+        decoded = _decode(web_id)
+        by_id = decoded.guids == (self.server_id,)
+        by_path = not decoded.guids and (decoded.path or "").upper() == self.server_name.upper()
+        if decoded.marker != "DS" or not (by_id or by_path):
+            raise Refusal(404, f"The data server of WebID '{web_id}' was not found.")
+
+    def web_id(self, point: Point, letter: str) -> str:
+        key = (letter, point.point_id)
+        known = self._web_ids.get(key)
+        if known is None:
+            known = self._web_ids[key] = web_ids.encode_point(letter, self.server_id, self.server_name, point.point_id, point.name)
+        return known
+
+    def path(self, point: Point) -> str:
+        return f"\\\\{self.server_name}\\{point.name}"
+
+    # Answering
+
+    def landing(self, request: Request) -> Answer:
+        base = request.base
+        links = {
+            "Self": base + "/",
+            "AssetServers": base + "/assetservers",
+            "DataServers": base + "/dataservers",
+            "System": base + "/system",
+        }
+        return reply(request, {"Links": links})
+
+    def system(self, request: Request) -> Answer:
+        base = request.base + "/system"
+        names = ("CacheInstances", "Configuration", "UserInfo", "Versions", "Status")
+        links = {"Self": base} | {name: f"{base}/{name.lower()}" for name in names}
+        return reply(request, {"ProductTitle": "PI Web API (simulator)", "ProductVersion": _FULL_VERSION, "Links": links})
+
+    def system_status(self, request: Request) -> Answer:
+        minutes = (request.now - self._started) / (60 * TICKS_PER_SECOND)
+        status = {"UpTimeInMinutes": minutes, "State": "Running", "CacheInstances": 0, "ServerTime": format_ticks(request.now)}
+        return reply(request, status)
+
+    def system_versions(self, request: Request) -> Answer:
+        release, _, build = _FULL_VERSION.rpartition(".")
+        return reply(request, {"PI Web API": {"FullVersion": _FULL_VERSION, "MajorMinorRevision": release, "Build": build}})
+
+    def system_userinfo(self, request: Request) -> Answer:
+        known = request.user is not None
+        info = {
+            "IdentityType": "WindowsIdentity",
+            "Name": request.user if known else "NT AUTHORITY\\ANONYMOUS LOGON",
+            "IsAuthenticated": known,
+            "SID": "S-1-5-21-1000-1000-1000-1001" if known else "S-1-5-7",
+            "ImpersonationLevel": "None",
+        }
+        return reply(request, info)
+
+    def servers(self, request: Request) -> Answer:
+        name, path = request.query.one("name"), request.query.one("path")
+        if name is not None and path is not None:
+            raise Refusal(400, "Only one of the parameters 'name' and 'path' may be specified.")
+        if name is None and path is None:
+            return reply(request, {"Links": {}, "Items": [self._server(request)]})
+        if path is not None:
+            if not path.startswith("\\\\") or "\\" in path[2:]:
+                raise Refusal(400, f"The path '{path}' is not a valid data server path.")
+            name = path[2:]
+        if name is None or name.upper() != self.server_name.upper():
+            raise Refusal(404, f"The data server '{name}' was not found.")
+        return reply(request, self._server(request))
+
+    def server(self, request: Request, web_id: str) -> Answer:
+        self._check_server(web_id)
+        return reply(request, self._server(request))
+
+    def points(self, request: Request, web_id: str) -> Answer:
+        self._check_server(web_id)
+        query = request.query
+        first = query.integer("startIndex", 0, most=2_147_483_647)
+        size = query.integer("maxCount", 1000, least=1)
+        name, source = _wildcard(query.one("nameFilter")), _wildcard(query.one("sourceFilter"))
+        matching = [
+            stream.point
+            for stream in self.store.streams
+            if (name is None or name.match(stream.point.name)) and (source is None or source.match(stream.point.source))
+        ]
+        letter = letter_of(query)
+        items = [self._point(request, point, letter) for point in matching[first : first + size]]
+        url = f"{request.base}/dataservers/{web_id}/points"
+        return reply(request, {"Links": _page_links(url, query, first, size, len(matching)), "Items": items})
+
+    def point_by_path(self, request: Request) -> Answer:
+        path = request.query.one("path")
+        if path is None:
+            raise Refusal(400, "The parameter 'path' is required.")
+        server, separator, tag = path.removeprefix("\\\\").partition("\\")
+        if not path.startswith("\\\\") or not separator or not tag:
+            raise Refusal(400, f"The path '{path}' is not a valid point path.")
+        stream = self.store.by_name.get(tag.upper()) if server.upper() == self.server_name.upper() else None
+        if stream is None:
+            raise Refusal(404, f"The point '{path}' was not found.")
+        return reply(request, self._point(request, stream.point, letter_of(request.query)))
+
+    def point(self, request: Request, web_id: str) -> Answer:
+        return reply(request, self._point(request, self.stream(web_id).point, letter_of(request.query)))
+
+    def _server(self, request: Request) -> dict[str, Any]:
+        web_id = web_ids.encode_server(letter_of(request.query), self.server_id, self.server_name)
+        url = f"{request.base}/dataservers/{web_id}"
+        return {
+            "WebId": web_id,
+            "Id": str(self.server_id),
+            "Name": self.server_name,
+            "Path": f"\\\\PIServers[{self.server_name}]",
+            "IsConnected": True,
+            "ServerVersion": "3.4.440.477",
+            "ServerTime": format_ticks(request.now),
+            "Links": {"Self": url, "Points": url + "/points", "EnumerationSets": url + "/enumerationsets"},
+        }
+
+    def _point(self, request: Request, point: Point, letter: str) -> dict[str, Any]:
+        web_id, base = self.web_id(point, letter), request.base
+        stream = f"{base}/streams/{web_id}"
+        server = web_ids.encode_server(letter, self.server_id, self.server_name)
+        return {
+            "WebId": web_id,
+            "Id": point.point_id,
+            "Name": point.name,
+            "Path": self.path(point),
+            "Descriptor": point.descriptor,
+            "PointClass": "classic",
+            "PointType": point.point_type,
+            "DigitalSetName": point.digital_set,
+            "EngineeringUnits": point.units,
+            "Span": point.span,
+            "Zero": point.zero,
+            "Step": point.step,
+            "Future": False,
+            "DisplayDigits": point.digits,
+            "Links": {
+                "Self": f"{base}/points/{web_id}",
+                "DataServer": f"{base}/dataservers/{server}",
+                "Attributes": f"{base}/points/{web_id}/attributes",
+                "InterpolatedData": stream + "/interpolated",
+                "RecordedData": stream + "/recorded",
+                "PlotData": stream + "/plot",
+                "SummaryData": stream + "/summary",
+                "Value": stream + "/value",
+                "EndValue": stream + "/end",
+            },
+        }
+
+
+def _decode(web_id: str) -> web_ids.WebId:
+    try:
+        return web_ids.decode(web_id)
+    except web_ids.BadWebId as error:
+        raise Refusal(400, str(error)) from None
+
+
+def letter_of(query: Query) -> str:
+    """The type letter of the WebIDs the answer shall carry, from `webIdType`."""
+    name = query.choice("webIdType", "Full", ("Full", "IDOnly", "PathOnly", "LocalIDOnly", "DefaultIDOnly"))
+    return web_ids.TYPE_LETTERS[name.lower()]
+
+
+@lru_cache(maxsize=256)
+def _wildcard(text: str | None) -> re.Pattern[str] | None:
+    """`*` and `?` only: a bracket in a tag name is a bracket."""
+    if not text:
+        return None
+    parts = (".*" if c == "*" else "." if c == "?" else re.escape(c) for c in re.sub(r"\*+", "*", text))
+    return re.compile("".join(parts) + r"\Z", re.IGNORECASE | re.DOTALL)
+
+
+def _page_links(url: str, query: Query, first: int, size: int, total: int) -> dict[str, str]:
+    """Links.Next is there exactly as long as there is more; there is no total anywhere (pi-web-api.md 1.3)."""
+    kept = [
+        (name, value)
+        for name in ("nameFilter", "sourceFilter", "selectedFields", "webIdType", "sortField", "sortOrder")
+        for value in query.all(name)
+    ]
+
+    def page(start: int) -> str:
+        return f"{url}?{urlencode([*kept, ('startIndex', str(start)), ('maxCount', str(size))], quote_via=quote)}"
+
+    links = {"First": page(0)}
+    if first > 0:
+        links["Previous"] = page(max(0, first - size))
+    if first + size < total:
+        links["Next"] = page(first + size)
+    links["Last"] = page(max(0, (total - 1) // size * size))
+    return links

@@ -1,0 +1,181 @@
+"""Channels: WebSockets that are sent, once per tick, what was written to their streams since the tick before (pi-web-api.md 3)."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable
+
+import msgspec
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from simulator.api import Refusal, Request
+from simulator.catalogue import Catalogue, letter_of
+from simulator.events import Event
+from simulator.store import Stream
+
+log = logging.getLogger("simulator")
+
+_encode = msgspec.json.encode
+_HEARTBEAT = b'{"Links":{},"Items":[]}'
+_MALFORMED = (
+    b'{"Timestamp":"2026-13-45T99:99:99Z","Value":1.0,"UnitsAbbreviation":"",'
+    b'"Good":true,"Questionable":false,"Substituted":false,"Annotated":false}'
+)
+# A client that has stopped reading is dropped before it takes the server's memory. Real queues are finite too (pi-web-api.md 3.4).
+_MAX_WAITING_VALUES = 500_000
+_CLOSE_SECONDS = 2.0
+
+
+class Channel:
+    """One open socket: what waits for it, and how many ticks it has been silent."""
+
+    def __init__(self, streams: list[Stream], heads: list[bytes], heartbeat_rate: int, randomness: random.Random) -> None:
+        self._heads = dict(zip(streams, heads, strict=True))
+        self._heartbeat_rate = heartbeat_rate
+        self._random = randomness
+        self._waiting: dict[Stream, list[bytes]] = {}
+        self._waiting_values = 0
+        self._silent_ticks = 0
+        self._due = asyncio.Event()
+        self.overrun = False
+
+    def open(self, initial_values: bool) -> None:
+        for stream in self._heads:
+            stream.listen(self)
+            if initial_values and stream.snapshot is not None:
+                self.receive(stream, stream.snapshot)
+
+    def close(self) -> None:
+        for stream in self._heads:
+            stream.forget(self)
+
+    def receive(self, stream: Stream, event: Event) -> None:
+        self._put(stream, event.json())
+
+    def receive_malformed(self, stream: Stream) -> None:
+        """One value that is no value goes out with the stream's next message. The store knows nothing of it."""
+        self._put(stream, _MALFORMED)
+
+    def _put(self, stream: Stream, value: bytes) -> None:
+        self._waiting.setdefault(stream, []).append(value)
+        self._waiting_values += 1
+        if self._waiting_values > _MAX_WAITING_VALUES:
+            self.overrun = True
+
+    def tick(self) -> None:
+        """One poll of the server. `heartbeatRate` counts these, not seconds."""
+        if self._waiting:
+            self._silent_ticks = 0
+            self._due.set()
+            return
+        self._silent_ticks += 1
+        if 0 < self._heartbeat_rate <= self._silent_ticks:
+            self._silent_ticks = 0
+            self._due.set()
+
+    async def next_message(self) -> tuple[bytes, int]:
+        """The next frame and the number of values in it. Streams come in any order, the values of one in the order they were written."""
+        await self._due.wait()
+        self._due.clear()
+        waiting, count = list(self._waiting.items()), self._waiting_values
+        self._waiting, self._waiting_values = {}, 0
+        if not waiting:
+            return _HEARTBEAT, 0
+        self._random.shuffle(waiting)
+        items = [b'%b,"Items":[%b],"UnitsAbbreviation":""}' % (self._heads[stream], b",".join(values)) for stream, values in waiting]
+        return b'{"Links":{},"Items":[%b]}' % b",".join(items), count
+
+
+class Channels:
+    """All open channels."""
+
+    def __init__(self, catalogue: Catalogue, randomness: random.Random) -> None:
+        self._catalogue = catalogue
+        self._random = randomness
+        self._open: dict[Channel, tuple[web.WebSocketResponse, web.Request]] = {}
+        self.values_sent = 0
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def tick(self) -> None:
+        for channel, (_, raw) in list(self._open.items()):
+            if channel.overrun:
+                log.warning("channel of %s reads too slowly and is dropped", raw.remote)
+                _abort(raw)
+            channel.tick()
+
+    async def serve(self, raw: web.Request, request: Request, web_id: str | None) -> web.StreamResponse:
+        """Answers a handshake and stays until the socket ends. Refuses it whole if any WebID is bad (pi-web-api.md 3.5)."""
+        channel = self._prepare(request, web_id)
+        socket = web.WebSocketResponse(timeout=_CLOSE_SECONDS, compress=False)
+        check = socket.can_prepare(raw)
+        if not check:
+            raise Refusal(400, "The WebSocket handshake is not valid.", key="Message")
+        # Listening starts before the 101: what is written after the client sees it open is never missed.
+        channel.open(request.query.boolean("includeInitialValues", False))
+        try:
+            await socket.prepare(raw)
+            self._open[channel] = (socket, raw)
+            sender = asyncio.create_task(self._send(channel, socket, raw))
+            try:
+                # Server to client only: whatever the client sends changes nothing (pi-web-api.md 3.1).
+                async for _ in socket:
+                    pass
+            finally:
+                sender.cancel()
+                await asyncio.gather(sender, return_exceptions=True)
+        finally:
+            self._open.pop(channel, None)
+            channel.close()
+        return socket
+
+    def _prepare(self, request: Request, web_id: str | None) -> Channel:
+        given = request.query.all("webId") if web_id is None else [web_id]
+        if not given:
+            raise Refusal(400, "The parameter 'webId' is required.")
+        # Twice the same point, in whatever form, is one stream of the channel.
+        streams = list(dict.fromkeys(self._catalogue.stream(text) for text in given))
+        letter = letter_of(request.query)
+        rate = request.query.integer("heartbeatRate", 0, least=-2_147_483_648, most=2_147_483_647)
+        request.query.boolean("includeInitialValues", False)
+        return Channel(streams, [self._head(stream, letter) for stream in streams], rate, self._random)
+
+    def _head(self, stream: Stream, letter: str) -> bytes:
+        point = stream.point
+        head = {"WebId": self._catalogue.web_id(point, letter), "Name": point.name, "Path": self._catalogue.path(point), "Links": {}}
+        return _encode(head)[:-1]
+
+    async def _send(self, channel: Channel, socket: web.WebSocketResponse, raw: web.Request) -> None:
+        while True:
+            message, values = await channel.next_message()
+            try:
+                await socket.send_frame(message, WSMsgType.TEXT)
+            except ConnectionError:
+                return
+            self.values_sent += values
+
+    def send_malformed(self, stream: Stream) -> int:
+        """How many open channels will be sent a value nobody can use in `stream`'s next message."""
+        listening = [channel for channel in stream.listeners if isinstance(channel, Channel)]
+        for channel in listening:
+            channel.receive_malformed(stream)
+        return len(listening)
+
+    async def drop(self, count: int, close_frame: bool) -> int:
+        """Drops up to `count` channels, the oldest first; without a close frame their connections just end. How many it dropped."""
+        victims = list(self._open.items())[:count]
+        farewells: list[Awaitable[bool]] = []
+        for channel, (socket, raw) in victims:
+            del self._open[channel]
+            if close_frame:
+                farewells.append(socket.close(code=WSCloseCode.GOING_AWAY))
+            else:
+                _abort(raw)
+        await asyncio.gather(*farewells)
+        return len(victims)
+
+
+def _abort(raw: web.Request) -> None:
+    if raw.transport is not None:
+        raw.transport.abort()

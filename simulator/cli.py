@@ -1,0 +1,185 @@
+"""`python -m simulator`: options, start, the line that says it is ready, the end."""
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from simulator import server
+from simulator.replay import HISTORY_FOLDER, BadHistory
+from simulator.settings import BadSettings, Settings
+
+log = logging.getLogger("simulator")
+
+_DESCRIPTION = """\
+A strict PI Web API with a plant behind it: points, recorded values, batch and channels as a real
+server answers them, wrong requests refused as a real server refuses them. What it shows depends on
+--seed, the point and the time, so history needs no memory and is the same again tomorrow."""
+
+_EPILOG = f"""\
+examples:
+  python -m simulator
+      1,000 points, 100 values/s, one hour of history, on free ports which it prints
+
+  python -m simulator --port 8443 --control-port 8444 --points 5000 --rate 1000 --history 86400
+      a day of history, computed when it is read
+
+  SIM_PASSWORD=secret python -m simulator --user bridge --password-env SIM_PASSWORD
+      asks for Basic authentication
+
+  python -m simulator --replay-csv machine_temperature={HISTORY_FOLDER.name}/machine_temperature_system_failure.csv
+      one more point with real history, rows inserted in file order (a file name is also looked for beside the simulator)
+
+the control port (loopback, JSON, no authentication; not part of PI):
+  GET  /status                               what was written, archived, thrown away, served
+  GET  /points                               every point with its newest archived event
+  GET  /archive?point_id=&from_ticks=&to_ticks=   the truth: archived events with from <= t < to
+  POST /insert         {{"point_id": 1004, "events": [{{"time": "*-5m", "value": 1.5}}]}}   late ones go to the archive
+  POST /channels/drop  {{"count": 1, "close_frame": false}}   ends sockets, with or without a close frame
+  POST /malformed      {{"point_id": 1004}}   one unusable value in that point's next channel message
+  POST /load           {{"running": false}}   stops and starts the plant
+
+exit codes: 0 ended by SIGTERM, 2 wrong options (a port is taken, a file is missing), 130 interrupted"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "python -m simulator", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    default = Settings()
+    add = parser.add_argument
+    add("--host", default=default.host, help="address to listen on (default %(default)s)")
+    add("--port", type=int, default=default.port, help="PI Web API's port, 0 = a free one (default %(default)s)")
+    add(
+        "--control-port", type=int, default=default.control_port, help="the control port on 127.0.0.1, 0 = a free one (default %(default)s)"
+    )
+    add("--server-name", default=default.server_name, metavar="NAME", help="name of the data server (default %(default)s)")
+    add("--points", type=int, default=default.points, metavar="N", help="points in the plant (default %(default)s)")
+    add(
+        "--rate",
+        type=float,
+        default=default.rate_per_second,
+        metavar="R",
+        help="values per second of all points together (default %(default)s)",
+    )
+    add("--seed", type=int, default=default.seed, metavar="N", help="another seed is another plant (default %(default)s)")
+    add(
+        "--history",
+        type=float,
+        default=default.history_seconds,
+        metavar="SECONDS",
+        help="how far back the archive reaches (default %(default)s)",
+    )
+    add(
+        "--tick",
+        type=float,
+        default=default.tick_seconds,
+        metavar="SECONDS",
+        help="polling interval of channels and load (default %(default)s)",
+    )
+    add("--no-compression", action="store_true", help="archive every previous snapshot instead of testing it")
+    add(
+        "--server-utc-offset-hours",
+        type=float,
+        default=default.server_utc_offset_hours,
+        metavar="H",
+        help="zone for time strings which name none; not UTC on purpose, clients must send Z (default %(default)s)",
+    )
+    add("--user", metavar="NAME", help="ask for Basic authentication with this user (default: anonymous)")
+    add("--password-env", metavar="VARIABLE", help="environment variable which holds the password of --user")
+    add(
+        "--replay-csv",
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="a point with the history of a CSV file (timestamp,value; UTC); repeatable",
+    )
+    add("--json", action="store_true", help="say that it is ready as one JSON line on stdout")
+    return parser
+
+
+def read_settings(arguments: argparse.Namespace) -> Settings:
+    """Raises `BadSettings`."""
+    password = ""
+    if arguments.password_env is not None:
+        if arguments.user is None:
+            raise BadSettings("--password-env needs --user")
+        password = os.environ.get(arguments.password_env, "")
+        if not password:
+            raise BadSettings(f"the environment variable {arguments.password_env} named by --password-env is not set")
+    return Settings(
+        host=arguments.host,
+        port=arguments.port,
+        control_port=arguments.control_port,
+        server_name=arguments.server_name,
+        points=arguments.points,
+        rate_per_second=arguments.rate,
+        seed=arguments.seed,
+        history_seconds=arguments.history,
+        tick_seconds=arguments.tick,
+        compression=not arguments.no_compression,
+        server_utc_offset_hours=arguments.server_utc_offset_hours,
+        user=arguments.user,
+        password=password,
+        replay=tuple(_read_replay(text) for text in arguments.replay_csv),
+    )
+
+
+def _read_replay(text: str) -> tuple[str, Path]:
+    name, separator, file = text.partition("=")
+    if not separator or not name or not file:
+        raise BadSettings(f'--replay-csv "{text}" must have the form NAME=FILE')
+    path = Path(file)
+    beside = HISTORY_FOLDER.parent / path
+    return name, beside if not path.exists() and beside.exists() else path
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs until a signal. The exit code."""
+    arguments = build_parser().parse_args(argv)
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s simulator %(levelname)s %(message)s")
+    try:
+        return asyncio.run(_run(read_settings(arguments), as_json=arguments.json))
+    except (BadSettings, BadHistory) as error:
+        sys.stderr.write(f"simulator: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+async def _run(settings: Settings, *, as_json: bool) -> int:
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[int] = loop.create_future()
+
+    def end(code: int) -> None:
+        if not ended.done():
+            ended.set_result(code)
+
+    loop.add_signal_handler(signal.SIGTERM, end, 0)
+    loop.add_signal_handler(signal.SIGINT, end, 130)
+    running = await server.start(settings)
+    ready = {
+        "url": running.url,
+        "control_url": running.control_url,
+        "server_id": str(running.server_id),
+        "server_name": settings.server_name,
+        "points": len(running.store.streams),
+    }
+    if as_json:
+        sys.stdout.write(json.dumps(ready) + "\n")
+    else:
+        sys.stdout.write("".join(f"{name.replace('_', ' '):<12} {value}\n" for name, value in ready.items()))
+    sys.stdout.flush()
+    log.info("ready: %s points at %s, control at %s", ready["points"], running.url, running.control_url)
+    assert running.ticking is not None
+    either: list[asyncio.Future[Any]] = [ended, running.ticking]
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    log.info("ending")
+    await running.stop()
+    return ended.result()

@@ -1,0 +1,241 @@
+"""The control port, for tests and demonstrations: JSON on a loopback address of its own, no authentication. Nothing of it exists in PI.
+
+What it says about the archive is read from the store itself: the truth a client is measured against.
+"""
+
+import json
+from collections import Counter
+from datetime import UTC
+from typing import Any, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from simulator.api import Query, Refusal
+from simulator.catalogue import Catalogue
+from simulator.channels import Channels
+from simulator.events import SYSTEM_STATES, Event, Value, float32, value_json
+from simulator.live import Load
+from simulator.pitime import TICKS_PER_SECOND, BadTime, parse_time
+from simulator.profiles import Clock, Point
+from simulator.store import BEGINNING, END, MAX_AHEAD_SECONDS, Store, Stream
+from simulator.streams import StreamAnswers
+
+_encode = msgspec.json.encode
+
+
+class DropOrder(msgspec.Struct, forbid_unknown_fields=True):
+    count: int
+    close_frame: bool = True
+
+
+class LoadOrder(msgspec.Struct, forbid_unknown_fields=True):
+    running: bool
+
+
+class PointOrder(msgspec.Struct, forbid_unknown_fields=True):
+    point_id: int
+
+
+class NewEvent(msgspec.Struct, forbid_unknown_fields=True):
+    """`value` is a number, a text, a state's number or name for a digital point, or {"system_state": 246} for any."""
+
+    time: str
+    value: Any
+    questionable: bool = False
+    substituted: bool = False
+    annotated: bool = False
+
+
+class InsertOrder(msgspec.Struct, forbid_unknown_fields=True):
+    point_id: int
+    events: list[NewEvent]
+
+
+_Order = TypeVar("_Order", DropOrder, LoadOrder, PointOrder, InsertOrder)
+
+
+class Control:
+    def __init__(
+        self,
+        store: Store,
+        catalogue: Catalogue,
+        answers: StreamAnswers,
+        channels: Channels,
+        load: Load,
+        requests: Counter[str],
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._catalogue = catalogue
+        self._answers = answers
+        self._channels = channels
+        self._load = load
+        self._requests = requests
+        self._clock = clock
+
+    def app(self) -> web.Application:
+        app = web.Application(client_max_size=64 * 1024 * 1024)
+        app.add_routes(
+            [
+                web.get("/status", self.status),
+                web.get("/points", self.points),
+                web.get("/archive", self.archive),
+                web.post("/insert", self.insert),
+                web.post("/channels/drop", self.drop),
+                web.post("/malformed", self.malformed),
+                web.post("/load", self.set_load),
+            ]
+        )
+        return app
+
+    async def status(self, _: web.Request) -> web.Response:
+        counts = self._store.counts
+        return _reply(
+            {
+                "points": len(self._store.streams),
+                "events_written": counts.written,
+                "events_archived": counts.archived,
+                "events_late": counts.late,
+                "events_compressed_away": counts.compressed_away,
+                "channels_open": len(self._channels),
+                "values_served": self._answers.values_served,
+                "values_sent_on_channels": self._channels.values_sent,
+                "load_running": self._load.running,
+                "requests": dict(self._requests),
+            }
+        )
+
+    async def points(self, _: web.Request) -> web.Response:
+        return _reply([self._describe(stream) for stream in self._store.streams])
+
+    def _describe(self, stream: Stream) -> dict[str, Any]:
+        newest = stream.archive.read(limit=1, descending=True)
+        return {
+            "point_id": stream.point.point_id,
+            "name": stream.point.name,
+            "web_id": self._catalogue.web_id(stream.point, "F"),
+            "type": stream.point.point_type,
+            "newest_archived_ticks": newest[0].ticks if newest else None,
+            "snapshot_ticks": stream.snapshot.ticks if stream.snapshot else None,
+            "live": stream.live,
+        }
+
+    async def archive(self, raw: web.Request) -> web.Response:
+        """The archived events of one point with from_ticks <= t < to_ticks, in the server's order; never the snapshot."""
+        try:
+            query = Query(raw.query_string)
+            stream = self._stream(query.integer("point_id", -1, most=2_147_483_647))
+            first, end = _ticks(query, "from_ticks"), _ticks(query, "to_ticks")
+        except Refusal as refusal:
+            return _refuse(refusal)
+        events = stream.archive.read(BEGINNING if first is None else first, END if end is None else end - 1)
+        rows = [[e.ticks, msgspec.Raw(value_json(e.value)), e.good, e.questionable, e.substituted, e.annotated] for e in events]
+        return _reply({"point_id": stream.point.point_id, "events": rows})
+
+    async def insert(self, raw: web.Request) -> web.Response:
+        """Writes events through the store like any other; all of them, or none if one is wrong."""
+        try:
+            order = await _read(raw, InsertOrder)
+            stream = self._stream(order.point_id)
+            events = [self._event(stream.point, event) for event in order.events]
+        except Refusal as refusal:
+            return _refuse(refusal)
+        late = [stream.write(event) for event in events].count(True)
+        return _reply({"point_id": order.point_id, "written": len(events), "late": late, "ticks": [event.ticks for event in events]})
+
+    def _event(self, point: Point, new: NewEvent) -> Event:
+        now = self._clock()
+        try:
+            ticks = parse_time(new.time, now, UTC)
+            value = _value(point, new.value)
+        except (BadTime, ValueError, OverflowError) as error:
+            raise Refusal(400, str(error)) from None
+        if ticks > now + MAX_AHEAD_SECONDS * TICKS_PER_SECOND:
+            # Ordinary points take values up to ten minutes ahead and reject later ones (pi-web-api.md 8.2).
+            raise Refusal(400, f"{new.time} lies more than {MAX_AHEAD_SECONDS} s ahead of the server's clock")
+        return Event(ticks, value, questionable=new.questionable, substituted=new.substituted, annotated=new.annotated)
+
+    async def drop(self, raw: web.Request) -> web.Response:
+        try:
+            order = await _read(raw, DropOrder)
+        except Refusal as refusal:
+            return _refuse(refusal)
+        return _reply({"dropped": await self._channels.drop(max(0, order.count), order.close_frame)})
+
+    async def malformed(self, raw: web.Request) -> web.Response:
+        try:
+            stream = self._stream((await _read(raw, PointOrder)).point_id)
+        except Refusal as refusal:
+            return _refuse(refusal)
+        channels = self._channels.send_malformed(stream)
+        return _reply({"point_id": stream.point.point_id, "channel_open": channels > 0, "channels": channels})
+
+    async def set_load(self, raw: web.Request) -> web.Response:
+        try:
+            order = await _read(raw, LoadOrder)
+        except Refusal as refusal:
+            return _refuse(refusal)
+        if order.running:
+            self._load.run(self._clock())
+        else:
+            self._load.stop()
+        return _reply({"running": self._load.running})
+
+    def _stream(self, point_id: int) -> Stream:
+        stream = self._store.by_id.get(point_id)
+        if stream is None:
+            raise Refusal(404, f"There is no point {point_id}.")
+        return stream
+
+
+def _value(point: Point, given: Any) -> Value:
+    """`given` as a value of the point's type. Raises ValueError, OverflowError."""
+    if isinstance(given, dict):
+        code = given.get("system_state")
+        if set(given) != {"system_state"} or code not in SYSTEM_STATES:
+            raise ValueError(f"{json.dumps(given)} is not a known system state")
+        return SYSTEM_STATES[code]
+    if point.states:
+        for state in point.states:
+            if not isinstance(given, bool) and given in (state.value, state.name):
+                return state
+    elif point.point_type == "String":
+        if isinstance(given, str):
+            return given
+    elif isinstance(given, int | float) and not isinstance(given, bool):
+        if point.point_type == "Int32":
+            if float(given).is_integer() and abs(given) < 2**31:
+                return int(given)
+        elif point.point_type == "Float32":
+            return float32(float(given))
+        else:
+            return float(given)
+    elif given in ("NaN", "Infinity", "-Infinity") and point.point_type in ("Float32", "Float64"):
+        return float(given)
+    raise ValueError(f'{json.dumps(given)} is no value of point "{point.name}", which is {point.point_type}')
+
+
+def _ticks(query: Query, name: str) -> int | None:
+    text = query.one(name)
+    if text is None:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise Refusal(400, f"{name} must be an integer.") from None
+
+
+async def _read(raw: web.Request, kind: type[_Order]) -> _Order:
+    try:
+        return msgspec.json.decode(await raw.read(), type=kind)
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise Refusal(400, str(error)) from None
+
+
+def _reply(item: Any) -> web.Response:
+    return web.Response(body=_encode(item), content_type="application/json")
+
+
+def _refuse(refusal: Refusal) -> web.Response:
+    return web.Response(status=refusal.answer.status, body=refusal.answer.body, content_type="application/json")

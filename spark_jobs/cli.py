@@ -1,0 +1,101 @@
+"""Command line of the Spark jobs."""
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+import structlog
+
+from schemas import config
+from spark_jobs import run
+from spark_jobs.errors import LandError
+
+_EPILOG = """\
+what it needs:
+  a Java 21 runtime (JAVA_HOME), and the Delta, Kafka and Avro connectors of Spark on its class path, as in
+    lakehouse:
+      warehouse: /data/warehouse          # tables lie at <warehouse>/bronze/<table>
+      checkpoints: /data/checkpoints      # what was landed; lost, the tables cannot be continued
+      spark: {spark.driver.extraClassPath: "/jars/*", spark.driver.memory: 2g}
+      catalog: {uri: "https://…", token: "${env:UC_TOKEN}"}   # optional: Unity Catalog to register the tables in
+
+It can be stopped (SIGTERM, Ctrl-C) and killed at any moment: the next start goes on where the last one ended, each row once.
+Progress goes to stderr, one JSON object a line.
+
+exit codes: 0 ended as asked; 1 tables, checkpoint and Kafka disagree, a person has to decide; 2 usage or configuration;
+3 Kafka, registry or Java unavailable, start again later; 130 interrupted
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a job; the exit code of the process."""
+    parser = argparse.ArgumentParser(prog="spark_jobs", description="Spark jobs of pibridge.")
+    jobs = parser.add_subparsers(dest="job", required=True, metavar="JOB")
+    bronze = jobs.add_parser(
+        "bronze",
+        help="land Kafka's topics in the bronze tables",
+        description="Land what the bridge published into Delta tables: every value, every statement about the archive, points, incidents, "
+        "dead letters.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    bronze.add_argument("--config", type=Path, required=True, metavar="FILE", help="the configuration, pibridge.yaml")
+    bronze.add_argument(
+        "--available-now", action="store_true", help="land what is committed now, then end (for a scheduler, and for tests)"
+    )
+    chosen = parser.parse_args(arguments)
+    _configure_logs()
+    try:
+        settings = config.load(chosen.config)
+    except config.ConfigError as error:
+        print(f"spark_jobs: {error}", file=sys.stderr)  # noqa: T201 - for a person, before there are logs
+        return 2
+    return _guarded(settings, chosen.available_now)
+
+
+def _guarded(settings: config.Config, available_now: bool) -> int:
+    stop = threading.Event()
+    received: list[int] = []
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        stop.set()
+
+    def install() -> None:
+        signal.signal(signal.SIGINT, on_signal)
+        signal.signal(signal.SIGTERM, on_signal)
+
+    install()
+    log = structlog.get_logger()
+    try:
+        run.land(settings, available_now, stop, ready=install)
+    except LandError as error:
+        if not received:
+            log.error("failed", problem=str(error), exit_code=error.exit_code)
+            return error.exit_code
+        log.warning("stopped_with_problem", problem=str(error))
+    if received:
+        log.info("stopped", signal=signal.Signals(received[0]).name)
+        return 130 if signal.SIGINT in received else 0
+    return 0
+
+
+def _configure_logs() -> None:
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    # The gateway to Java prints the traceback of every exception that a batch ends with; ours are told as sentences.
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)

@@ -1,0 +1,176 @@
+"""From Kafka records to rows: each value is read by the schema that its prefix names, and seen through our own current schema.
+
+A batch is read from Kafka once: decoded with the schemas known so far, kept, and counted by topic and schema id. Only when the count shows
+an id never seen is it decoded anew with that one; so a new schema version needs no restart, and the usual batch no extra pass.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import xxhash
+from pyspark import StorageLevel
+from pyspark.sql import Column, DataFrame, Row
+from pyspark.sql import functions as F
+from pyspark.sql.avro.functions import from_avro
+
+from schemas import wire
+from spark_jobs import tables
+from spark_jobs.registry import Definition, Registry
+
+CONTENT_LIMIT = 64 << 10
+"""So many bytes of an undecodable message are kept in its dead letter."""
+
+_COORDINATES = ("kafka_key", "kafka_topic", "kafka_partition", "kafka_offset", "kafka_time")
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Rows that share topic, schema id and fate in a batch."""
+
+    topic: str
+    schema_id: int | None
+    """Null where the value has no header."""
+    decoded: bool
+    records: int
+    samples: int
+    statements: int
+
+
+class Decoder:
+    """Decodes the batches of one query."""
+
+    def __init__(self, registry: Registry, source: str) -> None:
+        self._registry = registry
+        self._records = tables.records_by_topic(source)
+        self._definitions: dict[int, Definition] = {}
+
+    def decode(self, batch: DataFrame) -> tuple[DataFrame, list[Tally]]:
+        """The batch decoded, one column per record name of `wire.RECORDS`, and what is in it.
+
+        The caller unpersists the frame. Raises Unavailable if a new schema id cannot be looked up.
+        """
+        # Ids once answered as unknown are asked again each batch: the registry decides how long that answer holds.
+        self._definitions = {key: self._registry.definition(key) if value.problem else value for key, value in self._definitions.items()}
+        while True:
+            decoded = decoded_batch(batch, self._records, self._definitions).persist(StorageLevel.MEMORY_AND_DISK)
+            tallies = tally(decoded)
+            new = {entry.schema_id for entry in tallies if entry.schema_id is not None} - self._definitions.keys()
+            if not new:
+                self._forget({entry.schema_id for entry in tallies})
+                return decoded, tallies
+            decoded.unpersist()
+            self._definitions |= {schema_id: self._registry.definition(schema_id) for schema_id in new if schema_id is not None}
+
+    def _forget(self, seen: set[int | None]) -> None:
+        """Unusable ids out of garbage must not pile up in every later plan."""
+        self._definitions = {key: value for key, value in self._definitions.items() if value.problem is None or key in seen}
+
+    def dead_letters(self, decoded: DataFrame, source: str) -> DataFrame:
+        """The records of a decoded batch that could not be read, as rows of the dead-letter table."""
+        return undecodable(decoded, source, self._records, self._definitions)
+
+
+def decoded_batch(batch: DataFrame, records: Mapping[str, str], definitions: Mapping[int, Definition]) -> DataFrame:
+    """Kafka rows with their schema id and one nullable struct per record; no struct is set where the value could not be read."""
+    header = F.length("value") >= 5
+    has_header = header & (F.substring("value", 1, 1) == F.lit(b"\0"))
+    rows = batch.select(
+        F.col("key").cast("string").alias("kafka_key"),
+        F.col("topic").alias("kafka_topic"),
+        F.col("partition").alias("kafka_partition"),
+        F.col("offset").alias("kafka_offset"),
+        F.col("timestamp").alias("kafka_time"),
+        "value",
+        F.when(has_header, F.conv(F.hex(F.substring("value", 2, 4)), 16, 10).cast("bigint")).alias("schema_id"),
+    )
+    structs = [_struct(record, records, definitions.values()).alias(record) for record in sorted(set(records.values()))]
+    return rows.select(*_COORDINATES, "value", "schema_id", *structs)
+
+
+def _struct(record: str, records: Mapping[str, str], definitions: Iterable[Definition]) -> Column:
+    ours = wire.schema_text(record)
+    # PERMISSIVE gives a struct of nulls where a body does not fit; every record has a mandatory `source` to tell it by.
+    options = {"avroSchema": ours, "mode": "PERMISSIVE"}
+    body = F.expr("substring(value, 6)")
+    here = F.col("kafka_topic").isin(sorted(topic for topic, name in records.items() if name == record))
+    column = F.when(F.lit(False), from_avro(body, ours, options))
+    for definition in definitions:
+        if definition.record == wire.RECORDS[record]:
+            column = column.when(here & (F.col("schema_id") == definition.schema_id), from_avro(body, definition.text, options))
+    return column
+
+
+def is_decoded(record: str) -> Column:
+    """Whether a row of a decoded batch holds this record."""
+    return F.col(record).getField("source").isNotNull()
+
+
+def _any_decoded() -> Column:
+    found = F.lit(False)
+    for record in sorted({table.record for table in tables.TABLES}):
+        found = found | is_decoded(record)
+    return found
+
+
+def tally(decoded: DataFrame) -> list[Tally]:
+    """What is in a decoded batch; one pass, which also fills the cache."""
+    series = F.col("value_frame").getField("series")
+    none = F.lit(0).cast("bigint")
+    samples = F.aggregate(series, none, lambda total, one: total + F.size(one["samples"]))
+    statements = F.aggregate(series, none, lambda total, one: total + one["statement"].isNotNull().cast("bigint"))
+    counted = decoded.groupBy("kafka_topic", "schema_id", _any_decoded().alias("decoded")).agg(
+        F.count(F.lit(1)).alias("records"),
+        F.coalesce(F.sum(samples), none).alias("samples"),
+        F.coalesce(F.sum(statements), none).alias("statements"),
+    )
+    return [_tally(row) for row in counted.collect()]
+
+
+def _tally(row: Row) -> Tally:
+    return Tally(row["kafka_topic"], row["schema_id"], row["decoded"], row["records"], row["samples"], row["statements"])
+
+
+def _content_hash(content: Column) -> Column:
+    """XXH3-128, which no function of Spark computes."""
+
+    # Defined in here, it is sent to the workers whole: they need xxhash, and none of our modules.
+    def hexadecimal(value: bytes) -> str:
+        return xxhash.xxh3_128_hexdigest(value)
+
+    return F.udf(hexadecimal, "string")(content)
+
+
+def undecodable(decoded: DataFrame, source: str, records: Mapping[str, str], definitions: Mapping[int, Definition]) -> DataFrame:
+    """Rows of `pi_dead_letters` for what could not be read, with reason, coordinates and the bytes themselves."""
+    value, schema_id = F.col("value"), F.col("schema_id")
+    size = F.length(value).cast("string")
+    reason = F.when(value.isNull(), F.lit("a Kafka record without a value"))
+    reason = reason.when(schema_id.isNull(), F.concat(size, F.lit(" bytes without the header of the Confluent wire format")))
+    for definition in definitions.values():
+        if definition.problem is not None:
+            reason = reason.when(schema_id == definition.schema_id, F.lit(definition.problem))
+        for topic, record in sorted(records.items()):
+            if definition.record is not None and definition.record != wire.RECORDS[record]:
+                wrong = f"schema id {definition.schema_id} is {definition.record}, and this topic holds {wire.RECORDS[record]}"
+                reason = reason.when((schema_id == definition.schema_id) & (F.col("kafka_topic") == topic), F.lit(wrong))
+    reason = reason.otherwise(
+        F.concat(F.lit("body of "), (F.length(value) - 5).cast("string"), F.lit(" bytes does not fit schema id "), schema_id)
+    )
+    content = F.coalesce(value, F.lit(b""))
+    cells: dict[str, Column] = {
+        "source": F.lit(source),
+        "stage": F.lit("LAND"),
+        "reason": reason,
+        "content": F.substring(content, 1, CONTENT_LIMIT),
+        "content_bytes": F.length(content).cast("bigint"),
+        "content_hash": _content_hash(content),
+        "topic": F.col("kafka_topic"),
+        "partition": F.col("kafka_partition"),
+        "offset": F.col("kafka_offset"),
+        "received_time": F.current_timestamp(),
+    }
+    chosen = [
+        (F.col(column.name) if column.part == "kafka" else cells.get(column.name, F.lit(None).cast(column.kind.sql))).alias(column.name)
+        for column in tables.DEAD_LETTERS.columns
+    ]
+    return decoded.where(~_any_decoded()).select(*chosen)

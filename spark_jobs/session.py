@@ -1,0 +1,126 @@
+"""The Spark session of a job, from the configuration."""
+
+import os
+import shlex
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+
+from pyspark.errors import PySparkRuntimeError
+from pyspark.sql import SparkSession
+
+from schemas.config import Lakehouse
+from spark_jobs.errors import Unavailable
+
+_DEFAULTS = {
+    "spark.master": "local[*]",
+    "spark.app.name": "pibridge",
+    "spark.driver.memory": "1g",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.shuffle.partitions": "2",
+    # Without it a table's state is read in 50 tasks at each commit.
+    "spark.databricks.delta.snapshotPartitions": "2",
+}
+_FIXED = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.sql.session.timeZone": "UTC",
+    # Spark's default, INT96, is read as nanoseconds elsewhere: then times before 1677 and after 2262 fail or wrap around.
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+}
+# A length in garbage is a number like any other: unchecked, four bytes of it make Avro ask for 2 GiB, and the driver dies of one message.
+# No message of ours comes near these.
+_AVRO_LIMITS = {"string.maxLength": 64 << 20, "bytes.maxLength": 64 << 20, "collectionItems.maxLength": 4 << 20}
+
+
+def settings(lakehouse: Lakehouse) -> dict[str, str]:
+    """Every Spark setting of a job: ours, then what `lakehouse.spark` says, but what the tables' correctness hangs on cannot be changed."""
+    merged = _DEFAULTS | lakehouse.spark | _FIXED
+    limits = [f"-Dorg.apache.avro.limits.{name}={value}" for name, value in _AVRO_LIMITS.items()]
+    log4j = shlex.quote("-Dlog4j2.configurationFile=" + Path(str(files("spark_jobs").joinpath("log4j2.properties"))).as_uri())
+    for side, ours in (("driver", [log4j, "-Duser.timezone=UTC", *limits]), ("executor", ["-Duser.timezone=UTC", *limits])):
+        key = f"spark.{side}.extraJavaOptions"
+        merged[key] = " ".join([*ours, *([merged[key]] if merged.get(key) else [])])
+    return merged
+
+
+def properties_text(values: Mapping[str, str]) -> str:
+    """Settings as a Java properties file."""
+    escapes = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "=": "\\=", ":": "\\:", "#": "\\#", "!": "\\!", " ": "\\ "}
+
+    def escaped(text: str) -> str:
+        plain = "".join(escapes.get(character, character) for character in text)
+        return "".join(c if ord(c) < 127 else "".join(f"\\u{unit:04x}" for unit in _utf16(c)) for c in plain)
+
+    return "".join(f"{escaped(key)}={escaped(value)}\n" for key, value in values.items())
+
+
+def _utf16(character: str) -> Iterator[int]:
+    encoded = character.encode("utf-16-be", "surrogatepass")
+    return (int.from_bytes(encoded[at : at + 2], "big") for at in range(0, len(encoded), 2))
+
+
+@contextmanager
+def session(lakehouse: Lakehouse) -> Iterator[SparkSession]:
+    """A running Spark session, stopped at the end. Raises Unavailable if no Java runtime or no connector can be used."""
+    merged = settings(lakehouse)
+    with tempfile.TemporaryDirectory(prefix="pibridge-spark-") as scratch:
+        # Spark's built-in catalog wants a directory, though no table of ours is in it.
+        merged.setdefault("spark.sql.warehouse.dir", scratch)
+        spark = _started(merged, Path(scratch) / "spark.properties")
+        try:
+            _require_connectors(spark)
+            yield spark
+        finally:
+            spark.stop()
+
+
+def _started(merged: dict[str, str], file: Path) -> SparkSession:
+    # In a file that only we can read, because settings may hold secrets and a command line is shown to every user of the machine.
+    file.touch(mode=0o600)
+    file.write_text(properties_text(merged), encoding="ascii")
+    os.environ["PYSPARK_SUBMIT_ARGS"] = f"--properties-file {shlex.quote(str(file))} pyspark-shell"
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("SPARK_LOCAL_IP", merged["spark.driver.bindAddress"])  # else it warns of whatever the host's name resolves to
+    try:
+        return SparkSession.builder.getOrCreate()
+    except (PySparkRuntimeError, FileNotFoundError) as error:
+        raise Unavailable(
+            "Spark cannot start Java: install a Java 21 runtime or set JAVA_HOME to one (JAVA_HOME is "
+            f"{os.environ.get('JAVA_HOME') or 'not set'})"
+        ) from error
+    finally:
+        file.unlink()
+
+
+_CONNECTORS = {
+    "io.delta.sql.DeltaSparkSessionExtension": "delta-spark",
+    "org.apache.spark.sql.kafka010.KafkaSourceProvider": "spark-sql-kafka-0-10",
+    "org.apache.spark.sql.avro.AvroDataToCatalyst": "spark-avro",
+    "org.apache.kafka.clients.admin.Admin": "kafka-clients",
+}
+
+
+def _require_connectors(spark: SparkSession) -> None:
+    """Said before the first query, since a missing connector shows itself there as something else."""
+    jvm = spark._jvm
+    assert jvm is not None
+    # A class that cannot be loaded is shown as a package by the gateway.
+    missing = sorted({artifact for name, artifact in _CONNECTORS.items() if "JavaClass" not in type(_member(jvm, name)).__name__})
+    if missing:
+        raise Unavailable(
+            f"Spark runs without {', '.join(missing)}: name the jars in lakehouse.spark, "
+            "as spark.driver.extraClassPath or spark.jars.packages"
+        )
+
+
+def _member(jvm: object, dotted: str) -> object:
+    for part in dotted.split("."):
+        jvm = getattr(jvm, part)
+    return jvm

@@ -1,0 +1,53 @@
+"""Small files beside the tables and checkpoints, wherever these lie: by Hadoop's file systems, as Spark itself reaches them."""
+
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+
+def absolute(location: str) -> str:
+    """A location that means the same from every directory; an address stays as it is."""
+    return location.rstrip("/") if "://" in location or location.startswith("file:") else str(Path(location).resolve())
+
+
+class Storage:
+    """Files by path or address."""
+
+    def __init__(self, spark: SparkSession) -> None:
+        jvm: Any = spark._jvm
+        self._jvm = jvm
+        self._hadoop = jvm.org.apache.hadoop
+        self._configuration = spark.sparkContext._jsc.hadoopConfiguration()
+
+    def _open(self, location: str) -> tuple[Any, Any]:
+        path = self._hadoop.fs.Path(location)
+        return path.getFileSystem(self._configuration), path
+
+    def exists(self, location: str) -> bool:
+        """Whether there is a file or directory."""
+        system, path = self._open(location)
+        return bool(system.exists(path))
+
+    def names(self, location: str) -> list[str]:
+        """Names in a directory; none if it does not exist."""
+        system, path = self._open(location)
+        return [status.getPath().getName() for status in system.listStatus(path)] if system.exists(path) else []
+
+    def read(self, location: str) -> str:
+        """Text of a file."""
+        system, path = self._open(location)
+        stream = system.open(path)
+        try:
+            return str(self._jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8"))
+        finally:
+            stream.close()
+
+    def write(self, location: str, text: str) -> None:
+        """Write a small file, in place of one that may be there."""
+        system, path = self._open(location)
+        stream = system.create(path, True)
+        try:
+            stream.write(bytearray(text.encode()))
+        finally:
+            stream.close()

@@ -1,0 +1,225 @@
+"""Names, paths, columns and comments of the bronze tables, all derived from `schemas/avro/*.avsc`.
+
+Only Kafka's coordinates are described here. A field added to an Avro file becomes a column of its group without a change. Pure: no Spark.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from schemas import topics, wire
+
+LAYER = "bronze"
+
+Part = Literal["frame", "series", "statement", "sample", "record", "kafka"]
+"""Where a column's value comes from: a level of the frame, the whole record of the other topics, or Kafka."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A column's type in the three spellings it is needed in."""
+
+    sql: str
+    json: Any = field(hash=False)
+    """Spark's JSON form."""
+    catalog: str
+    """Unity Catalog's type_name."""
+
+
+STRING = Kind("string", "string", "STRING")
+INT = Kind("int", "integer", "INT")
+LONG = Kind("bigint", "long", "LONG")
+DOUBLE = Kind("double", "double", "DOUBLE")
+BOOLEAN = Kind("boolean", "boolean", "BOOLEAN")
+BINARY = Kind("binary", "binary", "BINARY")
+TIMESTAMP = Kind("timestamp", "timestamp", "TIMESTAMP")
+
+_PRIMITIVES = {"string": STRING, "enum": STRING, "int": INT, "long": LONG, "double": DOUBLE, "boolean": BOOLEAN, "bytes": BINARY}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: nullable always, so that a later optional field needs no rewrite."""
+
+    name: str
+    kind: Kind
+    comment: str
+    part: Part
+
+
+@dataclass(frozen=True)
+class Table:
+    name: str
+    comment: str
+    record: str
+    """Avro file, without ending, that its rows come from."""
+    columns: tuple[Column, ...]
+    cluster_by: tuple[str, ...]
+    skipping: tuple[str, ...]
+    """Columns with minimum and maximum per file: those people filter by. The rest would only cost time at each commit."""
+
+    def path(self, warehouse: str) -> str:
+        """Where the table lies under a warehouse root."""
+        return f"{warehouse.rstrip('/')}/{LAYER}/{self.name}"
+
+    def all_properties(self, source: str) -> dict[str, str]:
+        """Delta's settings of the table, and what it was made from."""
+        return {
+            "delta.enableDeletionVectors": "false",  # delta-rs' pyarrow readers refuse tables with them
+            "delta.dataSkippingStatsColumns": ",".join(self.skipping),
+            "pibridge.source": source,
+            "pibridge.schema": self.record,
+            "pibridge.schema_fingerprint": fingerprint(self.record),
+        }
+
+
+def fingerprint(record: str) -> str:
+    """Short hash of an Avro file's meaning: equal if the definitions are, whatever their layout."""
+    canonical = json.dumps(wire.raw_schema(record), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def kind_of(avro: Any) -> Kind:
+    """The column type of an Avro type; raises ValueError for one that has none."""
+    if isinstance(avro, list):
+        rest = [branch for branch in avro if branch != "null"]
+        if len(rest) == 1:
+            return kind_of(rest[0])
+        raise ValueError(f"a union of several types has no column type: {avro!r}")
+    if isinstance(avro, dict):
+        if avro.get("logicalType") == "timestamp-micros":
+            return TIMESTAMP
+        if avro["type"] == "array":
+            item = kind_of(avro["items"])
+            array = {"type": "array", "elementType": item.json, "containsNull": True}
+            return Kind(f"array<{item.sql}>", array, "ARRAY")
+        return kind_of(avro["type"])
+    if avro not in _PRIMITIVES:
+        raise ValueError(f"no column type for the Avro type {avro!r}")
+    return _PRIMITIVES[avro]
+
+
+def _fields(definition: dict[str, Any], part: Part, without: tuple[str, ...] = ()) -> dict[str, Column]:
+    return {
+        entry["name"]: Column(entry["name"], kind_of(entry["type"]), entry["doc"], part)
+        for entry in definition["fields"]
+        if entry["name"] not in without
+    }
+
+
+def _inner(definition: dict[str, Any], name: str) -> dict[str, Any]:
+    """The record inside a field: an array's items, or the branch of a union that is not null."""
+    avro = next(entry["type"] for entry in definition["fields"] if entry["name"] == name)
+    if isinstance(avro, list):
+        avro = next(branch for branch in avro if branch != "null")
+    inner: dict[str, Any] = avro["items"] if avro["type"] == "array" else avro
+    return inner
+
+
+def _ordered(columns: dict[str, Column], first: tuple[str, ...]) -> tuple[Column, ...]:
+    """The columns named come first; those of later schema versions follow."""
+    return tuple(columns[name] for name in first) + tuple(column for name, column in columns.items() if name not in first)
+
+
+_FRAME = wire.raw_schema("value_frame")
+_SERIES = _inner(_FRAME, "series")
+_frame = _fields(_FRAME, "frame", without=("series",))
+_series = _fields(_SERIES, "series", without=("statement", "samples"))
+_statement = _fields(_inner(_SERIES, "statement"), "statement")
+_sample = _fields(_inner(_SERIES, "samples"), "sample")
+
+KAFKA_KEY = Column("kafka_key", STRING, "Key of the Kafka record, as UTF-8 text; null if it had none.", "kafka")
+KAFKA = (
+    Column("kafka_topic", STRING, "Topic of the Kafka record that this row came from.", "kafka"),
+    Column("kafka_partition", INT, "Partition of that record.", "kafka"),
+    Column("kafka_offset", LONG, "Offset of that record: with topic and partition it names the record for good.", "kafka"),
+    Column(
+        "kafka_time",
+        TIMESTAMP,
+        "Kafka's timestamp of that record, UTC, milliseconds: when it was published, not when the event was.",
+        "kafka",
+    ),
+)
+SERIES_INDEX = Column(
+    "series_index",
+    INT,
+    "Position of the series in its frame, from 0: with the Kafka coordinates it joins samples to their statement.",
+    "kafka",
+)
+SAMPLE_INDEX = Column(
+    "sample_index", INT, "Position of the sample in its series, from 0: with the columns before it the identity of a bronze row.", "kafka"
+)
+
+_HEAD = (_frame.pop("source"), *_ordered(_series, ("point_key", "tag", "uom")))
+_TAIL = _ordered(_frame, ("origin", "via", "cause", "received_time", "server_time", "shard", "epoch", "sequence", "clock"))
+_COVERAGE_HEAD = tuple(column for column in _HEAD if column.name != "uom")
+_COVERAGE_TAIL = _ordered(
+    {name: column for name, column in _frame.items() if name != "origin"},
+    ("cause", "via", "received_time", "server_time", "shard", "epoch", "sequence", "clock"),
+)
+
+TIMESERIES = Table(
+    "pi_timeseries",
+    "Every value that the bridge published, previews and archive reads alike, one row a sample, append only. "
+    "Which of them hold is decided by the statements in pi_coverage.",
+    "value_frame",
+    (*_HEAD, *_sample.values(), *_TAIL, *KAFKA, SERIES_INDEX, SAMPLE_INDEX),
+    ("point_key", "event_time"),
+    ("point_key", "event_time", "origin", "received_time", "clock", "kafka_topic", "kafka_partition", "kafka_offset"),
+)
+COVERAGE = Table(
+    "pi_coverage",
+    "The coverage ledger: one row a statement. In [from, to) the archive held exactly the samples of pi_timeseries with the same Kafka "
+    "coordinates and series_index, as of as_of; none of them is a statement too.",
+    "value_frame",
+    (*_COVERAGE_HEAD, *_statement.values(), *_COVERAGE_TAIL, *KAFKA, SERIES_INDEX),
+    ("point_key", "from_time"),
+    (
+        "point_key",
+        "from_time",
+        "to_time",
+        "as_of",
+        "as_of_clock",
+        "received_time",
+        "clock",
+        "kafka_topic",
+        "kafka_partition",
+        "kafka_offset",
+    ),
+)
+
+
+def _plain(name: str, comment: str, record: str, cluster_by: tuple[str, ...]) -> Table:
+    columns = (*_fields(wire.raw_schema(record), "record").values(), KAFKA_KEY, *KAFKA)
+    return Table(
+        name, comment, record, columns, cluster_by, tuple(dict.fromkeys((*cluster_by, "kafka_topic", "kafka_partition", "kafka_offset")))
+    )
+
+
+POINTS = _plain(
+    "pi_points",
+    "Every version of every point's metadata that the inventory published; the greatest kafka_offset of a point holds.",
+    "point",
+    ("point_key",),
+)
+INCIDENTS = _plain(
+    "pi_incidents", "Every version of every incident; the greatest kafka_offset of an incident holds.", "incident", ("incident_id",)
+)
+DEAD_LETTERS = _plain(
+    "pi_dead_letters",
+    "Bytes that could not be used, with reason and coordinates; stage LAND are messages that this job could not decode.",
+    "dead_letter",
+    ("received_time",),
+)
+
+TABLES = (TIMESERIES, COVERAGE, POINTS, INCIDENTS, DEAD_LETTERS)
+PLAIN = (POINTS, INCIDENTS, DEAD_LETTERS)
+"""Tables with one row a record."""
+
+_RECORDS = {table.record for table in TABLES}
+
+
+def records_by_topic(source: str) -> dict[str, str]:
+    """The topics that have a table, and the Avro file of their values."""
+    return {topic.name(source): topic.record for topic in topics.TOPICS if topic.record in _RECORDS}

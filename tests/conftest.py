@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from console.stack import Stack, running
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One local stack for the whole session, for tests marked `integration` or `spark`; its topics are the tests' to name."""
+    with running(tmp_path_factory.mktemp("stack")) as started:
+        yield started
