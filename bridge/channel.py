@@ -1,4 +1,4 @@
-"""A channel: one WebSocket to PI Web API that pushes snapshots of many points (pi-web-api.md 3). No replay: what it misses, reads make good."""
+"""A channel: a WebSocket to PI Web API that pushes snapshots of many points (pi-web-api.md 3). What it misses, reads make good."""
 
 import asyncio
 import random
@@ -78,7 +78,7 @@ class Channel:
     async def run(self) -> None:
         """Opens, listens, opens again."""
         while True:
-            while self._overloaded():
+            while self._overloaded():  # noqa: ASYNC110 - a size, which no event announces
                 await asyncio.sleep(0.2)
             try:
                 async with self._connect() as socket:

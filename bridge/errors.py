@@ -38,7 +38,7 @@ class PIUnreadable(BridgeError):
 
 
 class ShardLost(BridgeError):
-    """This incarnation of a shard must end. `fenced` says that another producer took its place."""
+    """An incarnation of a shard must end. `fenced` says that another producer took its place."""
 
     def __init__(self, message: str, fenced: bool = False) -> None:
         super().__init__(message)

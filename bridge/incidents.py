@@ -1,4 +1,4 @@
-"""Incidents of a shard: opened when something was lost, repaired when values flow again, closed when all that it hid was read (design 3.2)."""
+"""Incidents of a shard: opened when something was lost, repaired when values flow again, closed when what it hid was read."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field

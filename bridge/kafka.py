@@ -2,9 +2,10 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, cast
 
+import httpx2
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition, Uuid
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.schema_registry import Schema as RegistrySchema
@@ -59,11 +60,15 @@ def read_partition(config: Config, topic: str, partition: int) -> Iterator[tuple
 
 
 class Codec:
-    """Encodes our records under the ids the registry gave to their subjects; decodes ours and older ones."""
+    """Encodes our records under the ids the registry gave to their subjects; decodes ours and older ones. To be closed after use."""
 
-    def __init__(self, ids: dict[str, int], definition_of: Callable[[int], dict[str, Any]]) -> None:
-        self._ids, self._definition_of = ids, definition_of
+    def __init__(self, ids: dict[str, int], client: SchemaRegistryClient) -> None:
+        self._ids, self._client = ids, client
         self._writers: dict[int, Schema] = {}
+
+    def close(self) -> None:
+        """Closes the connection to the registry."""
+        self._client.close()
 
     def encode(self, topic: Topic, record: Any) -> bytes:
         """A record of a topic as a message's value."""
@@ -73,7 +78,7 @@ class Codec:
         """The record in a message's value, as this version sees it. Raises wire.WireError."""
         schema_id, body = wire.split(value)
         if schema_id not in self._writers:
-            self._writers[schema_id] = wire.parse(self._definition_of(schema_id))
+            self._writers[schema_id] = wire.parse(json.loads(self._client.get_schema(schema_id).schema_str or ""))
         return wire.decode(body, self._writers[schema_id], wire.schema(topic.record))
 
 
@@ -90,17 +95,22 @@ def registry(config: Registry) -> SchemaRegistryClient:
 def codec(config: Config) -> Codec:
     """The codec of this source's topics. Raises NotReady if a subject lacks the schema of this version: producers never register."""
     client = registry(config.registry)
-    ids: dict[str, int] = {}
-    for topic in TOPICS:
-        subject = topic.subject(config.source)
-        try:
-            found = client.lookup_schema(subject, RegistrySchema(wire.schema_text(topic.record), "AVRO"))
-        except SchemaRegistryError as error:
-            if error.http_status_code == 404:
-                raise NotReady(f"subject {subject} lacks this version's schema; run: pibridge schemas register") from error
-            raise NotReady(f"registry {config.registry.url} does not answer as it should: {error}") from error
-        ids[topic.dataset] = cast(int, found.schema_id)
-    return Codec(ids, lambda schema_id: cast(dict[str, Any], json.loads(client.get_schema(schema_id).schema_str or "")))
+    try:
+        return Codec({topic.dataset: _registered(client, topic, config) for topic in TOPICS}, client)
+    except NotReady:
+        client.close()
+        raise
+
+
+def _registered(client: SchemaRegistryClient, topic: Topic, config: Config) -> int:
+    subject = topic.subject(config.source)
+    try:
+        found = client.lookup_schema(subject, RegistrySchema(wire.schema_text(topic.record), "AVRO"))
+    except (SchemaRegistryError, httpx2.HTTPError) as error:
+        if isinstance(error, SchemaRegistryError) and error.http_status_code == 404:
+            raise NotReady(f"subject {subject} lacks this version's schema; run: pibridge schemas register") from error
+        raise NotReady(f"registry {config.registry.url} does not answer as it should: {error}") from error
+    return cast(int, found.schema_id)
 
 
 def _text_of(topic_id: Uuid) -> str:

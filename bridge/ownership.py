@@ -1,6 +1,6 @@
 """Which shards this process owns: the partitions of `points` that Kafka assigns to it in the consumer group (design 3.5).
 
-Membership and the tail of the inventory are one consumer: a partition assigned is a shard owned, and its points are read from the beginning.
+Membership and the tail of the inventory are one consumer: a partition assigned is a shard owned, and its points are read from the start.
 It polls in a thread of its own, so that a busy event loop does not cost the membership.
 """
 

@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections import deque
+from contextlib import closing
 from typing import Any, cast
 
 import structlog
@@ -196,9 +197,9 @@ async def run(config: Config, stop: asyncio.Event) -> None:
     try:
         topics = await asyncio.to_thread(kafka.topic_ids, config)
         codec = await asyncio.to_thread(kafka.codec, config)
-        if not await _first_clock(pi, stop):
-            return
-        await Bridge(World(config, pi, codec, topics, random.Random())).run(stop)  # noqa: S311 - jitter
+        with closing(codec):
+            if await _first_clock(pi, stop):
+                await Bridge(World(config, pi, codec, topics, random.Random())).run(stop)  # noqa: S311 - jitter
     finally:
         await pi.close()
 

@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,8 +96,11 @@ def run(options: Options) -> Result:
     """Runs the demo. Raises StackError if something it needs is not to be had; KeyboardInterrupt passes through, with all stopped."""
     began = time.monotonic()
     say = Say(began)
-    with _directory(options) as directory, running(directory, say=say, catalog_uri=options.catalog_uri) as stack:
-        demo = Demo(options, stack, say, began)
+    with (
+        _directory(options) as directory,
+        running(directory, say=say, catalog_uri=options.catalog_uri) as stack,
+        closing(Demo(options, stack, say, began)) as demo,
+    ):
         return demo.run()
 
 
@@ -118,37 +121,39 @@ class Demo:
 
     def __init__(self, options: Options, stack: Stack, say: Callable[[str], None], began: float) -> None:
         self._options, self._stack, self._say, self._began = options, stack, say, began
-        self._bronze = Bronze(stack.warehouse)
+        self.bronze = Bronze(stack.warehouse)
+        self._open = ExitStack()
         self._environment = {**os.environ, _PASSWORD: secrets.token_urlsafe(16), "JAVA_HOME": str(stack.java_home)}
 
     def run(self) -> Result:
         """Starts the rest, lets values flow, proves."""
-        self._plant = Plant(self._start_simulator())
+        self._plant = self._open.enter_context(closing(Plant(self._start_simulator())))
         path = self._write_config()
-        config = load(path, self._environment)
+        self._config = config = load(path, self._environment)
         topics.apply(config)
         subjects.register(config)
         self._say(f"topics pi.{config.source}.* and their subjects exist; configuration {path}")
         self._start("spark", "spark_jobs", "bronze", "--config", str(path))
         self._start("bridge", "bridge", "run", "--config", str(path))
-        watch, delta = KafkaWatch(config, kafka.codec(config)), DeltaWatch(self._stack.warehouse)
-        watch.start()
-        delta.start()
+        self._story = Story(self._plant, self._say, lambda: covered_ends(self.bronze.statements()), self._key_of)
+        codec = self._open.enter_context(closing(kafka.codec(config)))
+        self._kafka, self._delta = KafkaWatch(config, codec), DeltaWatch(self._stack.warehouse)
+        self._kafka.start()
+        self._delta.start()
         try:
-            return self._watched(config, watch, delta)
+            self._wait_for_preview()
+            self._flow()
+            self._plant.stop_load()
+            self._say("the plant stands still; waiting until every active point is covered")
+            unsettled = self._settle()
         finally:
-            watch.stop()
-            delta.stop()
+            self._kafka.stop()
+            self._delta.stop()
+        return self.prove(self.bronze, unsettled)
 
-    def _watched(self, config: Config, watch: KafkaWatch, delta: DeltaWatch) -> Result:
-        self._wait(lambda: watch.first_preview is not None, watch, delta, "the first preview in Kafka")
-        self._say(f"first preview in Kafka, seen by a consumer of committed records at {self._stack.bootstrap_servers}")
-        story = Story(self._plant, self._say, lambda: covered_ends(self._bronze.statements()), self._key_of)
-        self._flow(watch, delta, story)
-        self._plant.stop_load()
-        self._say("the plant stands still; waiting until every active point is covered")
-        unsettled = self._settle(watch, delta, story)
-        return self._prove(config, watch, delta, story, unsettled)
+    def close(self) -> None:
+        """Closes what the demo holds open; the stack ends by itself."""
+        self._open.close()
 
     # -- starting -----------------------------------------------------------------------------------------------------------------
 
@@ -196,7 +201,12 @@ class Demo:
             "lakehouse": {
                 "warehouse": str(stack.warehouse),
                 "checkpoints": str(stack.directory / "checkpoints"),
-                "spark": {"spark.driver.extraClassPath": stack.spark_class_path},
+                "spark": {
+                    "spark.master": "local[2]",
+                    "spark.driver.extraClassPath": stack.spark_class_path,
+                    # A process that lives for minutes: the quick compiler alone takes a third less CPU until the first commit.
+                    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
+                },
                 "catalog": None if stack.catalog_uri is None else {"uri": stack.catalog_uri},
             },
         }  # fmt: skip
@@ -206,40 +216,45 @@ class Demo:
 
     # -- flowing ------------------------------------------------------------------------------------------------------------------
 
-    def _check(self, watch: KafkaWatch, delta: DeltaWatch) -> None:
+    def _check(self) -> None:
         self._stack.check()
-        for error in (watch.error, delta.error):
+        for error in (self._kafka.error, self._delta.error):
             if error is not None:
                 raise StackError(f"A watcher of the demo failed: {error!r}.", f"Logs are in {self._stack.directory / 'logs'}.")
 
-    def _wait(self, done: Callable[[], bool], watch: KafkaWatch, delta: DeltaWatch, what: str) -> None:
+    def _wait_for_preview(self) -> None:
         deadline = time.monotonic() + _START_SECONDS
-        while not done():
-            self._check(watch, delta)
+        while self._kafka.first_preview is None:
+            self._check()
             if time.monotonic() > deadline:
-                raise StackError(f"{what} did not come within {_START_SECONDS:g} s.", f"Logs are in {self._stack.directory / 'logs'}.")
+                raise StackError(
+                    f"No preview came into Kafka within {_START_SECONDS:g} s.", f"Logs are in {self._stack.directory / 'logs'}."
+                )
             time.sleep(0.1)
+        self._say(f"first preview in Kafka, seen by a consumer of committed records at {self._stack.bootstrap_servers}")
 
-    def _flow(self, watch: KafkaWatch, delta: DeltaWatch, story: Story) -> None:
+    def _flow(self) -> None:
         """The time asked for, from the first committed preview; longer only if the story has to wait for the first commit in Delta."""
         began = time.monotonic()
+        watch, delta, story = self._kafka, self._delta, self._story
         committed = False
         before = (watch.previews, watch.stated, delta.rows)
         while (share := (time.monotonic() - began) / self._options.seconds) < 1 or not story.over:
             time.sleep(1.0)
-            self._check(watch, delta)
+            self._check()
             if delta.first_commit is not None:
                 if not committed:
                     committed = True
                     self._say(f"first commit of bronze.pi_timeseries, {delta.rows} rows, below {self._stack.warehouse}")
                 story.play(share)
             now = (watch.previews, watch.stated, delta.rows)
-            self._status(watch, delta, *(after - b for after, b in zip(now, before, strict=True)))
+            self._status(*(after - b for after, b in zip(now, before, strict=True)))
             before = now
             if share > 1 and time.monotonic() - began > self._options.seconds + _START_SECONDS:
                 raise StackError("The demo's story could not be played: no commit reached Delta.", f"See {self._stack.directory / 'logs'}.")
 
-    def _status(self, watch: KafkaWatch, delta: DeltaWatch, previews: int, stated: int, rows: int) -> None:
+    def _status(self, previews: int, stated: int, rows: int) -> None:
+        watch, delta = self._kafka, self._delta
         open_incidents = sum(state != "CLOSED" for state in watch.incidents.values())
         self._say(
             f"previews {previews}/s, stated {stated}/s, bronze {rows}/s ({delta.rows} rows) | PI to Kafka {watch.latency_seconds:.2f} s, "
@@ -252,26 +267,26 @@ class Demo:
     def _key_of(self, point: PlantPoint) -> str:
         return f"{_SERVER}:{point.point_id}"
 
-    def _settle(self, watch: KafkaWatch, delta: DeltaWatch, story: Story) -> str | None:
+    def _settle(self) -> str | None:
         """Waits until bronze covers all that happened; answers what it still lacks when patience ends."""
         deadline = time.monotonic() + _SETTLED_SECONDS
         while True:
-            self._check(watch, delta)
-            lacking = self._lacking(story)
+            self._check()
+            lacking = self._lacking()
             if lacking is None or time.monotonic() > deadline:
                 return lacking
             self._say(f"waiting: {lacking}")
             time.sleep(2.0)
 
-    def _lacking(self, story: Story) -> str | None:
-        statements = self._bronze.statements()
+    def _lacking(self) -> str | None:
+        statements = self.bronze.statements()
         lag = self._lag_seconds(covered_ends(statements))
         if lag > _MAX_LAG_SECONDS:
             return f"the oldest coverage lag is {lag:.0f} s"
-        if waiting := [incident for incident, (_, state) in self._bronze.incidents().items() if state != "CLOSED"]:
+        if waiting := [incident for incident, (_, state) in self.bronze.incidents().items() if state != "CLOSED"]:
             return f"{len(waiting)} incidents are not closed, {waiting[0]} among them"
-        if (found := self._late_found(statements, story)) < len(story.inserted):
-            return f"{found} of {len(story.inserted)} late values are stated"
+        if (found := self._late_found(self.bronze, statements)) < len(self._story.inserted):
+            return f"{found} of {len(self._story.inserted)} late values are stated"
         return None
 
     def _lag_seconds(self, covered: dict[str, int]) -> float:
@@ -280,21 +295,22 @@ class Demo:
         ]
         return max([*lags, 0]) / 10_000_000
 
-    def _late_found(self, statements: dict[str, list[proof.Statement]], story: Story) -> int:
-        if not story.inserted:
+    def _late_found(self, bronze: Bronze, statements: dict[str, list[proof.Statement]]) -> int:
+        if not self._story.inserted:
             return 0
-        rows, _, _ = self._bronze.samples()
+        rows, _, _ = bronze.samples()
         found = 0
-        for late in story.inserted:
+        for late in self._story.inserted:
             span = next((h for h in proof.holding(statements.get(late.point_key, [])) if h.begin <= late.ticks < h.end), None)
             event = proof.archived("Float64", late.value, (True, False, False, False))
             found += span is not None and any(t == late.ticks and e.value == event.value for t, _, e in rows.get(span.statement.place, []))
         return found
 
-    def _prove(self, config: Config, watch: KafkaWatch, delta: DeltaWatch, story: Story, unsettled: str | None) -> Result:
+    def prove(self, bronze: Bronze, unsettled: str | None = None) -> Result:
+        """Compares the plant's archive with what bronze holds. The plant must stand still."""
         self._say("comparing the archive of every point in its covered range with the newest statements in bronze")
-        statements = self._bronze.statements()
-        rows, previews, rows_bronze = self._bronze.samples()
+        statements = bronze.statements()
+        rows, previews, rows_bronze = bronze.samples()
         verdict, csv = proof.Verdict(), proof.Verdict()
         covered = 0
         points = self._plant.points()
@@ -304,7 +320,7 @@ class Demo:
             if held := proof.holding(stated):
                 truth = self._plant.archive(point, held[0].begin, held[-1].end)
                 proof.compare(self._key_of(point), held, rows, truth, csv if point.name == CSV_POINT else verdict)
-        incidents = self._bronze.incidents()
+        incidents = bronze.incidents()
         result = Result(
             points=len(points),
             points_covered=covered,
@@ -319,11 +335,11 @@ class Demo:
             wrong=verdict.wrong + csv.wrong,
             duplicates=verdict.duplicates + csv.duplicates,
             sockets_lost=sum(kind == "CHANNEL_LOST" for kind, _ in incidents.values()),
-            late_inserted_found=self._late_found(statements, story),
-            dead_letters=self._bronze.dead_letters(),
-            seconds_to_first_preview_in_kafka=self._since(watch.first_preview),
-            seconds_to_first_bronze_commit=self._since(delta.first_commit),
-            catalog_tables=self._catalog_tables(config),
+            late_inserted_found=self._late_found(bronze, statements),
+            dead_letters=bronze.dead_letters(),
+            seconds_to_first_preview_in_kafka=self._since(self._kafka.first_preview),
+            seconds_to_first_bronze_commit=self._since(self._delta.first_commit),
+            catalog_tables=self._catalog_tables(self._config),
             examples=csv.examples | verdict.examples,
             unsettled=unsettled,
             versions=self._stack.versions(),

@@ -31,6 +31,10 @@ class Plant:
         self.server_id: str = ready["server_id"]
         self._client = httpx2.Client(base_url=ready["control_url"], timeout=60, trust_env=False)
 
+    def close(self) -> None:
+        """Closes the connection."""
+        self._client.close()
+
     def status(self) -> dict[str, Any]:
         """Counts of what was written, archived and served."""
         return dict(self._get("/status", {}))

@@ -23,22 +23,22 @@ class Registered:
 
 def plan(config: Config) -> list[Registered]:
     """Every subject and whether the registry knows this version's schema. Raises SchemaRegistryError."""
-    client = registry(config.registry)
-    return [Registered(topic.subject(config.source), _known(client, topic.subject(config.source), topic.record)) for topic in TOPICS]
+    with registry(config.registry) as client:
+        return [Registered(topic.subject(config.source), _known(client, topic.subject(config.source), topic.record)) for topic in TOPICS]
 
 
 def register(config: Config) -> list[Registered]:
     """Registers what is missing, each subject being set to FULL_TRANSITIVE; answers all. Raises SchemaRegistryError if one is refused."""
-    client = registry(config.registry)
-    done = []
-    for topic in TOPICS:
-        subject = topic.subject(config.source)
-        schema_id = _known(client, subject, topic.record)
-        if schema_id is None:
-            schema_id = client.register_schema(subject, Schema(wire.schema_text(topic.record), "AVRO"))
-            client.set_compatibility(subject, COMPATIBILITY)
-        done.append(Registered(subject, schema_id))
-    return done
+    with registry(config.registry) as client:
+        return [_register(client, topic.subject(config.source), topic.record) for topic in TOPICS]
+
+
+def _register(client: SchemaRegistryClient, subject: str, record: str) -> Registered:
+    schema_id = _known(client, subject, record)
+    if schema_id is None:
+        schema_id = client.register_schema(subject, Schema(wire.schema_text(record), "AVRO"))
+        client.set_compatibility(subject, COMPATIBILITY)
+    return Registered(subject, schema_id)
 
 
 def _known(client: SchemaRegistryClient, subject: str, record: str) -> int | None:

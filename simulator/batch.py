@@ -78,7 +78,6 @@ class Batch:
                 # A large batch must not keep channels from their tick.
                 await asyncio.sleep(0)
                 rested = time.monotonic()
-        self._random.shuffle(keys)
         return Answer(207, b"{%b}" % b",".join([b"%b:%b" % (_encode(key), results[key].json()) for key in keys]))
 
     def _run_entry(self, entry: SubRequest, results: dict[str, Result], outer: Request) -> Result:

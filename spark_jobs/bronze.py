@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -46,7 +47,11 @@ def prepare(spark: SparkSession, checkpoint: Checkpoint, warehouse: str, source:
         )
     found = {table: delta.state(spark, storage, table.path(warehouse)) for table in tables.TABLES}
     for table, state in found.items():
-        _require_one_life(table, state, known.get(table.name), begun, checkpoint.location, table.path(warehouse))
+        path = table.path(warehouse)
+        table_id = None if state is None else state.table_id
+        problem = disagreement(begun, known.get(table.name), table_id, partial(_has_rows, spark, state, path))
+        if problem is not None:
+            raise Refused(f"table {table.name} at {path} and checkpoint {checkpoint.location} are not of one life: {problem}")
     if begun:
         _require_no_older_copy(spark, checkpoint, warehouse)
     for table, state in found.items():
@@ -54,27 +59,35 @@ def prepare(spark: SparkSession, checkpoint: Checkpoint, warehouse: str, source:
         steps = [delta.create_statement(table, path, source)] if state is None else delta.alterations(table, path, source, state)
         for step in steps:
             spark.sql(step)
-    present = {table: delta.state(spark, storage, table.path(warehouse)) for table, state in found.items() if state is None}
-    ids = {table.name: (found[table] or present[table]) for table in tables.TABLES}
+    ids = {table.name: state or delta.state(spark, storage, table.path(warehouse)) for table, state in found.items()}
     checkpoint.set_tables({name: state.table_id for name, state in ids.items() if state is not None})
 
 
-def _require_one_life(table: tables.Table, state: delta.State | None, known: str | None, begun: bool, checkpoint: str, path: str) -> None:
+def _has_rows(spark: SparkSession, state: delta.State | None, path: str) -> bool:
+    return state is not None and not delta.is_empty(spark, path)
+
+
+def disagreement(begun: bool, known: str | None, table_id: str | None, has_rows: Callable[[], bool]) -> str | None:
+    """Why a query must not start with this checkpoint and this table, as a sentence with what to do; None if it may.
+
+    `begun`: the checkpoint has batches; `known`: id of the table that it belongs to; `table_id`: id of the table that is there.
+    """
     if known is None:
-        if state is not None and not state.empty:
-            raise Refused(
-                f"table {table.name} at {path} holds rows that checkpoint {checkpoint} knows nothing of: starting would land every message "
-                "again. Bring the checkpoint back, or choose an empty warehouse"
+        if table_id is not None and has_rows():
+            return (
+                "the table has rows that the checkpoint knows nothing of, so starting would land every message again. "
+                "Bring the checkpoint back, or choose an empty warehouse"
             )
-    elif state is None and begun:
-        raise Refused(
-            f"table {table.name} at {path} is gone, but checkpoint {checkpoint} has batches in it: starting would leave these out. "
-            "Bring the table back, or remove both the checkpoint and the other bronze tables to land everything that Kafka still holds"
+    elif table_id is None and begun:
+        return (
+            "the table is gone, and starting would leave out all that was in it. Bring the table back; or remove the checkpoint and the "
+            "other bronze tables too, to land everything that Kafka still holds"
         )
-    elif state is not None and state.table_id != known and (begun or not state.empty):
-        raise Refused(f"table {table.name} at {path} is not the one that checkpoint {checkpoint} filled: bring that table back")
-    elif state is not None and not begun and not state.empty:
-        raise Refused(f"checkpoint {checkpoint} was emptied, and table {table.name} at {path} holds rows of it: bring the checkpoint back")
+    elif table_id is not None and table_id != known and (begun or has_rows()):
+        return "the table is another one than the checkpoint filled. Bring that one back"
+    elif table_id is not None and not begun and has_rows():
+        return "the table has rows, and the checkpoint was emptied. Bring the checkpoint back"
+    return None
 
 
 def _require_no_older_copy(spark: SparkSession, checkpoint: Checkpoint, warehouse: str) -> None:

@@ -13,7 +13,7 @@ from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 from pyspark.sql.avro.functions import from_avro
 
-from schemas import wire
+from schemas import topics, wire
 from spark_jobs import tables
 from spark_jobs.registry import Definition, Registry
 
@@ -42,7 +42,9 @@ class Decoder:
     def __init__(self, registry: Registry, source: str) -> None:
         self._registry = registry
         self._records = tables.records_by_topic(source)
-        self._definitions: dict[int, Definition] = {}
+        # Most likely these are in the first batch, which then needs no second look. Those that are not, are learnt.
+        newest = [registry.newest(topic.subject(source)) for topic in topics.TOPICS if topic.name(source) in self._records]
+        self._definitions = {found.schema_id: found for found in newest if found is not None}
 
     def decode(self, batch: DataFrame) -> tuple[DataFrame, list[Tally]]:
         """The batch decoded, one column per record name of `wire.RECORDS`, and what is in it.
@@ -137,7 +139,7 @@ def _content_hash(content: Column) -> Column:
     def hexadecimal(value: bytes) -> str:
         return xxhash.xxh3_128_hexdigest(value)
 
-    return F.udf(hexadecimal, "string")(content)
+    return F.udf(hexadecimal, "string", useArrow=False)(content)
 
 
 def undecodable(decoded: DataFrame, source: str, records: Mapping[str, str], definitions: Mapping[int, Definition]) -> DataFrame:

@@ -19,7 +19,6 @@ class State:
 
     table_id: str
     """Made with the table and gone with it."""
-    empty: bool
     columns: dict[str, tuple[str, str]]
     """SQL type and comment by name."""
     properties: dict[str, str]
@@ -34,9 +33,13 @@ def state(spark: SparkSession, storage: Storage, path: str) -> State | None:
     schema = StructType.fromJson(json.loads(metadata.schemaString()))
     columns = {field.name: (field.dataType.simpleString(), str(field.metadata.get("comment", ""))) for field in schema.fields}
     configuration = _jvm(spark).scala.jdk.javaapi.CollectionConverters.asJava(metadata.configuration())
-    # Version 0 is the creation, and asking for the files of later ones is a Spark job.
-    empty = snapshot.version() == 0 or snapshot.numOfFiles() == 0
-    return State(str(metadata.id()), empty, columns, dict(configuration))
+    return State(str(metadata.id()), columns, dict(configuration))
+
+
+def is_empty(spark: SparkSession, path: str) -> bool:
+    """Whether the table at a path has no file."""
+    snapshot = _snapshot(spark, path)
+    return bool(snapshot.version() == 0 or snapshot.numOfFiles() == 0)  # the latter is a Spark job
 
 
 def create_statement(table: Table, path: str, source: str) -> str:
@@ -81,8 +84,17 @@ def _properties(values: dict[str, str]) -> str:
 
 def newest_batch(spark: SparkSession, path: str, app_id: str) -> int:
     """Number of the newest batch that the table has from a writer; -1 if it has none."""
-    found = _snapshot(spark, path).transactions().get(app_id)
-    return int(found.get()) if found.isDefined() else -1
+    snapshot = _snapshot(spark, path)
+    if snapshot.version() == 0:
+        return -1
+    # Delta writes them beside each commit; asking the snapshot itself would be a Spark job a table.
+    checksum = snapshot.checksumOpt()
+    known = checksum.get().setTransactions() if checksum.isDefined() else checksum
+    transactions = known.get() if known.isDefined() else snapshot.setTransactions()
+    versions = [
+        int(entry.version()) for entry in _jvm(spark).scala.jdk.javaapi.CollectionConverters.asJava(transactions) if entry.appId() == app_id
+    ]
+    return max(versions, default=-1)
 
 
 def _snapshot(spark: SparkSession, path: str) -> Any:

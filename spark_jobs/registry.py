@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 from fastavro.schema import SchemaParseException
@@ -79,6 +80,13 @@ class Registry:
             raise Unavailable(f"the schema registry at {self._url} answers {answer.status_code} for schema id {schema_id}")
         self._known[schema_id] = usable(schema_id, found)
         return self._known[schema_id]
+
+    def newest(self, subject: str) -> Definition | None:
+        """The newest definition under a subject; None if there is none. Raises Unavailable."""
+        found = _json(self._get(f"subjects/{quote(subject, safe='')}/versions/latest"))
+        if not isinstance(found, dict) or not isinstance(found.get("id"), int):
+            return None
+        return self.definition(found["id"])
 
     def _get(self, path: str) -> httpx2.Response:
         problem = ""

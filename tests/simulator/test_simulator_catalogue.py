@@ -65,6 +65,9 @@ async def test_trap_9_points_are_paged_by_links_next_until_it_is_absent(sim: Sim
     assert pages == 4
     assert ids == [stream.point.point_id for stream in sim.running.store.streams]
     assert len(set(ids)) == 200
+    full = await sim.get(f"/dataservers/{server['WebId']}/points?maxCount=100&startIndex=100&selectedFields=Items.Id;Links")
+    assert len(full["Items"]) == 100
+    assert "Next" not in full["Links"], "a full last page is the last all the same"
 
 
 async def test_trap_9_selected_fields_without_links_next_lose_the_paging(sim: Sim) -> None:

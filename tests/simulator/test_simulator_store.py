@@ -166,10 +166,14 @@ def test_live_compression_archives_a_part_and_never_the_snapshot() -> None:
     streams = {p.point.point_id: open_stream(p, NOON, NOON - HOUR, counts, BlockCache()) for p in profiles}
     counts.written = counts.archived = counts.compressed_away = 0
     load = Load(profiles, streams, NOON)
+    first_snapshots = [stream.snapshot for stream in streams.values() if stream.live]
     load.advance(NOON + 600 * TICKS_PER_SECOND)
     assert counts.written == pytest.approx(60_000, rel=0.02)
     assert counts.archived + counts.compressed_away == counts.written
     assert 0.05 < counts.archived / counts.written < 0.5
+    everything = {id(event) for stream in streams.values() for event in stream.archive.read()}
+    kept = sum(id(event) in everything for event in first_snapshots)
+    assert 0 < kept < 0.8 * len(first_snapshots), "compression goes on from the past across the start"
     for stream in streams.values():
         assert stream.snapshot is not None
         newest = stream.archive.read(limit=1, descending=True)

@@ -78,6 +78,7 @@ async def test_section_2_2_outside_adds_the_neighbours(sampled: tuple[Sim, str])
     sim, web_id = sampled
     assert times(await recorded(sim, web_id, span(2.5, 4.5) + "&boundaryType=Outside")) == [at(2), at(3), at(4), at(5)]
     assert times(await recorded(sim, web_id, span(4.5, 2.5) + "&boundaryType=outside")) == [at(5), at(4), at(3), at(2)]
+    assert times(await recorded(sim, web_id, span(2.5, 4.5) + "&boundaryType=Outside&maxCount=3")) == [at(2), at(3), at(4)]
     assert times(await recorded(sim, web_id, span(9, 20) + "&boundaryType=Outside")) == [at(8), at(9), at(10)]
     await sim.refused(f"/streams/{web_id}/recorded?boundaryType=Around", 400)
 

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 import pytest
 from pyspark.sql import SparkSession
 
+from console.stack import Stack
 from schemas.config import Lakehouse
 from spark_jobs.session import session
-from tests.spark.world import Servers, World
+from tests.spark.world import World
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -17,15 +18,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def spark(stack: Servers) -> Iterator[SparkSession]:
+def spark(stack: Stack) -> Iterator[SparkSession]:
     """One session for all tests: starting it takes as long as most of them."""
     os.environ["JAVA_HOME"] = str(stack.java_home)
     settings = {"spark.driver.extraClassPath": stack.spark_class_path, "spark.master": "local[2]"}
+    settings["spark.driver.extraJavaOptions"] = "-XX:TieredStopAtLevel=1"  # compiles quickly rather than well
     with session(Lakehouse(warehouse=str(stack.warehouse), checkpoints=str(stack.warehouse), spark=settings)) as running:
         yield running
 
 
-@pytest.fixture
-def world(stack: Servers, spark: SparkSession) -> World:
-    """A source of its own, without a catalog."""
+@pytest.fixture(scope="module")
+def world(stack: Stack, spark: SparkSession) -> World:
+    """A source of its own for the tests of a file, without a catalog."""
     return World(stack, spark)
+
+
+@pytest.fixture(scope="session")
+def catalog_uri(stack: Stack) -> str:
+    """The Unity Catalog server of the stack."""
+    if stack.catalog_uri is None:
+        if os.environ.get("CI"):
+            pytest.fail("no Unity Catalog server: uc-server must be on PATH where CI is set")
+        pytest.skip("no Unity Catalog server: uc-server is not on PATH")
+    return stack.catalog_uri

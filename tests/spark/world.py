@@ -1,4 +1,4 @@
-"""A source of its own on the local stack: its topics and schemas, a transactional producer, the bronze job, and delta-rs to look at the result."""
+"""A source of its own on the local stack: its topics and schemas, a transactional producer, the bronze job; and delta-rs to look at it."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 from uuid import uuid4
 
 import httpx2
@@ -17,6 +17,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
+from console.stack import Stack
 from schemas import config, topics, wire
 from schemas.digest import digest_of
 from schemas.records import DeadLetter, Incident, Point, Sample, Series, Statement, ValueFrame
@@ -27,17 +28,6 @@ from spark_jobs.registry import Registry
 SHARDS = 2
 NOON = 1_700_000_000_000_000
 """An instant, microseconds."""
-
-
-class Servers(Protocol):
-    """What of the fixture `stack` is used here."""
-
-    bootstrap_servers: str
-    registry_url: str
-    catalog_uri: str | None
-    warehouse: Path
-    java_home: Path
-    spark_class_path: str
 
 
 def sample(at: int = NOON, **fields: Any) -> Sample:
@@ -95,7 +85,7 @@ class Sent:
 class World:
     """One source."""
 
-    def __init__(self, stack: Servers, spark: SparkSession | None = None, catalog_uri: str | None = None) -> None:
+    def __init__(self, stack: Stack, spark: SparkSession | None = None, catalog_uri: str | None = None) -> None:
         self.stack, self._spark = stack, spark
         self.source = f"t{uuid4().hex[:8]}"
         self.root = stack.warehouse / self.source
@@ -131,7 +121,7 @@ class World:
                 "spark": {
                     "spark.driver.extraClassPath": self.stack.spark_class_path,
                     "spark.master": "local[2]",
-                    "spark.pibridge.maxOffsetsPerTrigger": "1000",
+                    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
                 },
                 "catalog": None if catalog_uri is None else {"uri": catalog_uri},
             }
@@ -164,7 +154,8 @@ class World:
         return int(answer.json()["id"])
 
     def producer(self) -> Producer:
-        producer = Producer({"bootstrap.servers": self.stack.bootstrap_servers, "transactional.id": f"test.{self.source}.{uuid4().hex[:6]}"})
+        transactional_id = f"test.{self.source}.{uuid4().hex[:6]}"
+        producer = Producer({"bootstrap.servers": self.stack.bootstrap_servers, "transactional.id": transactional_id})
         producer.init_transactions(30)
         return producer
 

@@ -219,6 +219,10 @@ def test_of_two_processes_one_waits_until_the_other_has_ended(tmp_path: Path, ch
         while not held.exists():
             assert time.monotonic() < deadline
             time.sleep(0.02)
+        stopped = Children()
+        stopped.stop()
+        with pytest.raises(Stopping), exclusive(tmp_path / "lock", stopped):
+            pytest.fail("two processes held the lock")
         began = time.monotonic()
         holder.kill()  # the system frees the lock of a killed process
         with exclusive(tmp_path / "lock", children):
