@@ -119,7 +119,7 @@ def _text_of(topic_id: Uuid) -> str:
 
 
 def topic_ids(config: Config) -> dict[str, tuple[str, int]]:
-    """Kafka's id and the number of partitions of each of this source's topics, by dataset. Raises NotReady if one is missing or misshapen."""
+    """Kafka's id and number of partitions of each topic of the source, by dataset. Raises NotReady if one is missing or misshapen."""
     admin = AdminClient(dict(config.kafka.client_settings()))
     names = {topic.name(config.source): topic for topic in TOPICS}
     found: dict[str, tuple[str, int]] = {}

@@ -162,6 +162,7 @@ async def test_section_3_4_nothing_is_replayed_after_a_reconnect(still: Sim) -> 
     channel = await still.channel(stream)
     await channel.close()
     await opened(still, 0)
+    assert not stream.listeners
     await still.write(stream, "*", 1)
     channel = await still.channel(stream)
     still.running.tick()
