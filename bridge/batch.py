@@ -66,7 +66,7 @@ def failure_of(status: int, content: Any, what: str, retry_after_seconds: float 
         if not isinstance(content, dict):
             return PIUnavailable(f"{what}: status {status} with a body that is not an object")
         exception = content.get("WebException")
-        if exception is None and "Errors" not in content:
+        if exception is None and not content.get("Errors"):
             return None
         inner = exception.get("StatusCode") if isinstance(exception, dict) else None
         status = inner if isinstance(inner, int) and inner >= 400 else 500

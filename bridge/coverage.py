@@ -97,10 +97,8 @@ class PointCoverage:
     blind: tuple[int, str | None] | None = None
     """A forward read sent at or after this instant is owed to an incident."""
     in_flight: Read | None = None
-    _open: list[int] = field(default_factory=list)
-    """Instants of previews that the archive has not been read for."""
-    _since_sent: list[int] = field(default_factory=list)
-    """Previews that came since the read in flight was sent."""
+    _open: list[tuple[int, int]] = field(default_factory=list)
+    """Previews that the archive has not been read for: the instant of each, and when it came."""
     _read_on: bool = False
     """The last forward page was cut: more is there."""
     _slice_factor: int = 1
@@ -114,9 +112,7 @@ class PointCoverage:
         if self.snapshot is None or ticks > self.snapshot:
             self.snapshot = ticks
         if self.high is None or ticks >= self.high:
-            self._open.append(ticks)
-            if self.in_flight is not None:
-                self._since_sent.append(ticks)
+            self._open.append((ticks, now))
             return False
         if ticks < self.start:
             return False
@@ -124,9 +120,9 @@ class PointCoverage:
         return True
 
     def mark(self, hour: int, now: int, cause: str | None) -> None:
-        """Makes an hour dirty. A later mark replaces an earlier one but keeps its incident, which still waits for it."""
-        earlier = self.dirty.get(hour)
-        self.dirty[hour] = Mark(now, cause if earlier is None or cause is not None else earlier.cause)
+        """Makes an hour dirty. The later of two marks holds; the incident of an earlier one stays unless there is a newer incident."""
+        earlier = self.dirty.get(hour, Mark(now, None))
+        self.dirty[hour] = Mark(max(now, earlier.marked), earlier.cause if cause is None else cause)
 
     def blinded(self, begin: int, end: int, now: int, cause: str | None, margin: int) -> None:
         """Nothing was heard of the point in [begin, end]: the hours from `margin` before it on, and a forward read, are owed."""
@@ -134,6 +130,10 @@ class PointCoverage:
         if self.low is None or self.high is None:
             return
         first, last = max(begin - margin, self.low), min(end, self.high - 1)
+        if first <= last:
+            self._mark_hours(first, last, now, cause)
+
+    def _mark_hours(self, first: int, last: int, now: int, cause: str | None) -> None:
         for hour in range(hour_of(first), hour_of(last) + 1):
             self.mark(hour, now, cause)
 
@@ -175,7 +175,6 @@ class PointCoverage:
     def sent(self, read: Read) -> None:
         """The read is on its way; the caller ends it by `done`, whatever becomes of it."""
         self.in_flight = read
-        self._since_sent = []
 
     def done(self) -> None:
         """No read is on its way any more."""
@@ -187,32 +186,39 @@ class PointCoverage:
         """Takes the first look: time of the snapshot, and of the event at or before the start, each None if there is none.
 
         Coverage begins, empty, at the last full hour that is settled, but not above the snapshot: what compression may still remove is
-        never stated.
+        never stated. Late previews below it make their hours dirty: back-fill may come there before PI has archived them.
         """
         anchor = (sent - rules.settle) // TICKS_PER_HOUR * TICKS_PER_HOUR
         if snapshot is not None:
             anchor = min(anchor, snapshot)
         self.low = self.high = anchor
         self.start = min(self.start if before_start is None else before_start, anchor)
-        self._open = [ticks for ticks in self._open if ticks >= anchor]
+        for ticks, came in self._open:
+            if self.start <= ticks < anchor:
+                self.mark(hour_of(ticks), came, None)
+        self._open = [(ticks, came) for ticks, came in self._open if ticks >= anchor]
         self._failures = 0
 
     def forward_answered(self, read: Read, page: Page, sent: int, now: int, rules: Rules) -> list[Range]:
         """What a forward page states; moves `high`. The newest item is left out, for it may be the snapshot: the next read starts at it.
 
-        A preview that came after the request was sent and lies below the new end may be missing in the answer: its hour becomes dirty.
+        A late preview that came less than settle before the request was sent, or since, and lies below the new end may be missing in the
+        answer: its hour becomes dirty. So do all hours of the answer if the point was blind up to less than settle before.
         """
         newest = max([*map(ticks_of, page.samples), *page.unreadable], default=read.begin)
-        end = max(read.begin, newest if page.cut else min(newest, sent - rules.settle))
-        self.high, self._read_on = end, page.cut
-        for ticks in self._since_sent:
-            if ticks < end:
+        settled = sent - rules.settle
+        end = max(read.begin, min(newest, settled))
+        self.high, self._read_on = end, page.cut and newest < settled
+        for ticks, came in self._open:
+            if ticks < end and came > settled and came - ticks > rules.settle:
                 self.mark(hour_of(ticks), now, None)
-        if not page.cut:
+        if self.blind is not None and settled < self.blind[0] and read.begin < end:
+            self._mark_hours(read.begin, end - 1, *self.blind)
+        if not self._read_on:
             self.as_of = sent
-            if self.blind is not None and sent >= self.blind[0] + rules.settle:
+            if self.blind is not None and settled >= self.blind[0]:
                 self.blind = None
-        self._open = [ticks for ticks in self._open if ticks >= end and not ticks == newest == end]
+        self._open = [(ticks, came) for ticks, came in self._open if ticks >= end and not ticks == newest == end]
         self._failures = 0
         return cut_around(read.begin, end, page)
 

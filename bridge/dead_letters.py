@@ -7,6 +7,7 @@ from xxhash import xxh3_128_hexdigest
 from schemas.records import DeadLetter, Stage
 
 MAX_CONTENT_BYTES = 64 << 10
+MAX_REASON_BYTES = 1000
 _REMEMBERED = 10_000
 
 
@@ -32,7 +33,7 @@ class DeadLetters:
         letter: DeadLetter = {
             "source": self._source,
             "stage": stage,
-            "reason": reason,
+            "reason": reason.encode(errors="backslashreplace")[:MAX_REASON_BYTES].decode(errors="ignore"),
             "point_key": point_key,
             "event_time": None if ticks is None else ticks // 10,
             "content": content[:MAX_CONTENT_BYTES],

@@ -62,9 +62,9 @@ def sample_bytes(sample: Sample) -> int:
     """About how many bytes a sample takes in a frame; never less than it does."""
     size = 64
     if (text := sample["value_string"]) is not None:
-        size += 4 * len(text)
+        size += len(text.encode())
     if (name := sample["system_state_name"]) is not None:
-        size += 4 * len(name)
+        size += len(name.encode())
     if (blob := sample["value_bytes"]) is not None:
         size += len(blob)
     return size

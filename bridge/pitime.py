@@ -19,7 +19,7 @@ def parse(text: object) -> int:
     """Ticks of a UTC time as PI prints it, 0 to 7 fractional digits; raises PIUnreadable for anything else."""
     match = _TIME.fullmatch(text) if isinstance(text, str) else None
     if match is None:
-        raise PIUnreadable(f"timestamp {text!r} is not a UTC time such as 2024-01-31T00:00:00.1234567Z")
+        raise PIUnreadable(f"timestamp {text!r:.50} is not a UTC time such as 2024-01-31T00:00:00.1234567Z")
     try:
         whole = _seconds_of(match[1])
     except ValueError as error:
@@ -30,7 +30,7 @@ def parse(text: object) -> int:
 def text_of(ticks: int) -> str:
     """An instant as PI prints it, always with seven digits."""
     seconds, rest = divmod(ticks, TICKS_PER_SECOND)
-    return f"{datetime_of(seconds * 1_000_000):%Y-%m-%dT%H:%M:%S}.{rest:07d}Z"
+    return f"{datetime_of(seconds * 1_000_000).isoformat()[:19]}.{rest:07d}Z"
 
 
 def whole_second(ticks: int, up: bool = False) -> int:

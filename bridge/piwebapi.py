@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, cast
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 import httpx2
 from aiolimiter import AsyncLimiter
@@ -29,11 +29,17 @@ def trust(ca_file: str | None) -> ssl.SSLContext:
 
 def same_origin(base: str, address: str) -> str:
     """`address`, made absolute, if it lies below the configured base; raises PIRefused otherwise: credentials go nowhere else."""
-    absolute = urljoin(base + "/", address)
-    ours, theirs = urlsplit(base), urlsplit(absolute)
+    outside = PIRefused(f"PI sent a link outside {base}: {address!r:.200}; it is not followed", 0)
+    try:
+        absolute = urljoin(base + "/", address)
+        ours, theirs = urlsplit(base), urlsplit(absolute)
+    except ValueError as error:
+        raise outside from error
     path = ours.path.rstrip("/") + "/"
     if (ours.scheme, ours.netloc.lower()) != (theirs.scheme, theirs.netloc.lower()) or not (theirs.path + "/").startswith(path):
-        raise PIRefused(f"PI sent a link outside {base}: {address!r:.200}; it is not followed", 0)
+        raise outside
+    if ".." in unquote(theirs.path).replace("\\", "/").split("/"):
+        raise outside
     return absolute
 
 

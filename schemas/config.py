@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 _REFERENCE = re.compile(r"\$\{(env|file):([^}]+)\}")
 _DURATION = re.compile(r"(\d+)(d|h|m|s)")
@@ -50,8 +50,8 @@ def _origin(value: object) -> object:
         return value
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{value!r} is not an address such as https://host/path")
-    if parts.username or parts.query or parts.fragment:
+        raise ValueError("this is not an address such as https://host/path")
+    if "@" in parts.netloc or "?" in value or "#" in value:
         raise ValueError("an address here has no user, query or fragment: credentials go into auth")
     if parts.scheme == "http" and not _loopback(parts.hostname):
         raise ValueError(f"plain http to {parts.hostname} would show credentials and data to the network: use https")
@@ -70,23 +70,27 @@ def _loopback(host: str) -> bool:
 def _start(value: object) -> object:
     """A duration back from now such as 30d, or an instant with a zone."""
     if isinstance(value, str):
-        if match := _DURATION.fullmatch(value):
-            return timedelta(**{_UNITS[match[2]]: int(match[1])})
         try:
+            if match := _DURATION.fullmatch(value):
+                return timedelta(**{_UNITS[match[2]]: int(match[1])})
             value = datetime.fromisoformat(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             raise ValueError(f"{value!r} is neither a duration such as 30d nor an instant such as 2024-01-31T00:00:00Z") from None
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise ValueError(f"{value.isoformat()} has no time zone: write 2024-01-31T00:00:00Z")
-        return value.astimezone(UTC)
+        try:
+            return value.astimezone(UTC)
+        except OverflowError:
+            raise ValueError(f"{value.isoformat()} lies outside the years 1 to 9999") from None
     return value
 
 
 Secret = Annotated[SecretStr, BeforeValidator(_secret)]
 Address = Annotated[str, BeforeValidator(_origin)]
 Start = Annotated[timedelta | datetime, BeforeValidator(_start)]
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+SecondsOrNone = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Count = Annotated[int, Field(ge=1)]
 
@@ -140,7 +144,7 @@ class Channels(_Section):
     """Empty polls of PI Web API before it sends an empty message (not seconds)."""
     silence_seconds: Seconds = 60.0
     """A channel without any message for so long is taken for dead."""
-    open_interval_seconds: Annotated[float, Field(ge=0)] = 0.05
+    open_interval_seconds: SecondsOrNone = 0.05
     """Pause between two openings, so that a restarted PI Web API is not stormed."""
     reconnect_seconds: Seconds = 1.0
     reconnect_max_seconds: Seconds = 60.0
@@ -180,7 +184,7 @@ class Coverage(_Section):
     """and at the latest after that, if it has any."""
     quiet_seconds: Seconds = 21_600.0
     """A point without previews is read forward so often."""
-    blind_margin_seconds: Annotated[float, Field(ge=0)] = 7200.0
+    blind_margin_seconds: SecondsOrNone = 7200.0
     """So much before a blind interval is read again too."""
     slice_seconds: Seconds = 86_400.0
     """Longest range of one back-fill request."""
@@ -212,12 +216,17 @@ _RESERVED = {
     "enable.ssl.certificate.verification": "certificates are always verified",
     "group.id": "written as group_id",
     "isolation.level": "every consumer reads committed records only",
+    "metadata.broker.list": "written as bootstrap_servers",
     "partitioner": "the partition is the shard",
+    "request.required.acks": "delivery needs all",
     "session.timeout.ms": "written as delivery.session_timeout_seconds",
     "ssl.endpoint.identification.algorithm": "host names are always verified",
     "transaction.timeout.ms": "written as delivery.transaction_timeout_seconds",
     "transactional.id": "one per shard, from transactional_prefix",
 }
+
+
+_SECRET_ENDINGS = (".password", ".passphrase", ".secret", ".pem", "sasl.oauthbearer.config")
 
 
 class Kafka(_Section):
@@ -229,19 +238,20 @@ class Kafka(_Section):
     client: dict[str, str | int | bool | SecretStr] = {}
     """Further librdkafka settings, such as security.protocol and sasl.*."""
 
-    @model_validator(mode="before")
+    @field_validator("client", mode="before")
     @classmethod
-    def _client_settings(cls, data: Any) -> Any:
-        client = data.get("client") if isinstance(data, dict) else None
+    def _client_settings(cls, client: Any) -> Any:
         if not isinstance(client, dict):
-            return data
-        if taken := sorted(client.keys() & _RESERVED.keys()):
-            raise ValueError("client sets " + ", ".join(f"{key} ({_RESERVED[key]})" for key in taken))
-        for key, value in client.items():
-            if key.endswith((".password", ".secret", "sasl.oauthbearer.config", ".pem")) and not isinstance(value, _Referenced):
-                raise ValueError(f"client {key} is a secret: give it by reference, ${{env:NAME}} or ${{file:/path}}")
-        hidden = {key: SecretStr(str(value)) if isinstance(value, _Referenced) else value for key, value in client.items()}
-        return data | {"client": hidden}
+            return client
+        problems = [f"{key} is not set here ({_RESERVED[key]})" for key in sorted(client.keys() & _RESERVED.keys())]
+        problems += [
+            f"{key} is a secret: give it by reference, ${{env:NAME}} or ${{file:/path}}"
+            for key, value in client.items()
+            if str(key).endswith(_SECRET_ENDINGS) and not isinstance(value, _Referenced)
+        ]
+        if problems:
+            raise ValueError(", ".join(problems))
+        return {key: SecretStr(str(value)) if isinstance(value, _Referenced) else value for key, value in client.items()}
 
     def client_settings(self) -> dict[str, str | int | bool]:
         """Settings for librdkafka, secrets in clear: never print them."""
@@ -310,7 +320,7 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
         if path.stat().st_size > _MAX_FILE_BYTES:
             raise ConfigError(path, ["the file is larger than 1 MiB"])
         document = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         raise ConfigError(path, [" ".join(str(error).split())]) from error
     if not isinstance(document, dict):
         raise ConfigError(path, ["the file does not hold a mapping with `source`, `pi`, `kafka` and `registry`"])
@@ -344,6 +354,6 @@ def _resolve(node: Any, where: tuple[str, ...], environment: Mapping[str, str], 
         return _Referenced(environment.get(target, ""))
     try:
         return _Referenced(Path(target).read_text(encoding="utf-8").removesuffix("\n"))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         problems.append(f"{name}: file {target} cannot be read: {error}")
         return _Referenced()

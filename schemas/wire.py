@@ -11,6 +11,7 @@ from importlib.resources import files
 from typing import Any, cast
 
 import fastavro
+from fastavro.read import SchemaResolutionError
 from fastavro.types import Schema
 
 _HEADER = struct.Struct(">bI")
@@ -22,6 +23,19 @@ RECORDS = {
     "progress": "Progress",
 }
 """Files below `schemas/avro`, without ending, and the record that each defines."""
+
+
+_MISFITS = (
+    EOFError,
+    IndexError,
+    ValueError,
+    TypeError,
+    KeyError,
+    struct.error,
+    OverflowError,
+    MemoryError,
+    SchemaResolutionError,
+)
 
 
 class WireError(ValueError):
@@ -78,7 +92,7 @@ def decode(body: bytes | memoryview, writer: Schema, reader: Schema | None = Non
     source = io.BytesIO(body)
     try:
         record = fastavro.schemaless_reader(source, writer, reader)
-    except (EOFError, IndexError, ValueError, TypeError, KeyError, struct.error, OverflowError, MemoryError) as error:
+    except _MISFITS as error:
         raise WireError(f"body of {len(body)} bytes does not fit its schema: {error!r}") from error
     if source.read(1):
         raise WireError(f"body of {len(body)} bytes is longer than the record in it")

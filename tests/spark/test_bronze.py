@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import pytest
 import xxhash
@@ -30,6 +31,16 @@ EVERY_KIND = (
 )
 ORDER = ("kafka_topic", "kafka_partition", "kafka_offset", "series_index", "sample_index")
 UNKNOWN_ID = 999_999
+POINT = {
+    **{"point_key": "main:1", "server": "main", "server_id": "g", "point_id": 1, "web_id": "w", "tag": "T`1'", "path": "\\\\S\\T"},
+    **{"descriptor": None, "point_class": "classic", "point_type": "Float64", "digital_set": None, "engineering_units": "°C"},
+    **{"zero": -0.5, "span": None, "step": True, "future": False, "display_digits": -5, "in_scope": True},
+    **{"start_time": NOON, "received_time": NOON + 1},
+}
+INCIDENT = {
+    **{"incident_id": "i-1", "kind": "CHANNEL_LOST", "state": "OPENED", "shard": 1, "opened_time": NOON, "from_time": NOON - 5},
+    **{"to_time": None, "closed_time": None, "points": 2, "point_keys": ["main:1", "main:2"], "detail": "x"},
+}
 
 
 @dataclass
@@ -55,16 +66,8 @@ def published(world: World) -> Published:
     sent = [(world.send(topic, frame)[0], frame) for topic, frame in frames]
     world.send(topics.RECORDED, world.frame(statement("main:1", sample(value_double=667.0))), abort=True)
 
-    point: Point = {
-        **{"source": world.source, "point_key": "main:1", "server": "main", "server_id": "g", "point_id": 1, "web_id": "w", "tag": "T`1'"},
-        **{"path": "\\\\S\\T", "descriptor": None, "point_class": "classic", "point_type": "Float64", "digital_set": None},
-        **{"engineering_units": "°C", "zero": -0.5, "span": None, "step": True, "future": False, "display_digits": -5, "in_scope": True},
-        **{"start_time": NOON, "received_time": NOON + 1},
-    }  # type: ignore[typeddict-item]
-    incident: Incident = {
-        **{"source": world.source, "incident_id": "i-1", "kind": "CHANNEL_LOST", "state": "OPENED", "shard": 1, "opened_time": NOON},
-        **{"from_time": NOON - 5, "to_time": None, "closed_time": None, "points": 2, "point_keys": ["main:1", "main:2"], "detail": "x"},
-    }  # type: ignore[typeddict-item]
+    point = cast(Point, {"source": world.source, **POINT})
+    incident = cast(Incident, {"source": world.source, **INCIDENT})
     good = world.encoded("value_frame", frames[0][1])
     unreadable = {
         "no_header": b"garbage",

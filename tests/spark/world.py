@@ -13,7 +13,7 @@ from uuid import uuid4
 import httpx2
 import yaml
 from confluent_kafka import KafkaError, Message, Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
@@ -69,7 +69,7 @@ def statement(point_key: str, *samples: Sample, start: int = NOON, end: int = NO
         "count": len(samples),
         "digest": digest_of(samples),
     }
-    return preview(point_key, *samples) | {"statement": cast(Statement, said | fields)}  # type: ignore[return-value]
+    return preview(point_key, *samples) | {"statement": cast(Statement, said | fields)}
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class World:
             "lakehouse": {
                 "warehouse": str(self.root / "warehouse"),
                 "checkpoints": str(self.root / "checkpoints"),
-                "catalog_name": "pibridge",
+                "catalog_name": self.source,
                 "trigger_seconds": 0.2,
                 "spark": {
                     "spark.driver.extraClassPath": self.stack.spark_class_path,
@@ -246,7 +246,7 @@ def expected_samples(sent: Sent, frame: ValueFrame) -> list[dict[str, Any]]:
     """Rows of pi_timeseries that a frame must become, without kafka_time."""
     return [
         {name: frame[name] for name in _FRAME}  # type: ignore[literal-required]
-        | {name: series[name] for name in ("point_key", "tag", "uom")}  # type: ignore[literal-required]
+        | {name: series[name] for name in ("point_key", "tag", "uom")}
         | one
         | _coordinates(sent)
         | {"series_index": at, "sample_index": within}

@@ -1,0 +1,71 @@
+from collections.abc import Callable, Iterator
+
+import pytest
+from testcontainers.core.docker_client import DockerClient
+
+from console.plant import Plant
+from tests.containers.committed import Committed
+from tests.containers.engine import KafkaContainer, RegistryContainer, connect, remove_abandoned
+from tests.containers.world import Deployment, Registry, Servers, start_plant
+
+Deploy = Callable[..., Deployment]
+ReadCommitted = Callable[[Deployment], Committed]
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[DockerClient]:
+    """The Docker engine, without what a crashed run left there."""
+    client = connect()
+    remove_abandoned(client)
+    yield client
+    client.client.close()
+
+
+@pytest.fixture(scope="session")
+def servers(engine: DockerClient) -> Iterator[Servers]:
+    """Kafka and the registry, started at the same time; each test has a source of its own on them."""
+    with RegistryContainer() as registry, KafkaContainer() as kafka:
+        yield Servers(kafka.bootstrap_servers, registry.wait_for_address())
+
+
+@pytest.fixture(scope="session")
+def registry(servers: Servers) -> Iterator[Registry]:
+    client = Registry(servers.registry_url)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
+    """One plant for all tests: they only read it."""
+    process, control = start_plant(tmp_path_factory.mktemp("plant"))
+    yield control
+    process.stop()
+
+
+@pytest.fixture(scope="module")
+def deploy(servers: Servers, plant: Plant, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploy]:
+    """Makes deployments; none of their bridges survives the module."""
+    made: list[Deployment] = []
+
+    def make(source: str, **delivery: float) -> Deployment:
+        made.append(Deployment(source, servers, plant, tmp_path_factory.mktemp(source), **delivery))
+        return made[-1]
+
+    yield make
+    for deployment in made:
+        deployment.end()
+
+
+@pytest.fixture(scope="module")
+def read_committed(registry: Registry) -> Iterator[ReadCommitted]:
+    """Opens readers of what a deployment has committed."""
+    opened: list[Committed] = []
+
+    def read(deployment: Deployment) -> Committed:
+        opened.append(Committed(deployment, registry))
+        return opened[-1]
+
+    yield read
+    for reader in opened:
+        reader.close()

@@ -1,0 +1,23 @@
+from schemas.config import Lakehouse
+from spark_jobs.session import properties_text, settings
+
+
+def lakehouse(**spark: str) -> Lakehouse:
+    return Lakehouse(warehouse="/w", checkpoints="/c", spark=spark)
+
+
+def test_what_the_user_says_is_passed_on_but_correctness_is_not_up_for_choice() -> None:
+    found = settings(lakehouse(**{"spark.driver.memory": "3g", "spark.x": "y", "spark.sql.session.timeZone": "Europe/Berlin"}))
+    assert (found["spark.driver.memory"], found["spark.x"], found["spark.sql.session.timeZone"]) == ("3g", "y", "UTC")
+    assert found["spark.sql.parquet.outputTimestampType"] == "TIMESTAMP_MICROS"
+    assert settings(lakehouse())["spark.driver.memory"] == "1g"
+
+
+def test_java_options_of_the_user_are_added_to_ours() -> None:
+    options = settings(lakehouse(**{"spark.driver.extraJavaOptions": "-Dmine=1"}))["spark.driver.extraJavaOptions"]
+    assert options.endswith(" -Dmine=1")
+    assert "org.apache.avro.limits.bytes.maxLength" in options
+
+
+def test_a_setting_survives_the_properties_file_whatever_it_holds() -> None:
+    assert properties_text({"a": "x=y:z #!\\", "ü": "a\nb 😀"}) == "a=x\\=y\\:z\\ \\#\\!\\\\\n\\u00fc=a\\nb\\ \\ud83d\\ude00\n"
