@@ -13,10 +13,12 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 
 from bridge import auth
 from bridge.errors import PIRefused
-from bridge.piwebapi import trust
+from bridge.piwebapi import DENIED_PAUSE_SECONDS, trust
 from schemas.config import PI
 
-_REFUSED = frozenset({400, 401, 403, 404, 409, 414})
+_REFUSED = frozenset({400, 404, 409, 414})
+"""What a handshake answers when it is about the streams asked for."""
+_DENIED = frozenset({401, 403})
 
 
 class Listener(Protocol):
@@ -78,6 +80,7 @@ class Channel:
     async def run(self) -> None:
         """Opens, listens, opens again."""
         while True:
+            pause_seconds = 0.0
             while self._overloaded():  # noqa: ASYNC110 - a size, which no event announces
                 await asyncio.sleep(0.2)
             try:
@@ -90,10 +93,12 @@ class Channel:
                 reason = f"the handshake was answered with status {status}"
                 if status in _REFUSED:
                     raise PIRefused(f"channel: {reason}", status) from error
+                if status in _DENIED:
+                    pause_seconds = DENIED_PAUSE_SECONDS
             except (WebSocketException, OSError, TimeoutError) as error:
                 reason = f"{type(error).__name__}: {error}"
             self._listener.lost(reason)
-            await asyncio.sleep(self._reconnect.pause_seconds())
+            await asyncio.sleep(max(pause_seconds, self._reconnect.pause_seconds()))
 
     def _connect(self) -> _Direct:
         channels = self._config.channels

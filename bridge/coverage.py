@@ -158,7 +158,8 @@ class PointCoverage:
         return (len(self._open) >= rules.seal_previews and since >= rules.seal_min) or (bool(self._open) and since >= rules.seal_max)
 
     def _dirty_read(self, now: int, rules: Rules) -> Read | None:
-        assert self.low is not None and self.high is not None
+        assert self.low is not None
+        assert self.high is not None
         for hour in sorted(self.dirty, reverse=True):
             mark = self.dirty[hour]
             begin, end = max(hour * TICKS_PER_HOUR, self.low), min((hour + 1) * TICKS_PER_HOUR, self.high)

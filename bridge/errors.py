@@ -5,7 +5,8 @@ BridgeError
 ├── PIRefused        stop asking this: PI understood and said no (rights, unknown object, unsupported call)
 ├── PIUnreadable     set aside: bytes that cannot be understood, a dead letter
 ├── ShardLost        give the shard up: another owner has it, or a commit's outcome is unknown
-└── NotReady         stop: a topic, a subject or a setting is missing or not what it was
+├── NotReady         stop: a topic, a subject or a setting is missing or not what it was
+└── Unreachable      stop: something the bridge needs at its start does not answer
 """
 
 
@@ -43,6 +44,10 @@ class ShardLost(BridgeError):
     def __init__(self, message: str, fenced: bool = False) -> None:
         super().__init__(message)
         self.fenced = fenced
+
+
+class Unreachable(BridgeError):
+    """The registry does not answer; the message says which, and how it failed."""
 
 
 class NotReady(BridgeError):

@@ -13,7 +13,7 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 from fastavro.types import Schema
 
-from bridge.errors import NotReady
+from bridge.errors import BridgeError, NotReady, Unreachable
 from schemas import wire
 from schemas.config import Config, Registry
 from schemas.topics import TOPICS, Topic
@@ -97,7 +97,7 @@ def codec(config: Config) -> Codec:
     client = registry(config.registry)
     try:
         return Codec({topic.dataset: _registered(client, topic, config) for topic in TOPICS}, client)
-    except NotReady:
+    except BridgeError:
         client.close()
         raise
 
@@ -109,7 +109,7 @@ def _registered(client: SchemaRegistryClient, topic: Topic, config: Config) -> i
     except (SchemaRegistryError, httpx2.HTTPError) as error:
         if isinstance(error, SchemaRegistryError) and error.http_status_code == 404:
             raise NotReady(f"subject {subject} lacks this version's schema; run: pibridge schemas register") from error
-        raise NotReady(f"registry {config.registry.url} does not answer as it should: {error}") from error
+        raise Unreachable(f"registry {config.registry.url} does not answer as it should: {error}") from error
     return cast(int, found.schema_id)
 
 

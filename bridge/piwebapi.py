@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any, cast
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 import httpx2
 from aiolimiter import AsyncLimiter
@@ -16,6 +16,8 @@ from bridge.errors import BridgeError, PIRefused, PIUnavailable, PIUnreadable
 from bridge.normalise import parse_json
 from schemas.config import PI
 
+DENIED_PAUSE_SECONDS = 30.0
+"""Credentials that were refused are not tried again sooner: accounts lock."""
 _CSRF = {"X-Requested-With": "pibridge"}
 """PI refuses every POST without this header, whatever its value (7.3)."""
 
@@ -29,18 +31,20 @@ def trust(ca_file: str | None) -> ssl.SSLContext:
 
 def same_origin(base: str, address: str) -> str:
     """`address`, made absolute, if it lies below the configured base; raises PIRefused otherwise: credentials go nowhere else."""
-    outside = PIRefused(f"PI sent a link outside {base}: {address!r:.200}; it is not followed", 0)
     try:
         absolute = urljoin(base + "/", address)
-        ours, theirs = urlsplit(base), urlsplit(absolute)
-    except ValueError as error:
-        raise outside from error
-    path = ours.path.rstrip("/") + "/"
-    if (ours.scheme, ours.netloc.lower()) != (theirs.scheme, theirs.netloc.lower()) or not (theirs.path + "/").startswith(path):
-        raise outside
-    if ".." in unquote(theirs.path).replace("\\", "/").split("/"):
-        raise outside
+        below = _below(urlsplit(base), urlsplit(absolute))
+    except ValueError:  # nothing that can be split into host and path
+        below = False
+    if not below:
+        raise PIRefused(f"PI sent a link outside {base}: {address!r:.200}; it is not followed", 0)
     return absolute
+
+
+def _below(ours: SplitResult, theirs: SplitResult) -> bool:
+    if (ours.scheme, ours.netloc.lower()) != (theirs.scheme, theirs.netloc.lower()) or ".." in unquote(theirs.path).split("/"):
+        return False
+    return (theirs.path + "/").startswith(ours.path.rstrip("/") + "/")
 
 
 class PIWebAPI:
@@ -125,6 +129,8 @@ class PIWebAPI:
         retry_after_seconds = float(wish) if wish.isascii() and wish.isdigit() else None
         if response.status_code == 429:
             self._not_before = time.monotonic() + (retry_after_seconds or 1.0)
+        elif response.status_code == 401:
+            self._not_before = time.monotonic() + DENIED_PAUSE_SECONDS
         try:
             document: Any = parse_json(body)
         except PIUnreadable as error:

@@ -25,6 +25,7 @@ from schemas.config import Config, Coverage
 from schemas.records import Point, Progress, Sample, Via
 from schemas.times import TICKS_PER_SECOND
 from schemas.topics import DEAD_LETTERS, INCIDENTS, PROGRESS, Topic
+from schemas.wire import WireError
 
 ALIVE_SECONDS = 10.0
 log = structlog.get_logger("bridge.shard")
@@ -123,7 +124,10 @@ class Shard:
             records = read_partition(config, PROGRESS.name(config.source), self.number)
             return [(key, None if value is None else cast(Progress, codec.decode(PROGRESS, value))) for key, value in records]
 
-        left, points = progress.newest(await asyncio.to_thread(read))
+        try:
+            left, points = progress.newest(await asyncio.to_thread(read))
+        except WireError as error:
+            raise NotReady(f"a progress record of shard {self.number} cannot be understood, so nothing can be known: {error}") from error
         fresh = ShardState(self.number, self.world.topics[PROGRESS.dataset][1])
         self.state = fresh if left is None else progress.shard_state(left)
         self._check_topics(left is None)
