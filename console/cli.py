@@ -7,18 +7,47 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
+import httpx2
 import typer
 from confluent_kafka import KafkaException
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 from rich.console import Console
 from rich.table import Table
+from typer.core import TyperGroup
 
 from console import demo as demonstration
 from console import subjects, topics
 from console.stack import StackError
 from schemas.config import Config, ConfigError, load
 
+
+class Sentences(TyperGroup):
+    """Turns the errors that a person can do something about into a sentence and an exit code; any other is a defect and shows as one."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            self._say("interrupted; everything that was started has been stopped", 130)
+        except ConfigError as error:
+            self._say(str(error), 2)
+        except StackError as error:
+            self._say(str(error), error.exit_code)
+        except KafkaException as error:
+            self._say(f"Kafka does not do what was asked: {error.args[0].str()}", 3)
+        except SchemaRegistryError as error:
+            self._say(f"the registry does not do what was asked: {error}", 3)
+        except httpx2.HTTPError as error:
+            self._say(f"the registry, the catalog or the simulator does not answer: {error!r}", 3)
+
+    @staticmethod
+    def _say(sentence: str, exit_code: int) -> NoReturn:
+        sys.stderr.write(sentence + "\n")
+        raise typer.Exit(exit_code)
+
+
 app = typer.Typer(
+    cls=Sentences,
     help="PI to Kafka to Delta, complete and correct.",
     epilog="Exit codes: 0 ok, 1 a check failed, 2 usage or configuration, 3 something it depends on is unavailable, 130 interrupted.",
     no_args_is_help=True,
@@ -132,26 +161,7 @@ def _rows(title: str, rows: list[dict[str, Any]]) -> Table:
 
 
 def main() -> NoReturn:
-    """The command's entry point: errors become one sentence and an exit code."""
+    """The command's entry point."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        app(standalone_mode=False)
-        code = 0
-    except typer.Exit as finished:
-        code = finished.exit_code
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; everything that was started has been stopped\n")
-        code = 130
-    except ConfigError as error:
-        sys.stderr.write(f"{error}\n")
-        code = 2
-    except StackError as error:
-        sys.stderr.write(f"{error}\n")
-        code = error.exit_code
-    except KafkaException as error:
-        sys.stderr.write(f"Kafka does not do what was asked: {error.args[0].str()}\n")
-        code = 3
-    except SchemaRegistryError as error:
-        sys.stderr.write(f"the registry does not do what was asked: {error}\n")
-        code = 3
-    sys.exit(code)
+    app()
+    sys.exit(0)

@@ -9,7 +9,7 @@ from confluent_kafka.cimpl import NewTopic
 from schemas.config import Config
 from schemas.topics import TOPICS, Topic
 
-_SECONDS = 20.0
+_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
