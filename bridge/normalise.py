@@ -44,7 +44,7 @@ def parse_json(body: bytes | str) -> Any:
     """A JSON document; bare NaN and Infinity are accepted. Raises PIUnreadable."""
     try:
         return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         try:
             return json.loads(body)
         except (ValueError, RecursionError) as error:

@@ -19,20 +19,15 @@ class ShardState:
     partitions: int
     epoch: int = 0
     count: int = 0
-    """Frames closed in this epoch."""
+    """Clocks taken in this epoch."""
     sequences: dict[str, int] = field(default_factory=dict)
     topic_ids: dict[str, str] = field(default_factory=dict)
     alive_at: int | None = None
     """PI's clock at the last sign of life, ticks; None if the shard was never owned."""
     incidents: dict[str, OpenIncident] = field(default_factory=dict)
 
-    @property
-    def next_clock(self) -> int:
-        """The clock that the next frame gets."""
-        return self.epoch << CLOCK_BITS | self.count + 1
-
     def take_clock(self) -> int:
-        """The clock of a frame that closes now; never the same twice in an epoch."""
+        """The clock of a frame that closes now, or of a request that is sent now; never the same twice in an epoch."""
         self.count += 1
         return self.epoch << CLOCK_BITS | self.count
 

@@ -26,7 +26,7 @@ _MAX_PAGE_VALUES = 150_000
 
 
 class Sent(NamedTuple):
-    """When a request went out: PI's clock, and the clock that the next frame would have got."""
+    """When a request went out: PI's clock, and a clock of the shard, taken for it alone: no two requests share a place in the order."""
 
     ticks: int
     clock: int
@@ -83,7 +83,7 @@ class Reading:
     async def _round(self, tasks: list[Task]) -> None:
         """Sends one batch and takes its answers."""
         pi = self._shard.world.pi
-        sent = Sent(pi.now(), self._shard.state.next_clock)
+        sent = Sent(pi.now(), self._shard.state.take_clock())
         named = {str(at): task.resources(pi.base, str(at), sent.ticks) for at, task in enumerate(tasks)}
         try:
             answers = await pi.batch({key: address for resources in named.values() for key, address in resources.items()})

@@ -28,6 +28,8 @@ from schemas.topics import DEAD_LETTERS, INCIDENTS, PROGRESS, Topic
 from schemas.wire import WireError
 
 ALIVE_SECONDS = 10.0
+_LOOK_SECONDS = 0.2
+"""However long frames gather, what is due and whether to stop is looked at this often."""
 log = structlog.get_logger("bridge.shard")
 
 
@@ -221,7 +223,7 @@ class Shard:
 
     async def _commit_in_turn(self) -> None:
         delivery = self.world.config.delivery
-        pause_seconds = min(delivery.frame_seconds, delivery.commit_seconds) / 2
+        pause_seconds = min(delivery.frame_seconds, delivery.commit_seconds, _LOOK_SECONDS) / 2
         while not self._stopping:
             await asyncio.sleep(pause_seconds)
             now = time.monotonic()

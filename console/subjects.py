@@ -37,7 +37,7 @@ def _register(client: SchemaRegistryClient, subject: str, record: str) -> Regist
     schema_id = _known(client, subject, record)
     if schema_id is None:
         schema_id = client.register_schema(subject, Schema(wire.schema_text(record), "AVRO"))
-        client.set_compatibility(subject, COMPATIBILITY)
+    client.set_compatibility(subject, COMPATIBILITY)  # always: an earlier run may have died before it, or somebody changed it
     return Registered(subject, schema_id)
 
 

@@ -25,19 +25,6 @@ RECORDS = {
 """Files below `schemas/avro`, without ending, and the record that each defines."""
 
 
-_MISFITS = (
-    EOFError,
-    IndexError,
-    ValueError,
-    TypeError,
-    KeyError,
-    struct.error,
-    OverflowError,
-    MemoryError,
-    SchemaResolutionError,
-)
-
-
 class WireError(ValueError):
     """Bytes that are not a record in Confluent wire format, or do not fit the schema they name."""
 
@@ -92,7 +79,7 @@ def decode(body: bytes | memoryview, writer: Schema, reader: Schema | None = Non
     source = io.BytesIO(body)
     try:
         record = fastavro.schemaless_reader(source, writer, reader)
-    except _MISFITS as error:
+    except (EOFError, LookupError, ValueError, TypeError, struct.error, OverflowError, MemoryError, SchemaResolutionError) as error:
         raise WireError(f"body of {len(body)} bytes does not fit its schema: {error!r}") from error
     if source.read(1):
         raise WireError(f"body of {len(body)} bytes is longer than the record in it")

@@ -3,7 +3,7 @@
 import struct
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
 from typing import NamedTuple, cast
@@ -14,11 +14,11 @@ from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-d
 from console.plant import Plant, PlantPoint
 from console.proof import Event, Held, Statement, holding, numbered
 from schemas import wire
-from schemas.records import Incident, ShardProgress, ValueFrame
+from schemas.records import Incident, Point, ShardProgress, ValueFrame
 from schemas.times import TICKS_PER_SECOND, ticks_of
-from schemas.topics import HISTORY, INCIDENTS, LIVE, PROGRESS, RECORDED, Topic
+from schemas.topics import HISTORY, INCIDENTS, LIVE, POINTS, PROGRESS, RECORDED, Topic
 from schemas.values import Value, read_frame, read_values
-from tests.containers.world import PATIENCE_SECONDS, SHARDS, START_SECONDS, Bridge, Deployment, Registry, wait_until
+from tests.containers.world import PATIENCE_SECONDS, SHARDS, Bridge, Deployment, Registry, wait_until
 
 VALUE_TOPICS = (LIVE, RECORDED, HISTORY)
 Events = dict[tuple[int, int], Event]
@@ -52,10 +52,11 @@ class Committed:
         self.frames: list[Placed] = []
         self.incidents: list[Incident] = []
         """Every version, in order."""
+        self.points: dict[str, Point] = {}
         self.shards: dict[int, ShardProgress] = {}
         """What the newest progress record of each shard says."""
         self._registry = registry
-        self._topics = {topic.name(deployment.source): topic for topic in (*VALUE_TOPICS, INCIDENTS, PROGRESS)}
+        self._topics = {topic.name(deployment.source): topic for topic in (*VALUE_TOPICS, INCIDENTS, POINTS, PROGRESS)}
         self._writer_of = cache(lambda schema_id: wire.parse(registry.schema_of(schema_id)))
         servers = {"bootstrap.servers": deployment.servers.bootstrap_servers}
         self._admin = AdminClient(dict(servers))
@@ -96,17 +97,28 @@ class Committed:
 
     def close(self) -> None:
         self._consumer.close()
+        del self._admin  # it ends with its last reference, and while it lives it calls for its broker
 
     def values(self, *topics: Topic) -> list[Value]:
         """The values on these topics."""
         return list(read_values((m.value for m in self.messages if m.topic in topics), self._registry.schema_of))
 
+    def previews_archived(self) -> set[tuple[str, int, int]]:
+        """Point, time and ticks of the previews that a statement confirmed: compression throws most of them away."""
+
+        def samples(*topics: Topic) -> set[tuple[str, int, int]]:
+            wanted = {topic.dataset for topic in topics}
+            series = (series for placed in self.frames if placed.dataset in wanted for series in placed.frame["series"])
+            return {(one["point_key"], sample["event_time"], sample["ticks"]) for one in series for sample in one["samples"]}
+
+        return samples(LIVE) & samples(RECORDED, HISTORY)
+
     def previewed_points(self) -> set[str]:
         """Points of which previews were committed."""
         return {series["point_key"] for placed in self.frames if placed.dataset == LIVE.dataset for series in placed.frame["series"]}
 
-    def ledger(self) -> dict[str, list[Held]]:
-        """Which statement holds where, by point. Empty ones count too, which have no value to be seen by."""
+    def statements(self) -> dict[str, list[Statement]]:
+        """All statements, by point. Empty ones count too, which have no value to be seen by."""
         stated: dict[str, list[Statement]] = defaultdict(list)
         for placed in self.frames:
             for index, series in enumerate(placed.frame["series"]):
@@ -115,7 +127,26 @@ class Committed:
                     end = statement["to_time"] * 10 + statement["to_ticks"]
                     place = (placed.dataset, placed.partition, placed.offset, index)
                     stated[series["point_key"]].append(Statement(begin, end, statement["as_of_clock"], placed.frame["clock"], place))
-        return {key: holding(statements) for key, statements in stated.items()}
+        return dict(stated)
+
+    def ledger(self) -> dict[str, list[Held]]:
+        """Which statement holds where, by point."""
+        return {key: holding(statements) for key, statements in self.statements().items()}
+
+    def stated(self) -> dict[str, Events]:
+        """The events that the statements which hold have, by point. Fails if one is there twice."""
+        ledger, events = self.ledger(), dict[str, Events]()
+        records = {(p.dataset, p.partition, p.offset, i): s["statement"] for p in self.frames for i, s in enumerate(p.frame["series"])}
+        for key in ledger:
+            events[key] = {}
+        for value in self.values(RECORDED, HISTORY):
+            ticks, key = instant(value), value.point_key
+            assert value.statement is not None, f"a value without a statement: {value}"
+            holds = next(held.statement for held in ledger[key] if held.begin <= ticks < held.end)
+            if (holds.clock, records[holds.place]) == (value.clock, value.statement):
+                assert (ticks, value.ordinal) not in events[key], f"stated twice: {value}"
+                events[key][ticks, value.ordinal] = event_of(value)
+        return events
 
     def sequences(self) -> dict[tuple[str, int], list[int]]:
         """The frames' sequences in order of offset, by dataset and partition."""
@@ -123,6 +154,10 @@ class Committed:
         for placed in self.frames:
             found[placed.dataset, placed.partition].append(placed.frame["sequence"])
         return dict(found)
+
+    def next_sequences(self) -> dict[tuple[str, int], int]:
+        """The sequence that progress gives to the next frame, by dataset and partition."""
+        return {(dataset, number): count for number, shard in self.shards.items() for dataset, count in shard["sequences"].items()}
 
     def _ends(self) -> dict[tuple[str, int], int]:
         asked = {TopicPartition(*place): OffsetSpec.latest() for place in self._read_to}  # type: ignore[no-untyped-call]
@@ -139,6 +174,8 @@ class Committed:
         record = wire.decode(body, self._writer_of(schema_id))
         if message.topic is INCIDENTS:
             self.incidents.append(cast(Incident, record))
+        elif message.topic is POINTS:
+            self.points[record["point_key"]] = cast(Point, record)
         elif (shard := record["shard"]) is not None:
             self.shards[message.partition] = cast(ShardProgress, shard)
 
@@ -163,17 +200,22 @@ def wait_for_coverage(committed: Committed, plant: Plant, bridge: Bridge) -> Non
     """Waits until every point has previews and is covered from the configured start on, beyond where its first read began."""
     keys = {point_key(point) for point in plant.points()}
     reached = int(time.time()) * TICKS_PER_SECOND
-    start = reached - START_SECONDS * TICKS_PER_SECOND
 
     def all_covered() -> bool:
         ledger = committed.ledger()
         return (
             ledger.keys() == keys == committed.previewed_points()
-            and all(held[0].begin <= start for held in ledger.values())
+            and all(held[0].begin <= committed.points[key]["start_time"] * 10 for key, held in ledger.items())
             and sum(held[-1].end > reached for held in ledger.values()) > len(keys) // 2
+            and len(committed.previews_archived()) >= 10
         )
 
-    wait_for(committed, all_covered, f"all {len(keys)} points covered for {START_SECONDS} s, most of them beyond their first read", bridge)
+    wait_for(
+        committed,
+        all_covered,
+        f"all {len(keys)} points covered from their start on, most of them beyond their first read, and previews among it",
+        bridge,
+    )
 
 
 def covered_range(held: list[Held]) -> tuple[int, int]:
@@ -183,23 +225,10 @@ def covered_range(held: list[Held]) -> tuple[int, int]:
     return held[0].begin, held[-1].end
 
 
-def stated_events(values: Iterable[Value], ledger: dict[str, list[Held]]) -> dict[str, Events]:
-    """The events that the statements which hold have, by point. Fails if one is there twice."""
-    events: dict[str, Events] = {key: {} for key in ledger}
-    for value in values:
-        ticks, statement = instant(value), value.statement
-        assert statement is not None, f"a value without a statement: {value}"
-        holds = next(held.statement for held in ledger[value.point_key] if held.begin <= ticks < held.end)
-        if (holds.as_of_clock, holds.clock) == (statement["as_of_clock"], value.clock):
-            assert (ticks, value.ordinal) not in events[value.point_key], f"stated twice: {value}"
-            events[value.point_key][ticks, value.ordinal] = event_of(value)
-    return events
-
-
-def archived_events(plant: Plant, ledger: dict[str, list[Held]]) -> dict[str, Events]:
+def archived_in_scope(plant: Plant, committed: Committed) -> dict[str, Events]:
     """The events that the plant's archive has in each point's covered range."""
     points = {point_key(point): point for point in plant.points()}
-    return {key: dict(numbered(plant.archive(points[key], *covered_range(held)))) for key, held in ledger.items()}
+    return {key: dict(numbered(plant.archive(points[key], *covered_range(held)))) for key, held in committed.ledger().items()}
 
 
 def instant(value: Value) -> int:

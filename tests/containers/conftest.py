@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -5,17 +6,24 @@ from testcontainers.core.docker_client import DockerClient
 
 from console.plant import Plant
 from tests.containers.committed import Committed
-from tests.containers.engine import KafkaContainer, RegistryContainer, connect, remove_abandoned
+from tests.containers.engine import KafkaContainer, RegistryContainer, address, remove_abandoned, why_absent, without_engine
 from tests.containers.world import Deployment, Registry, Servers, start_plant
 
 Deploy = Callable[..., Deployment]
 ReadCommitted = Callable[[Deployment], Committed]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Function) -> None:
+    """Asked here and not in the fixture, so that pytest shows one line for all tests that an absent engine skips."""
+    if "engine" in item.fixturenames and (said := why_absent()) is not None:
+        without_engine(address(), os.environ, said)
+
+
 @pytest.fixture(scope="session")
 def engine() -> Iterator[DockerClient]:
     """The Docker engine, without what a crashed run left there."""
-    client = connect()
+    client = DockerClient()
     remove_abandoned(client)
     yield client
     client.client.close()
@@ -40,6 +48,7 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     """One plant for all tests: they only read it."""
     process, control = start_plant(tmp_path_factory.mktemp("plant"))
     yield control
+    control.close()
     process.stop()
 
 

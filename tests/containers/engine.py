@@ -1,9 +1,11 @@
 """The containers of this tier: which images, how they are started, and how those of a crashed run are found again."""
 
-import os
+import gc
 import socket
 import time
+import warnings
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, NoReturn, Self
 
 import psutil
@@ -28,19 +30,30 @@ _KAFKA_PORT, _REGISTRY_PORT = 9092, 8080
 _CCOMPAT = "/apis/ccompat/v7"
 
 
-def connect() -> DockerClient:
-    """A client of the engine that Testcontainers will use. Skips the test, or fails it in CI, where no engine answers."""
+def address() -> str:
+    """Where Testcontainers looks for the engine."""
+    return get_docker_host() or "unix:///var/run/docker.sock"
+
+
+@cache
+def why_absent() -> str | None:
+    """What the engine's client said when none answered; None if one does. Asked once."""
     try:
         client = DockerClient()
         client.client.ping()
+        client.client.close()
+        return None
     except (DockerException, OSError) as error:
-        without_engine(get_docker_host() or "unix:///var/run/docker.sock", os.environ, error)
-    return client
+        said = str(error)
+    with warnings.catch_warnings():  # docker leaves the socket of a failed attempt to the garbage collector
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+    return said
 
 
-def without_engine(address: str, environment: Mapping[str, str], error: Exception) -> NoReturn:
+def without_engine(asked: str, environment: Mapping[str, str], error: str) -> NoReturn:
     """A machine without Docker skips these tests; a CI that lost its Docker must not pass for it."""
-    reason = f"no Docker engine answers at {address}"
+    reason = f"no Docker engine answers at {asked}"
     if environment.get("CI") == "true":
         pytest.fail(f"{reason}, and with CI=true the container tests are not skipped: {error}", pytrace=False)
     pytest.skip(reason)

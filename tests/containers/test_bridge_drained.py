@@ -7,15 +7,14 @@ import pytest
 from console.plant import Plant
 from schemas import wire
 from schemas.shards import shard_of
-from schemas.topics import HISTORY, LIVE, RECORDED
+from schemas.topics import LIVE
 from tests.containers.committed import (
     VALUE_TOPICS,
     Committed,
-    archived_events,
+    archived_in_scope,
     event_of,
     instant,
     point_key,
-    stated_events,
     wait_for_coverage,
 )
 from tests.containers.conftest import Deploy, ReadCommitted
@@ -48,15 +47,14 @@ def test_sigterm_ends_the_bridge_with_exit_code_0(drained: Drained) -> None:
 
 
 def test_the_statements_are_the_archive_tick_by_tick_in_the_covered_ranges(drained: Drained, plant: Plant) -> None:
-    ledger = drained.committed.ledger()
-    stated = stated_events(drained.committed.values(RECORDED, HISTORY), ledger)
+    stated = drained.committed.stated()
     assert len(stated) == POINTS
     assert all(stated.values())
-    assert stated == archived_events(plant, ledger)
+    assert stated == archived_in_scope(plant, drained.committed)
 
 
 def test_previews_that_the_archive_kept_are_what_it_has_at_that_tick(drained: Drained, plant: Plant) -> None:
-    archive = archived_events(plant, drained.committed.ledger())
+    archive = archived_in_scope(plant, drained.committed)
     kept = 0
     for preview in drained.committed.values(LIVE):
         assert preview.statement is None
@@ -73,9 +71,8 @@ def test_every_point_of_the_plant_was_seen_live(drained: Drained, plant: Plant) 
 
 def test_sequences_are_dense_up_to_what_progress_says_comes_next(drained: Drained) -> None:
     found = drained.committed.sequences()
-    assert {partition for _, partition in found} == set(range(SHARDS))
-    for (dataset, partition), sequences in found.items():
-        assert sequences == list(range(drained.committed.shards[partition]["sequences"][dataset])), (dataset, partition)
+    assert found.keys() == {(topic.dataset, shard) for topic in VALUE_TOPICS for shard in range(SHARDS)}
+    assert found == {place: list(range(count)) for place, count in drained.committed.next_sequences().items()}
 
 
 def test_every_frame_lies_in_the_partition_of_its_points(drained: Drained) -> None:
@@ -92,10 +89,10 @@ def test_frames_name_the_schema_that_their_topic_registered(drained: Drained, re
 
 
 def test_sigterm_lets_a_bridge_commit_what_it_has_gathered(deploy: Deploy, plant: Plant, read_committed: ReadCommitted) -> None:
-    deployment = deploy("gathering", commit_seconds=3600.0, commit_bytes=60_000_000, frame_seconds=60.0).prepare()
+    deployment = deploy("gathering", commit_seconds=3600.0, commit_bytes=60_000_000).prepare()
     bridge, committed = deployment.start_bridge(), read_committed(deployment)
     sent = plant.status()["values_sent_on_channels"]
-    wait_until(lambda: plant.status()["values_sent_on_channels"] > sent + 3 * POINTS, "values on the bridge's channels", bridge)
+    wait_until(lambda: plant.status()["values_sent_on_channels"] > sent + 2 * POINTS, "values on the bridge's channels", bridge)
     committed.catch_up()
     assert not committed.frames
     assert bridge.terminate() == 0

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from dataclasses import dataclass
+from itertools import combinations
 
 import pytest
 
@@ -10,8 +11,7 @@ from bridge.progress import CLOCK_BITS
 from console.plant import Plant
 from schemas.records import Incident
 from schemas.times import TICKS_PER_SECOND
-from schemas.topics import HISTORY, RECORDED
-from tests.containers.committed import Committed, archived_events, stated_events, wait_for, wait_for_coverage
+from tests.containers.committed import VALUE_TOPICS, Committed, archived_in_scope, wait_for, wait_for_coverage
 from tests.containers.conftest import Deploy, ReadCommitted
 from tests.containers.world import POINTS, SHARDS
 
@@ -56,7 +56,7 @@ def killed(deploy: Deploy, plant: Plant, read_committed: ReadCommitted) -> Kille
     killed_at = ticks_now()
     epochs = {shard: record["epoch"] for shard, record in committed.shards.items()}
     archived = plant.status()["events_archived"]
-    while plant.status()["events_archived"] < archived + 10:
+    while plant.status()["events_archived"] < archived + 5:
         time.sleep(0.2)
     second, restarted_at = deployment.start_bridge(), ticks_now()
 
@@ -90,9 +90,8 @@ def test_epochs_and_clocks_only_grow_along_each_partition(killed: Killed) -> Non
 
 def test_sequences_stay_dense_across_the_kill(killed: Killed) -> None:
     found = killed.committed.sequences()
-    assert {partition for _, partition in found} == set(range(SHARDS))
-    for (dataset, partition), sequences in found.items():
-        assert sequences == list(range(killed.committed.shards[partition]["sequences"][dataset])), (dataset, partition)
+    assert found.keys() == {(topic.dataset, shard) for topic in VALUE_TOPICS for shard in range(SHARDS)}
+    assert found == {place: list(range(count)) for place, count in killed.committed.next_sequences().items()}
 
 
 def test_nothing_is_committed_twice(killed: Killed) -> None:
@@ -119,13 +118,21 @@ def test_each_shard_opens_a_bridge_down_incident_and_closes_it(killed: Killed) -
 
 
 def test_what_was_archived_while_no_bridge_ran_is_stated(killed: Killed, plant: Plant) -> None:
-    ledger = killed.committed.ledger()
-    stated = stated_events(killed.committed.values(RECORDED, HISTORY), ledger)
-    archive = archived_events(plant, ledger)
+    stated, archive = killed.committed.stated(), archived_in_scope(plant, killed.committed)
     begin, end = killed.down
     assert sum(begin <= ticks < end for events in archive.values() for ticks, _ in events) > 0
     assert len(stated) == POINTS
     assert stated == archive
+
+
+def test_the_order_of_overruling_tells_any_two_overlapping_statements_apart(killed: Killed) -> None:
+    tied = [
+        (key, one, other)
+        for key, statements in killed.committed.statements().items()
+        for one, other in combinations(statements, 2)
+        if (one.as_of_clock, one.clock) == (other.as_of_clock, other.clock) and one.begin < other.end and other.begin < one.end
+    ]
+    assert not tied
 
 
 def test_the_second_bridge_ends_with_exit_code_0(killed: Killed) -> None:

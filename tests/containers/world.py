@@ -23,8 +23,6 @@ ROOT = Path(__file__).parents[2]
 USER = "pibridge"
 PASSWORD_VARIABLE, PASSWORD = "PLANT_PASSWORD", "Tank-7 öffnen"
 POINTS, VALUES_PER_SECOND, SHARDS = 60, 20, 3
-START_SECONDS = 1200
-"""So far back coverage has to reach."""
 PATIENCE_SECONDS = 90.0
 """Nothing that is promised may take longer, even on a busy machine."""
 
@@ -164,7 +162,15 @@ class Deployment:
 
 def start_plant(directory: Path) -> tuple[Child, Plant]:
     """A simulator process that asks for Basic authentication, and its control port."""
-    options = {"--points": POINTS, "--rate": VALUES_PER_SECOND, "--tick": 0.2, "--user": USER, "--password-env": PASSWORD_VARIABLE}
+    # Coverage begins at the last full hour; what is to be back-filled must lie before it at any time of day.
+    options = {
+        "--history": 6000,
+        "--points": POINTS,
+        "--rate": VALUES_PER_SECOND,
+        "--tick": 0.2,
+        "--user": USER,
+        "--password-env": PASSWORD_VARIABLE,
+    }
     child = Child.start(
         "simulator",
         [sys.executable, "-m", "simulator", "--json", *(str(part) for option in options.items() for part in option)],
@@ -205,7 +211,7 @@ def _document(source: str, servers: Servers, plant: Plant, delivery: dict[str, f
         "kafka": {"bootstrap_servers": servers.bootstrap_servers, "replication": 1, "group_id": f"{source}_bridge"},
         "registry": {"url": servers.registry_url},
         "coverage": {
-            "start": f"{START_SECONDS}s",
+            "start": "70m",
             "settle_seconds": 2,
             "seal_previews": 1,
             "seal_min_seconds": 2,
