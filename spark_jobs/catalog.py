@@ -1,7 +1,6 @@
 """Tables registered in Unity Catalog by its REST API, in the background: the stream writes by path and never waits for a catalog."""
 
 import json
-import ssl
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +10,7 @@ import httpx2
 import structlog
 
 from schemas.config import Lakehouse
+from spark_jobs import http
 from spark_jobs.tables import LAYER, Table
 
 _API = "/api/2.1/unity-catalog"
@@ -84,12 +84,8 @@ class Catalog:
         settings = lakehouse.catalog
         assert settings is not None
         self._name, self._warehouse = lakehouse.catalog_name, warehouse
-        self._client = httpx2.Client(
-            base_url=settings.uri + _API,
-            headers={"Authorization": f"Bearer {settings.token.get_secret_value()}"} if settings.token else {},
-            verify=ssl.create_default_context(cafile=settings.ca_file) if settings.ca_file else True,
-            timeout=10.0,
-        )
+        token = settings.token.get_secret_value() if settings.token else None
+        self._client = http.client(settings.uri + _API, settings.ca_file, token=token)
 
     def close(self) -> None:
         self._client.close()
@@ -139,7 +135,7 @@ class Catalog:
     def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx2.Response:
         try:
             return self._client.request(method, path, json=body)
-        except httpx2.TransportError as error:
+        except httpx2.RequestError as error:
             raise CatalogError(f"{type(error).__name__}: {error}") from error
 
 

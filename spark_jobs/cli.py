@@ -10,6 +10,8 @@ from pathlib import Path
 from types import FrameType
 
 import structlog
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]
+from pyspark.errors import PySparkException
 
 from schemas import config
 from spark_jobs import run
@@ -74,10 +76,13 @@ def _guarded(settings: config.Config, available_now: bool) -> int:
     log = structlog.get_logger()
     try:
         run.land(settings, available_now, stop, ready=install)
-    except LandError as error:
+    except (LandError, PySparkException, Py4JError) as error:
+        code = error.exit_code if isinstance(error, LandError) else 1
         if not received:
-            log.error("failed", problem=str(error), exit_code=error.exit_code)
-            return error.exit_code
+            # What has a class of its own is explained by its sentence; anything else needs its origin.
+            told = {} if isinstance(error, LandError) and type(error) is not LandError else {"exc_info": error}
+            log.error("failed", problem=str(error), exit_code=code, **told)
+            return code
         log.warning("stopped_with_problem", problem=str(error))
     if received:
         log.info("stopped", signal=signal.Signals(received[0]).name)

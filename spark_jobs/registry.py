@@ -5,7 +5,6 @@ itself says so: any other 404 is a wrong address, and taking it for an answer wo
 """
 
 import json
-import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import httpx2
 from fastavro.schema import SchemaParseException
 
 from schemas import config, wire
+from spark_jobs import http
 from spark_jobs.errors import Unavailable
 
 _UNKNOWN_SCHEMA = 40403
@@ -42,12 +42,8 @@ class Registry:
         self, settings: config.Registry, sleep: Callable[[float], None] = time.sleep, now: Callable[[], float] = time.monotonic
     ) -> None:
         auth = settings.auth
-        self._client = httpx2.Client(
-            base_url=settings.url + "/",
-            auth=httpx2.BasicAuth(auth.username, auth.password.get_secret_value()) if isinstance(auth, config.BasicAuth) else None,
-            verify=ssl.create_default_context(cafile=settings.ca_file) if settings.ca_file else True,
-            timeout=10.0,
-        )
+        login = httpx2.BasicAuth(auth.username, auth.password.get_secret_value()) if isinstance(auth, config.BasicAuth) else None
+        self._client = http.client(settings.url + "/", settings.ca_file, auth=login)
         self._url, self._sleep, self._now = settings.url, sleep, now
         self._known: dict[int, Definition] = {}
         self._unknown: dict[int, tuple[float, Definition]] = {}
@@ -93,7 +89,7 @@ class Registry:
         for pause in (*_PAUSES_SECONDS, None):
             try:
                 answer = self._client.get(path)
-            except httpx2.TransportError as error:
+            except httpx2.RequestError as error:
                 problem = f"{type(error).__name__}: {error}"
             else:
                 if answer.status_code < 500 and answer.status_code != 429:

@@ -1,6 +1,7 @@
 """The main path of the bronze job: open everything, start the query, tell of each batch, end in order."""
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -63,10 +64,13 @@ def run(spark: SparkSession, registry: Registry, config: Config, lakehouse: Lake
             return
         landing = bronze.Landing(Decoder(registry, config.source), checkpoint, warehouse, config.source)
         log.info("landing", warehouse=warehouse, checkpoint=checkpoint.location, available_now=available_now)
-        if not _landed(_start(spark, config, lakehouse, checkpoint, landing, available_now), landing, stop):
-            _landed(_start(spark, config, lakehouse, checkpoint, landing, available_now), landing, stop)
+        for _ in range(_STARTS):
+            if _landed(_start(spark, config, lakehouse, checkpoint, landing, available_now), landing, stop):
+                return
+        raise LandError(f"the query ended {_STARTS} times after repeating a batch: its commit does not stay in {checkpoint.location}")
 
 
+_STARTS = 3
 _METRICS_DEFECT = 'because the return value of "scala.Option.get()" is null'
 
 
@@ -81,9 +85,8 @@ def _landed(query: StreamingQuery, landing: bronze.Landing, stop: threading.Even
     except PySparkException as error:
         if isinstance(landing.failure, bronze.Stopped):
             return True
-        repeated = landing.take_landed()
         if landing.failure is None and _METRICS_DEFECT in str(error) and not stop.is_set():
-            log.info("batch_repeated", batch_ids=[entry.batch_id for entry in repeated])
+            log.info("batch_repeated", starts_again=True)
             return False
         raise failure(landing.failure, error) from error
     finally:
@@ -200,12 +203,20 @@ def failure(ours: Exception | None, spark: Exception) -> LandError:
     """What ended the query, as an error with a sentence and an exit code."""
     if isinstance(ours, LandError):
         return ours
-    text = str(spark)
+    text = f"{ours}\n{spark}"
     if any(mark in text for mark in _LOST):
+        # The partition and its offsets stand in the last of Spark's nested reasons, if anywhere.
+        reasons = [reason for reason in re.findall(r"Reason: (.+)", text) if "Python Proxy" not in reason]
         return Refused(
-            "Kafka no longer has records that were to be landed next (retention, or a topic that was created anew): "
-            + text.strip().splitlines()[0]
+            "Kafka no longer has records that were to be landed next (retention, or a topic that was created anew). "
+            f"They have to be asked from PI again: {reasons[-1] if reasons else _first_line(spark)}"
         )
     if any(mark in text for mark in _AWAY):
-        return Unavailable("Kafka does not answer: " + text.strip().splitlines()[0])
-    return LandError(f"the query ended: {ours or spark}")
+        return Unavailable(f"Kafka does not answer: {_first_line(ours or spark)}")
+    return LandError(f"the query ended: {_first_line(ours or spark)}")
+
+
+def _first_line(error: Exception) -> str:
+    """The first line of an error without Spark's preamble: its messages go on for pages."""
+    text = re.sub(r"^\[STREAM_FAILED\] .*? terminated with exception: ", "", str(error).strip())
+    return (text.splitlines() or [type(error).__name__])[0]

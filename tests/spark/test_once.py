@@ -5,7 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pyspark.sql import SparkSession
 
+from console.stack import Stack
 from schemas import topics
 from spark_jobs import tables
 from spark_jobs.errors import Refused
@@ -15,8 +17,9 @@ pytestmark = pytest.mark.spark
 
 
 @pytest.fixture(scope="module")
-def landed(world: World) -> World:
-    """Two batches in the tables, each of a run of its own."""
+def landed(stack: Stack, spark: SparkSession) -> World:
+    """Two batches in the tables, each of a run of its own, in a warehouse whose name must be quoted with care."""
+    world = World(stack, spark, warehouse="it's a `wäre` house; --")
     world.send(topics.LIVE, world.frame(preview("main:1", sample(value_double=1.0))))
     world.land()
     world.send(topics.RECORDED, world.frame(statement("main:1", sample(value_double=2.0))), b"garbage")
@@ -113,3 +116,13 @@ def test_after_the_damage_is_mended_the_job_goes_on(landed: World) -> None:
     landed.send(topics.LIVE, landed.frame(preview("main:1", sample(value_double=3.0))), partition=1)
     landed.land()
     assert sorted(row["value_double"] for row in landed.rows(tables.TIMESERIES)) == [1.0, 2.0, 3.0]
+
+
+def test_records_that_kafka_dropped_before_they_were_landed_stop_the_job(landed: World) -> None:
+    before = len(landed.rows(tables.TIMESERIES))
+    sent = landed.send(topics.LIVE, *[landed.frame(preview("main:1", sample())) for _ in range(3)])
+    landed.drop_records(sent[1])
+    landed.send(topics.LIVE, landed.frame(preview("main:1", sample())))
+    with pytest.raises(Refused, match=rf"no longer has records .* \[{sent[0].offset}, .*{sent[0].topic}-0"):
+        landed.land()
+    assert len(landed.rows(tables.TIMESERIES)) == before

@@ -1,4 +1,4 @@
-"""The probe that the design rests on: two schema ids, transactions kept and aborted; Kafka to Spark to Delta to Unity Catalog and delta-rs."""
+"""The probe that the design rests on: two schema ids, transactions kept and aborted; Kafka to Delta, Unity Catalog and delta-rs."""
 
 import copy
 import json

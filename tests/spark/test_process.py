@@ -82,7 +82,8 @@ def test_the_stream_goes_on_without_a_catalog_and_the_tables_appear_when_it_come
     log = world.root / "job.log"
 
     def landed(count: int) -> bool:
-        return (world.path(tables.TIMESERIES) / "_delta_log").exists() and len(world.rows(tables.TIMESERIES)) == count
+        created = (world.path(tables.TIMESERIES) / "_delta_log" / f"{0:020}.json").exists()
+        return created and len(world.rows(tables.TIMESERIES)) == count
 
     with log.open("w") as stderr:
         job = subprocess.Popen(

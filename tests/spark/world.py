@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import httpx2
 import yaml
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from deltalake import DeltaTable
 from pyspark.sql import SparkSession
@@ -85,8 +85,10 @@ class Sent:
 class World:
     """One source."""
 
-    def __init__(self, stack: Stack, spark: SparkSession | None = None, catalog_uri: str | None = None) -> None:
-        self.stack, self._spark = stack, spark
+    def __init__(
+        self, stack: Stack, spark: SparkSession | None = None, catalog_uri: str | None = None, warehouse: str = "warehouse"
+    ) -> None:
+        self.stack, self._spark, self._warehouse = stack, spark, warehouse
         self.source = f"t{uuid4().hex[:8]}"
         self.root = stack.warehouse / self.source
         self.root.mkdir()
@@ -114,7 +116,7 @@ class World:
             "kafka": {"bootstrap_servers": self.stack.bootstrap_servers},
             "registry": {"url": self.stack.registry_url},
             "lakehouse": {
-                "warehouse": str(self.root / "warehouse"),
+                "warehouse": str(self.root / self._warehouse),
                 "checkpoints": str(self.root / "checkpoints"),
                 "catalog_name": self.source,
                 "trigger_seconds": 0.2,
@@ -202,6 +204,12 @@ class World:
             self._producer.commit_transaction(30)
         assert len(sent) == len(values)
         return sent
+
+    def drop_records(self, up_to: Sent) -> None:
+        """What retention does: the record and all before it in its partition are gone."""
+        admin = AdminClient({"bootstrap.servers": self.stack.bootstrap_servers})
+        for future in admin.delete_records([TopicPartition(up_to.topic, up_to.partition, up_to.offset + 1)]).values():
+            future.result(timeout=30)
 
     # -- the job -------------------------------------------------------------------------------------------------
 

@@ -45,7 +45,7 @@ def test_the_digest_of_all_vectors_adds_up_in_any_order_and_partition() -> None:
 
 def test_a_lost_a_doubled_and_an_altered_sample_change_the_digest() -> None:
     samples = [sample_of(vector) for vector in VECTORS["vectors"]]
-    altered = cast(Sample, samples[0] | {"value_double": 21.500000000000004})
+    altered: Sample = {**samples[0], "value_double": 21.500000000000004}
     whole = digest.digest_of(samples)
     assert (
         len({whole, digest.digest_of(samples[1:]), digest.digest_of([*samples, samples[0]]), digest.digest_of([altered, *samples[1:]])})

@@ -30,7 +30,8 @@ def test_a_configuration_without_a_lakehouse_is_code_2(tmp_path: Path, capsys: p
     file = tmp_path / "pibridge.yaml"
     file.write_text(
         "source: p\n"
-        "pi: {url: 'https://h/piwebapi', auth: {kind: anonymous}, servers: {m: 6f2f6d5e-0f9b-4a8e-9d3b-6a2f6d5e0f9b}, points: [{server: m}]}\n"
+        "pi: {url: 'https://h/piwebapi', auth: {kind: anonymous}, points: [{server: m}],\n"
+        "  servers: {m: 6f2f6d5e-0f9b-4a8e-9d3b-6a2f6d5e0f9b}}\n"
         "kafka: {bootstrap_servers: 'k:9092'}\n"
         "registry: {url: 'https://r'}\n"
     )

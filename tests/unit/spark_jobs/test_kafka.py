@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -8,7 +9,7 @@ from spark_jobs import kafka
 from spark_jobs.errors import Misconfigured
 
 
-def settings(**client: str | int | bool | SecretStr) -> config.Kafka:
+def settings(**client: Any) -> config.Kafka:
     return config.Kafka.model_construct(bootstrap_servers="k:9092", client=client, group_id="pibridge")
 
 

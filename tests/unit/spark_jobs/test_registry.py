@@ -66,7 +66,7 @@ def test_a_registry_that_is_away_is_tried_again_and_then_told() -> None:
     with registry(answers) as made:
         assert made.definition(7).record == "Point"
     assert answers.slept == [0.5, 1.0]
-    with registry(Answers(*[httpx2.ConnectError("refused")] * 5)) as made, pytest.raises(Unavailable, match="does not answer .*refused"):
+    with registry(Answers(*[httpx2.ConnectError("refused")] * 5)) as made, pytest.raises(Unavailable, match=r"does not answer .*refused"):
         made.check()
 
 

@@ -73,7 +73,7 @@ def test_an_older_table_gets_the_new_column_comment_and_property() -> None:
 
 
 def test_a_column_of_another_type_and_the_table_of_another_source_are_refused() -> None:
-    with pytest.raises(Refused, match="column zero .* is string"):
+    with pytest.raises(Refused, match=r"column zero .* is string"):
         delta.alterations(tables.POINTS, "/w/p", "plant1", state(tables.POINTS, columns={"zero": ("string", "")}))
     with pytest.raises(Refused, match="holds source plant1, not plant2"):
         delta.alterations(tables.POINTS, "/w/p", "plant2", state(tables.POINTS))

@@ -1,0 +1,551 @@
+"""What is covered, what is read next, and what an answer states (design 3.2)."""
+
+import itertools
+
+import pytest
+
+from bridge.coverage import MAX_SLICE_FACTOR, Mark, Page, PointCoverage, Purpose, Range, Read, cut_around
+from tests.unit.bridge.world import HOUR, RULES, SECOND, at, covered, hour, page, sample, times
+
+SETTLE = RULES.settle
+
+
+def forward(point: PointCoverage, answer: Page, sent: int, answered: int | None = None) -> list[Range]:
+    """A forward read with its answer."""
+    assert point.high is not None
+    read = Read(Purpose.FORWARD, point.high, None)
+    point.sent(read)
+    stated = point.forward_answered(read, answer, sent, sent if answered is None else answered, RULES)
+    point.done()
+    return stated
+
+
+def reread(point: PointCoverage, read: Read, sent: int, *ticks: int) -> list[Range]:
+    """A re-read or back-fill slice whose answer fits on one page."""
+    assert read.end is not None
+    point.sent(read)
+    (stated,) = point.reread_answered(read, [(read.begin, read.end, page(*ticks))], sent, RULES, 1000)
+    point.done()
+    return stated
+
+
+# -- how far a forward read reaches
+
+
+def test_the_newest_item_is_left_out_and_the_next_read_starts_at_it() -> None:
+    point = covered("08:00", "09:00")
+    stated = forward(point, page(at("09:00"), at("09:10"), at("09:20")), sent=at("10:00"))
+    assert times(stated) == [(at("09:00"), at("09:20"), [at("09:00"), at("09:10")])]
+    assert point.high == at("09:20")
+    read = point.next_read(at("16:00"), RULES)
+    assert read == Read(Purpose.FORWARD, at("09:20"), None)
+
+
+def test_trap_26_the_snapshot_at_the_end_of_an_answer_is_never_stated() -> None:
+    point = covered("08:00", "09:00")
+    for sent, newest in ((at("10:00"), at("09:30")), (at("10:30"), at("09:50"))):
+        stated = forward(point, page(at("09:05"), newest), sent)
+        assert all(newest not in instants for _, _, instants in times(stated))
+
+
+def test_trap_25_the_end_is_the_newest_item_and_not_the_time_of_the_request() -> None:
+    point = covered("08:00", "09:00")
+    forward(point, page(at("09:01")), sent=at("12:00"))
+    assert (point.high, point.as_of) == (at("09:01"), at("12:00"))
+
+
+def test_nothing_younger_than_settle_is_stated() -> None:
+    point = covered("08:00", "09:00")
+    stated = forward(point, page(at("09:30"), at("09:58:30"), at("09:59:30")), sent=at("10:00"))
+    assert times(stated) == [(at("09:00"), at("09:58"), [at("09:30")])]
+
+
+def test_a_quiet_point_keeps_its_end_while_as_of_moves_on() -> None:
+    point = covered("08:00", "09:00")
+    assert times(forward(point, page(at("09:00")), sent=at("15:00"))) == [(at("09:00"), at("09:00"), [])]
+    assert (point.high, point.as_of) == (at("09:00"), at("15:00"))
+
+
+def test_trap_29_an_empty_answer_moves_nothing_and_is_no_error() -> None:
+    point = covered("08:00", "09:00")
+    assert times(forward(point, page(), sent=at("15:00"))) == [(at("09:00"), at("09:00"), [])]
+    assert (point.high, point.as_of) == (at("09:00"), at("15:00"))
+
+
+def test_trap_48_a_future_value_cannot_push_the_end_beyond_pis_now() -> None:
+    point = covered("08:00", "09:00")
+    stated = forward(point, page(at("09:30"), at("10:09")), sent=at("10:00"))
+    assert times(stated) == [(at("09:00"), at("09:58"), [at("09:30")])]
+
+
+def test_a_cut_page_ends_at_its_last_instant_and_more_is_read_at_once() -> None:
+    point = covered("08:00", "09:00")
+    stated = forward(point, page(at("09:10"), at("09:20"), cut=True), sent=at("12:00"))
+    assert times(stated) == [(at("09:00"), at("09:20"), [at("09:10")])]
+    assert point.as_of == at("09:02")
+    assert point.next_read(at("12:00", SECOND), RULES) == Read(Purpose.FORWARD, at("09:20"), None)
+
+
+def test_a_cut_page_that_reaches_into_the_unsettled_states_nothing_younger_than_settle() -> None:
+    point = covered("08:00", "09:00")
+    stated = forward(point, page(at("09:30"), at("09:59:58"), at("10:09"), cut=True), sent=at("10:00"))
+    assert times(stated) == [(at("09:00"), at("09:58"), [at("09:30")])]
+    assert point.as_of == at("10:00")
+    assert point.next_read(at("10:00", SECOND), RULES) is None
+
+
+def test_two_values_at_the_newest_instant_wait_together_and_are_stated_together() -> None:
+    point = covered("08:00", "09:00")
+    first = forward(point, Page([sample(at("09:10")), sample(at("09:20"), 1), sample(at("09:20"), 2, ordinal=1)], [], False), at("10:00"))
+    assert [r.samples for r in first] == [[sample(at("09:10"))]]
+    both = [sample(at("09:20"), 1), sample(at("09:20"), 2, ordinal=1)]
+    second = forward(point, Page([*both, sample(at("09:40"))], [], False), at("11:00"))
+    assert [(r.begin, r.end, r.samples) for r in second] == [(at("09:20"), at("09:40"), both)]
+
+
+def test_the_end_never_moves_back() -> None:
+    point = covered("08:00", "09:00")
+    assert times(forward(point, page(at("09:30")), sent=at("09:01"))) == [(at("09:00"), at("09:00"), [])]
+    assert point.high == at("09:00")
+
+
+# -- previews and the hours they make dirty
+
+
+def test_a_live_value_older_than_the_covered_end_marks_its_hour() -> None:
+    point = covered("06:00", "09:00")
+    assert point.preview(at("07:30"), at("09:10"))
+    assert point.dirty == {hour("07:30"): Mark(at("09:10"), None)}
+
+
+def test_a_live_value_at_the_covered_end_or_above_marks_nothing() -> None:
+    point = covered("06:00", "09:00")
+    assert not point.preview(at("09:00"), at("09:10"))
+    assert not point.preview(at("09:05"), at("09:10"))
+    assert not point.dirty
+
+
+def test_a_live_value_below_the_start_marks_nothing() -> None:
+    point = covered("06:00", "09:00", start="05:00")
+    assert not point.preview(at("04:59"), at("09:10"))
+    assert not point.dirty
+
+
+def test_trap_38_an_edit_of_an_old_value_is_not_dropped_as_a_late_duplicate() -> None:
+    point = covered("06:00", "09:00")
+    assert point.preview(at("08:59:59"), at("09:10"))
+    assert point.preview(at("08:59:59"), at("09:11"))
+    assert point.dirty[hour("08:00")].marked == at("09:11")
+
+
+def test_trap_34_an_older_value_does_not_become_the_newest_preview() -> None:
+    point = covered("06:00", "09:00")
+    point.preview(at("09:20"), at("09:20"))
+    point.preview(at("09:10"), at("09:21"))
+    assert point.snapshot == at("09:20")
+
+
+def test_a_preview_that_came_since_the_request_was_sent_and_lies_below_the_new_end_marks_its_hour() -> None:
+    point = covered("08:00", "09:00")
+    read = Read(Purpose.FORWARD, at("09:00"), None)
+    point.sent(read)
+    assert not point.preview(at("09:15"), at("10:00:01"))  # not below the covered end: as yet
+    assert not point.preview(at("09:59:59"), at("10:00:01"))
+    point.forward_answered(read, page(at("09:10"), at("09:30")), at("10:00"), at("10:00:02"), RULES)
+    assert point.high == at("09:30")
+    assert point.dirty == {hour("09:15"): Mark(at("10:00:02"), None)}
+
+
+@pytest.mark.parametrize(("came", "dirty"), [("09:59:30", True), ("09:57:59", False)])
+def test_a_late_preview_that_came_less_than_settle_before_the_request_marks_its_hour(came: str, dirty: bool) -> None:
+    """PI may still hold it in its event queue: the answer says nothing about it."""
+    point = covered("08:00", "09:00")
+    point.preview(at("09:15"), at(came))
+    forward(point, page(at("09:10"), at("09:50")), sent=at("10:00"))
+    assert (hour("09:15") in point.dirty) is dirty
+
+
+def test_a_preview_that_came_in_time_marks_nothing_although_the_answer_was_sent_soon_after() -> None:
+    point = covered("08:00", "09:00")
+    point.preview(at("09:57:30"), at("09:58:30"))
+    forward(point, page(at("09:10"), at("09:58")), sent=at("10:00"))
+    assert point.high == at("09:58")
+    assert not point.dirty
+
+
+def test_previews_before_the_first_read_that_lie_below_its_anchor_make_their_hours_dirty() -> None:
+    point = PointCoverage("main:1", at("00:00"))
+    point.preview(at("07:30"), at("10:29:59"))
+    point.preview(at("10:29"), at("10:29:59"))
+    point.first_answered(at("10:29"), None, at("10:30"), RULES)
+    assert point.dirty == {hour("07:30"): Mark(at("10:29:59"), None)}
+    read = point.next_read(at("10:30"), RULES)
+    assert read is not None
+    assert read.purpose is Purpose.FORWARD
+    forward(point, page(at("10:29")), at("10:30"))
+    backfill = point.next_read(at("10:30:01"), RULES)
+    assert backfill is not None
+    assert backfill.purpose is Purpose.BACKFILL
+    reread(point, backfill, at("10:30:01"))
+    dirty = point.next_read(at("10:32"), RULES)
+    assert dirty == Read(Purpose.DIRTY, at("07:00"), at("08:00"))
+
+
+# -- dirty hours
+
+
+def test_a_dirty_hour_is_read_settle_after_its_mark_and_not_before() -> None:
+    point = covered("06:00", "09:00")
+    point.preview(at("07:30"), at("09:10"))
+    assert point.next_read(at("09:12", -1), RULES) is None
+    assert point.next_read(at("09:12"), RULES) == Read(Purpose.DIRTY, at("07:00"), at("08:00"))
+
+
+def test_a_dirty_hour_is_read_only_as_far_as_it_is_covered() -> None:
+    point = covered("07:20", "07:50")
+    point.preview(at("07:30"), at("07:51"))
+    assert point.next_read(at("07:54"), RULES) == Read(Purpose.DIRTY, at("07:20"), at("07:50"))
+
+
+def test_a_re_read_states_the_whole_requested_range_even_if_it_is_empty() -> None:
+    point = covered("06:00", "09:00")
+    point.preview(at("07:30"), at("09:10"))
+    stated = reread(point, Read(Purpose.DIRTY, at("07:00"), at("08:00")), at("09:12"))
+    assert times(stated) == [(at("07:00"), at("08:00"), [])]
+    assert not point.dirty
+
+
+def test_only_a_request_sent_settle_after_the_mark_clears_it() -> None:
+    point = covered("06:00", "09:00")
+    point.preview(at("07:30"), at("09:10"))
+    read = Read(Purpose.DIRTY, at("07:00"), at("08:00"))
+    reread(point, read, at("09:12", -1))
+    assert point.dirty
+    reread(point, read, at("09:12"))
+    assert not point.dirty
+
+
+def test_a_mark_renewed_while_the_read_is_in_flight_stays() -> None:
+    point = covered("06:00", "09:00")
+    point.preview(at("07:30"), at("09:10"))
+    read = Read(Purpose.DIRTY, at("07:00"), at("08:00"))
+    point.sent(read)
+    assert point.preview(at("07:40"), at("09:12:01"))
+    point.reread_answered(read, [(read.begin, at("08:00"), page())], at("09:12"), RULES, 1000)
+    assert point.dirty == {hour("07:00"): Mark(at("09:12:01"), None)}
+
+
+def test_an_older_mark_does_not_make_a_younger_one_older() -> None:
+    point = covered("06:00", "09:00")
+    point.mark(hour("07:00"), at("09:10"), None)
+    point.mark(hour("07:00"), at("09:05"), "incident")
+    assert point.dirty == {hour("07:00"): Mark(at("09:10"), "incident")}
+
+
+def test_a_late_value_does_not_take_an_hour_from_the_incident_that_waits_for_it() -> None:
+    point = covered("06:00", "09:00")
+    point.mark(hour("07:00"), at("09:10"), "incident")
+    point.preview(at("07:30"), at("09:11"))
+    assert point.dirty == {hour("07:00"): Mark(at("09:11"), "incident")}
+    assert point.owes("incident")
+
+
+def test_a_re_read_clears_only_hours_that_it_holds_whole() -> None:
+    point = covered("06:00", "09:00")
+    for clock in ("07:00", "08:00"):
+        point.mark(hour(clock), at("09:00"), None)
+    reread(point, Read(Purpose.DIRTY, at("07:00"), at("08:30")), at("09:10"))
+    assert list(point.dirty) == [hour("08:00")]
+
+
+def test_a_hole_is_cut_out_of_a_re_read_and_the_pages_join() -> None:
+    point = covered("06:00", "09:00")
+    read = Read(Purpose.DIRTY, at("07:00"), at("08:00"))
+    pages = [
+        (at("07:00"), at("07:20"), page(at("07:10"), at("07:20"), cut=True)),
+        (at("07:20"), at("08:00"), page(at("07:20"), unreadable=[at("07:40")])),
+    ]
+    first, second = point.reread_answered(read, pages, at("09:10"), RULES, 2)
+    assert times(first) == [(at("07:00"), at("07:20"), [at("07:10")])]
+    assert times(second) == [(at("07:20"), at("07:40"), [at("07:20")]), (at("07:40", 1), at("08:00"), [])]
+
+
+# -- blind intervals
+
+
+def test_a_blind_interval_marks_its_hours_and_the_margin_before_it() -> None:
+    point = covered("03:00", "09:30")
+    point.blinded(at("08:15"), at("09:20"), at("09:20"), "lost", RULES.blind_margin)
+    assert sorted(point.dirty) == [hour("06:00"), hour("07:00"), hour("08:00"), hour("09:00")]
+    assert set(point.dirty.values()) == {Mark(at("09:20"), "lost")}
+
+
+def test_a_blind_interval_marks_nothing_that_is_not_covered() -> None:
+    point = covered("08:00", "09:30")
+    point.blinded(at("08:15"), at("12:00"), at("12:00"), "lost", RULES.blind_margin)
+    assert sorted(point.dirty) == [hour("08:00"), hour("09:00")]
+
+
+def test_a_blind_interval_above_the_covered_range_is_owed_a_forward_read_and_nothing_else() -> None:
+    point = PointCoverage("main:1", at("08:40"), at("08:40"), at("08:40"))
+    point.blinded(at("08:45"), at("08:50"), at("08:50"), "lost", 2 * HOUR)
+    assert not point.dirty  # nothing is covered there, so no read would ever clear a mark
+    assert point.owes("lost")
+    read = point.next_read(at("08:52"), RULES)
+    assert read == Read(Purpose.BLIND, at("08:40"), None, "lost")
+    point.forward_answered(read, page(at("08:40")), at("08:52"), at("08:52"), RULES)
+    assert not point.owes("lost")
+
+
+def test_trap_31_after_a_blind_interval_the_archive_is_read_from_the_covered_end_settle_later() -> None:
+    point = covered("06:00", "09:00")
+    point.blinded(at("09:05"), at("09:20"), at("09:20"), "lost", 0)
+    assert point.next_read(at("09:22", -1), RULES) is None
+    assert point.next_read(at("09:22"), RULES) == Read(Purpose.BLIND, at("09:00"), None, "lost")
+
+
+def test_a_forward_read_sent_too_soon_after_a_blind_interval_leaves_its_hours_dirty_and_the_debt_open() -> None:
+    point = covered("06:00", "09:00")
+    point.blinded(at("09:05"), at("10:59"), at("10:59"), "lost", 0)
+    assert not point.dirty
+    forward(point, page(at("09:30"), at("10:57")), sent=at("11:00"))
+    assert point.dirty == {hour(clock): Mark(at("10:59"), "lost") for clock in ("09:00", "10:00")}
+    assert point.blind is not None
+    assert point.owes("lost")
+
+
+def test_a_debt_is_paid_by_the_forward_read_and_by_every_dirty_hour() -> None:
+    point = covered("06:00", "09:00", start="00:00")
+    point.blinded(at("08:30"), at("09:20"), at("09:20"), "lost", HOUR)
+    read = point.next_read(at("09:22"), RULES)
+    assert read is not None
+    point.forward_answered(read, page(at("09:10"), at("09:20")), at("09:22"), at("09:22"), RULES)
+    assert point.owes("lost")
+    for _ in range(2):
+        dirty = point.next_read(at("09:23"), RULES)
+        assert dirty is not None
+        assert (dirty.purpose, dirty.cause) == (Purpose.DIRTY, "lost")
+        reread(point, dirty, at("09:23"))
+    assert not point.owes("lost")
+    assert point.next_read(at("09:23"), RULES) == Read(Purpose.BACKFILL, at("00:00"), at("06:00"))
+
+
+def test_a_cut_page_does_not_pay_a_blind_interval() -> None:
+    point = covered("06:00", "09:00")
+    point.blinded(at("09:05"), at("09:20"), at("09:20"), "lost", 0)
+    forward(point, page(at("09:01"), at("09:02"), cut=True), sent=at("09:30"))
+    assert point.next_read(at("09:30"), RULES) == Read(Purpose.BLIND, at("09:02"), None, "lost")
+
+
+# -- first read and back-fill
+
+
+def test_coverage_begins_at_the_last_full_hour_that_is_settled() -> None:
+    point = PointCoverage("main:1", at("00:00"))
+    assert point.next_read(at("10:01"), RULES) == Read(Purpose.FIRST, at("00:00"), None)
+    point.first_answered(at("10:00:30"), None, at("10:01"), RULES)
+    assert (point.low, point.high) == (at("09:00"), at("09:00"))
+
+
+def test_coverage_begins_not_above_the_snapshot() -> None:
+    point = PointCoverage("main:1", at("00:00"))
+    point.first_answered(at("03:20"), None, at("10:30"), RULES)
+    assert (point.low, point.high, point.start) == (at("03:20"), at("03:20"), at("00:00"))
+
+
+def test_without_a_snapshot_coverage_begins_at_the_hour() -> None:
+    point = PointCoverage("main:1", at("00:00"))
+    point.first_answered(None, None, at("10:30"), RULES)
+    assert (point.low, point.high, point.start) == (at("10:00"), at("10:00"), at("00:00"))
+
+
+def test_the_event_before_the_start_is_filled_too() -> None:
+    point = PointCoverage("main:1", at("06:00"))
+    point.first_answered(at("10:29"), at("02:10"), at("10:30"), RULES)
+    assert point.start == at("02:10")
+    forward(point, page(at("10:29")), at("10:30"))
+    assert point.next_read(at("10:30"), RULES) == Read(Purpose.BACKFILL, at("02:10"), at("10:00"))
+
+
+def test_a_point_whose_only_event_lies_before_the_start_has_nothing_to_fill() -> None:
+    point = PointCoverage("main:1", at("06:00"))
+    point.first_answered(at("02:10"), at("02:10"), at("10:30"), RULES)
+    assert point.low == point.high == point.start == at("02:10")
+    forward(point, page(at("02:10")), at("10:30"))
+    assert point.next_read(at("10:31"), RULES) is None
+
+
+def test_a_start_above_the_anchor_does_not_leave_low_below_it() -> None:
+    point = PointCoverage("main:1", at("12:00"))
+    point.first_answered(None, None, at("10:30"), RULES)
+    assert point.start == point.low == at("10:00")
+
+
+def test_back_fill_slices_join_without_a_gap_down_to_the_start() -> None:
+    point = PointCoverage("main:1", at("00:00") - 1000 * 24 * HOUR, at("00:00"), at("10:00"), as_of=at("10:02"))
+    reads = []
+    while (read := point.next_read(at("10:03"), RULES)) is not None:
+        assert read.purpose is Purpose.BACKFILL
+        reads.append((read.begin, read.end))
+        reread(point, read, at("10:03"))
+        assert len(reads) < 100
+    assert reads[0][1] == at("00:00")
+    assert all(later == (later[0], earlier[0]) for earlier, later in itertools.pairwise(reads))
+    assert reads[-1][0] == point.start == point.low
+
+
+def test_slices_grow_where_there_is_little_and_shrink_where_there_is_much() -> None:
+    point = PointCoverage("main:1", at("00:00") - 10_000 * 24 * HOUR, at("00:00"), at("10:00"), as_of=at("10:02"))
+
+    def slice_with(events: int) -> int:
+        read = point.next_read(at("10:03"), RULES)
+        assert read is not None
+        assert read.end is not None
+        point.reread_answered(read, [(read.begin, read.end, page(*[read.begin] * events))], at("10:03"), RULES, 100)
+        return (read.end - read.begin) // RULES.slice
+
+    assert [slice_with(0) for _ in range(8)] == [1, 2, 4, 8, 16, 32, 64, 64]
+    assert MAX_SLICE_FACTOR == 64
+    assert [slice_with(events) for events in (101, 101, 50, 25, 24, 0)] == [64, 32, 16, 16, 16, 32]
+
+
+def test_a_back_fill_slice_clears_the_marks_inside_it_only_if_it_was_sent_late_enough() -> None:
+    point = covered("06:00", "09:00", start="00:00")
+    point.preview(at("03:30"), at("09:10"))
+    assert point.next_read(at("09:20"), RULES) == Read(Purpose.BACKFILL, at("00:00"), at("06:00"))
+    reread(point, Read(Purpose.BACKFILL, at("00:00"), at("06:00")), at("09:11"))
+    assert point.next_read(at("09:12"), RULES) == Read(Purpose.DIRTY, at("03:00"), at("04:00"))
+
+
+# -- when
+
+
+def test_a_point_is_read_after_enough_previews_but_not_more_often_than_the_least_interval() -> None:
+    point = covered("06:00", "09:00", as_of="09:02")
+    for second in range(RULES.seal_previews):
+        assert point.next_read(at("09:30"), RULES) is None
+        point.preview(at("09:03", second * SECOND), at("09:03", second * SECOND))
+    assert point.next_read(at("09:07", -1), RULES) is None
+    assert point.next_read(at("09:07"), RULES) == Read(Purpose.FORWARD, at("09:00"), None)
+
+
+def test_a_single_preview_is_covered_after_the_longest_interval() -> None:
+    point = covered("06:00", "09:00", as_of="09:02")
+    point.preview(at("09:03"), at("09:03"))
+    assert point.next_read(at("10:02", -1), RULES) is None
+    assert point.next_read(at("10:02"), RULES) == Read(Purpose.FORWARD, at("09:00"), None)
+
+
+def test_a_quiet_point_is_read_after_the_quiet_interval() -> None:
+    point = covered("06:00", "09:00", as_of="09:02")
+    assert point.next_read(at("15:02", -1), RULES) is None
+    assert point.next_read(at("15:02"), RULES) == Read(Purpose.FORWARD, at("09:00"), None)
+
+
+def test_the_snapshot_itself_does_not_count_as_a_preview_to_be_covered() -> None:
+    point = covered("06:00", "09:00", as_of="09:02")
+    point.preview(at("09:30"), at("09:30"))
+    forward(point, page(at("09:10"), at("09:30")), sent=at("10:02"))
+    assert point.high == at("09:30")
+    assert point.next_read(at("12:00"), RULES) is None
+
+
+def test_previews_above_the_new_end_are_still_to_be_covered() -> None:
+    point = covered("06:00", "09:00", as_of="09:02")
+    point.preview(at("10:01"), at("10:01"))
+    forward(point, page(at("09:10"), at("10:01")), sent=at("10:02"))
+    assert point.high == at("10:00")
+    assert point.next_read(at("11:02"), RULES) == Read(Purpose.FORWARD, at("10:00"), None)
+
+
+def test_nothing_is_asked_while_a_read_is_in_flight() -> None:
+    point = covered("06:00", "09:00")
+    read = point.next_read(at("20:00"), RULES)
+    assert read is not None
+    point.sent(read)
+    point.preview(at("07:00"), at("20:00"))
+    point.blinded(at("19:00"), at("20:00"), at("20:00"), None, HOUR)
+    assert point.next_read(at("23:00"), RULES) is None
+    point.done()
+    assert point.next_read(at("23:00"), RULES) is not None
+
+
+def test_urgency_is_first_blind_forward_dirty_backfill() -> None:
+    point = covered("06:00", "09:00", start="00:00")
+    point.preview(at("07:00"), at("09:03"))
+    point.preview(at("09:03"), at("09:03"))
+    point.blinded(at("09:03"), at("09:04"), at("09:04"), "lost", 0)
+    answers = {Purpose.BLIND: page(at("09:10"), cut=False), Purpose.FORWARD: page(at("10:10"))}
+    purposes, now = [], at("10:10")
+    while (read := point.next_read(now, RULES)) is not None:
+        purposes.append(read.purpose)
+        if read.end is None:
+            forward(point, answers[read.purpose], now)
+        else:
+            reread(point, read, now)
+        if purposes == [Purpose.BLIND]:
+            point.preview(now, now)
+            now += HOUR
+    assert purposes == [Purpose.BLIND, Purpose.FORWARD, Purpose.DIRTY, Purpose.BACKFILL]
+    assert [purpose.value for purpose in Purpose] == [0, 1, 2, 3, 4]
+
+
+def test_trap_8_failures_back_off_up_to_a_limit_and_a_success_ends_that() -> None:
+    point = covered("06:00", "09:00", start="00:00")
+    now, pauses = at("20:00"), []
+    for _ in range(40):
+        point.failed(now, RULES)
+        due = next(s for s in range(1, 10_000) if point.next_read(now + s * SECOND, RULES) is not None)
+        assert point.next_read(now + due * SECOND - 1, RULES) is None
+        pauses.append(due)
+        now += due * SECOND
+    assert pauses[:9] == [1, 2, 4, 8, 16, 32, 64, 128, 256]
+    assert set(pauses[9:]) == {300}
+    forward(point, page(at("09:10")), now)
+    point.failed(now, RULES)
+    assert point.next_read(now + SECOND, RULES) is not None
+
+
+def test_a_failed_read_covers_nothing() -> None:
+    point = covered("06:00", "09:00")
+    read = point.next_read(at("20:00"), RULES)
+    assert read is not None
+    point.sent(read)
+    point.failed(at("20:00"), RULES)
+    point.done()
+    assert (point.low, point.high) == (at("06:00"), at("09:00"))
+    assert point.next_read(at("20:01"), RULES) == read
+
+
+# -- holes
+
+
+def test_a_range_without_holes_is_stated_whole() -> None:
+    assert times(cut_around(10, 20, page(10, 15, 19))) == [(10, 20, [10, 15, 19])]
+
+
+def test_a_hole_takes_its_instant_and_no_more() -> None:
+    assert times(cut_around(10, 20, page(10, 14, 16, unreadable=[15]))) == [(10, 15, [10, 14]), (16, 20, [16])]
+
+
+def test_a_readable_value_at_the_instant_of_a_hole_is_not_stated() -> None:
+    assert times(cut_around(10, 20, page(15, 16, unreadable=[15]))) == [(10, 15, []), (16, 20, [16])]
+
+
+@pytest.mark.parametrize(
+    ("holes", "expected"),
+    [
+        ([10], [(11, 20)]),
+        ([19], [(10, 19)]),
+        ([15, 15, 14], [(10, 14), (16, 20)]),
+        ([9, 20, 21], [(10, 20)]),
+        (list(range(10, 20)), []),
+    ],
+)
+def test_holes_at_the_ends_side_by_side_and_outside(holes: list[int], expected: list[tuple[int, int]]) -> None:
+    assert [(r.begin, r.end) for r in cut_around(10, 20, page(unreadable=holes))] == expected
+
+
+def test_an_unreadable_newest_item_ends_a_forward_read_like_any_newest_item() -> None:
+    point = covered("06:00", "09:00")
+    assert times(forward(point, page(at("09:10"), unreadable=[at("09:30")]), at("10:00"))) == [(at("09:00"), at("09:30"), [at("09:10")])]

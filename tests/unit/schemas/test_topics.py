@@ -1,0 +1,40 @@
+import pytest
+
+from schemas import wire
+from schemas.topics import HISTORY, INCIDENTS, LIVE, POINTS, PROGRESS, RECORDED, TOPICS, Topic
+
+DAY_MS = 86_400_000
+
+
+def test_names_are_unique_and_every_topic_has_a_record_that_exists() -> None:
+    names = [topic.name("plant1") for topic in TOPICS]
+    assert len(set(names)) == len(names) == 7
+    assert {topic.record for topic in TOPICS} == set(wire.RECORDS)
+
+
+def test_name_and_subject_follow_source_and_dataset() -> None:
+    assert LIVE.name("plant1") == "pi.plant1.live"
+    assert LIVE.subject("plant1") == "pi.plant1.live-value"
+
+
+def test_topics_whose_partition_is_the_shard_have_as_many_partitions_as_shards() -> None:
+    assert {topic.dataset for topic in TOPICS if topic.sharded} == {"live", "recorded", "history", "points", "progress"}
+    assert all(topic.partition_count(24) == (24 if topic.sharded else topic.partitions) for topic in TOPICS)
+    assert INCIDENTS.partition_count(24) == 1
+
+
+@pytest.mark.parametrize(("topic", "days"), [(LIVE, 3), (RECORDED, 7), (HISTORY, 7)], ids=["live", "recorded", "history"])
+def test_values_are_kept_for_days_and_not_compacted(topic: Topic, days: int) -> None:
+    assert topic.settings == {"cleanup.policy": "delete", "retention.ms": str(days * DAY_MS)}
+
+
+def test_what_says_how_things_stand_is_compacted_and_never_expires() -> None:
+    for topic in (POINTS, INCIDENTS, PROGRESS):
+        assert topic.settings["cleanup.policy"] == "compact"
+        assert "retention.ms" not in topic.settings
+    assert INCIDENTS.settings["min.compaction.lag.ms"] == str(30 * DAY_MS)
+    assert PROGRESS.settings["min.cleanable.dirty.ratio"] == "0.1"
+
+
+def test_no_setting_says_how_a_topic_is_replicated() -> None:
+    assert not any("replica" in key for topic in TOPICS for key in topic.settings)
