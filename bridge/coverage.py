@@ -219,7 +219,7 @@ class PointCoverage:
             self.as_of = sent
             if self.blind is not None and settled >= self.blind[0]:
                 self.blind = None
-        self._open = [(ticks, came) for ticks, came in self._open if ticks >= end and not ticks == newest == end]
+        self._open = [(ticks, came) for ticks, came in self._open if ticks >= end and not (ticks == newest == end and came <= settled)]
         self._failures = 0
         return cut_around(read.begin, end, page)
 

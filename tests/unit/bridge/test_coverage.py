@@ -173,6 +173,15 @@ def test_a_preview_that_came_in_time_marks_nothing_although_the_answer_was_sent_
     assert not point.dirty
 
 
+def test_a_late_preview_at_the_very_end_is_remembered_until_the_read_that_states_it() -> None:
+    point = covered("08:00", "09:00")
+    point.preview(at("09:15"), at("09:59:50"))
+    forward(point, page(at("09:10"), at("09:15"), cut=True), sent=at("10:00"))
+    assert point.high == at("09:15")
+    forward(point, page(at("09:15"), at("09:40")), sent=at("10:00:10"))
+    assert hour("09:15") in point.dirty
+
+
 def test_previews_before_the_first_read_that_lie_below_its_anchor_make_their_hours_dirty() -> None:
     point = PointCoverage("main:1", at("00:00"))
     point.preview(at("07:30"), at("10:29:59"))

@@ -1,8 +1,8 @@
-from bridge.errors import BridgeError, NotReady, PIRefused, PIUnavailable, PIUnreadable, ShardLost
+from bridge.errors import BridgeError, NotReady, PIRefused, PIUnavailable, PIUnreadable, ShardLost, Unreachable
 
 
 def test_every_failure_is_one_of_the_bridge_and_none_is_another() -> None:
-    kinds = (PIUnavailable, PIRefused, PIUnreadable, ShardLost, NotReady)
+    kinds = (PIUnavailable, PIRefused, PIUnreadable, ShardLost, NotReady, Unreachable)
     for kind in kinds:
         assert issubclass(kind, BridgeError)
         assert not any(issubclass(kind, other) for other in kinds if other is not kind)
