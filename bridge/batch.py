@@ -82,18 +82,19 @@ def _reason(content: Any) -> str:
     return f"{content!r:.300}"
 
 
-def page_of(content: Any, begin: int, end: int | None, max_count: int, point_type: str) -> tuple[Page, list[Unreadable]]:
-    """The items of a `recorded` answer in [begin, end) as a page, and what could not be understood.
+def page_of(content: Any, begin: int, end: int | None, asked_to: int, max_count: int, point_type: str) -> tuple[Page, list[Unreadable]]:
+    """The items of a `recorded` answer in [begin, end) as a page, and what could not be understood. `asked_to` is where the request ended.
 
-    Raises PIUnavailable where the answer does not say what the archive holds: no list, an item without a readable time, or the state
-    "No Data" at an end of the answer, which stands for an archive that is not there (design 3.2).
+    Raises PIUnavailable where the answer does not say what the archive holds: no list, or the state "No Data" just where the request
+    began or ended, which stands for an archive that is not there (design 3.2); PIUnreadable where an item has no readable time.
     """
     items = content.get("Items") if isinstance(content, dict) else None
     if not isinstance(items, list):
         raise PIUnavailable("an answer without a list `Items`")
     samples, unreadable = samples_of(items, point_type)
+    asked = {pitime.whole_second(begin), pitime.whole_second(asked_to, up=True)}
     for end_sample in (*samples[:1], *samples[-1:]):
-        if end_sample["system_state"] == NO_DATA:
+        if end_sample["system_state"] == NO_DATA and ticks_of(end_sample) in asked:
             raise PIUnavailable(f"the archive is not available at {pitime.text_of(ticks_of(end_sample))}: PI answers No Data")
     if any(item.ticks is None for item in unreadable):
         raise PIUnreadable(f"an item of {len(items)} has no readable time, so nothing is stated from this answer")

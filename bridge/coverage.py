@@ -80,6 +80,23 @@ def ticks_of(sample: Sample) -> int:
 
 
 @dataclass
+class Retry:
+    """When a read that failed may be tried again: later and later."""
+
+    failures: int = 0
+    not_before: int = 0
+
+    def failed(self, now: int, rules: Rules) -> None:
+        """Doubles the pause."""
+        self.failures += 1
+        self.not_before = now + min(rules.retry_min << min(self.failures - 1, 30), rules.retry_max)
+
+    def succeeded(self) -> None:
+        """The next failure is the first again."""
+        self.failures = self.not_before = 0
+
+
+@dataclass
 class PointCoverage:
     """Coverage of one point, changed by previews, marks and answers; asks for reads by `next_read`."""
 
@@ -102,8 +119,9 @@ class PointCoverage:
     _read_on: bool = False
     """The last forward page was cut: more is there."""
     _slice_factor: int = 1
-    _failures: int = 0
-    _not_before: int = 0
+    _forward_retry: "Retry" = field(default_factory=lambda: Retry())
+    _reread_retry: "Retry" = field(default_factory=lambda: Retry())
+    """Apart, so that an archive that is not there for old data does not hold up the newest."""
 
     # -- what happens -------------------------------------------------------------------------------------------------------------
 
@@ -124,14 +142,25 @@ class PointCoverage:
         earlier = self.dirty.get(hour, Mark(now, None))
         self.dirty[hour] = Mark(max(now, earlier.marked), earlier.cause if cause is None else cause)
 
-    def blinded(self, begin: int, end: int, now: int, cause: str | None, margin: int) -> None:
-        """Nothing was heard of the point in [begin, end]: the hours from `margin` before it on, and a forward read, are owed."""
+    def blinded(self, begin: int, end: int, now: int, cause: str | None, margin: int) -> set[str]:
+        """Nothing was heard of the point in [begin, end]: the hours from `margin` before it on, and a forward read, are owed.
+
+        Answers the incidents whose debts this one takes over: they are mended when it is.
+        """
+        before = self._creditors()
+        if self.blind is not None:
+            end, cause = max(end, self.blind[0]), cause if cause is not None else self.blind[1]
         self.blind = (end, cause)
-        if self.low is None or self.high is None:
-            return
-        first, last = max(begin - margin, self.low), min(end, self.high - 1)
-        if first <= last:
-            self._mark_hours(first, last, now, cause)
+        if self.low is not None and self.high is not None:
+            first, last = max(begin - margin, self.low), min(end, self.high - 1)
+            if first <= last:
+                self._mark_hours(first, last, now, cause)
+        return before - self._creditors()
+
+    def _creditors(self) -> set[str]:
+        """Incidents that a read of this point is owed to."""
+        causes = [mark.cause for mark in self.dirty.values()] + ([] if self.blind is None else [self.blind[1]])
+        return {cause for cause in causes if cause is not None}
 
     def _mark_hours(self, first: int, last: int, now: int, cause: str | None) -> None:
         for hour in range(hour_of(first), hour_of(last) + 1):
@@ -141,15 +170,20 @@ class PointCoverage:
 
     def next_read(self, now: int, rules: Rules) -> Read | None:
         """The most urgent read that is due, or None; nothing while one is in flight, for ranges in flight must not overlap."""
-        if self.in_flight is not None or now < self._not_before:
+        if self.in_flight is not None:
             return None
-        if self.low is None or self.high is None:
+        if now >= self._forward_retry.not_before and (read := self._forward_read(now, rules)) is not None:
+            return read
+        if now >= self._reread_retry.not_before and self.low is not None:
+            return self._dirty_read(now, rules) or self._backfill_read(rules)
+        return None
+
+    def _forward_read(self, now: int, rules: Rules) -> Read | None:
+        if self.high is None:
             return Read(Purpose.FIRST, self.start, None)
         if self.blind is not None and now >= self.blind[0] + rules.settle:
             return Read(Purpose.BLIND, self.high, None, self.blind[1])
-        if self._forward_due(now, rules):
-            return Read(Purpose.FORWARD, self.high, None)
-        return self._dirty_read(now, rules) or self._backfill_read(rules)
+        return Read(Purpose.FORWARD, self.high, None) if self._forward_due(now, rules) else None
 
     def _forward_due(self, now: int, rules: Rules) -> bool:
         since = now - self.as_of
@@ -198,7 +232,7 @@ class PointCoverage:
             if self.start <= ticks < anchor:
                 self.mark(hour_of(ticks), came, None)
         self._open = [(ticks, came) for ticks, came in self._open if ticks >= anchor]
-        self._failures = 0
+        self._forward_retry.succeeded()
 
     def forward_answered(self, read: Read, page: Page, sent: int, now: int, rules: Rules) -> list[Range]:
         """What a forward page states; moves `high`. The newest item is left out, for it may be the snapshot: the next read starts at it.
@@ -220,7 +254,7 @@ class PointCoverage:
             if self.blind is not None and settled >= self.blind[0]:
                 self.blind = None
         self._open = [(ticks, came) for ticks, came in self._open if ticks >= end and not (ticks == newest == end and came <= settled)]
-        self._failures = 0
+        self._forward_retry.succeeded()
         return cut_around(read.begin, end, page)
 
     def reread_answered(
@@ -240,17 +274,16 @@ class PointCoverage:
             begin, end = max(hour * TICKS_PER_HOUR, self.low or 0), min((hour + 1) * TICKS_PER_HOUR, self.high or 0)
             if read.begin <= begin and end <= read.end and sent >= mark.marked + rules.settle:
                 del self.dirty[hour]
-        self._failures = 0
+        self._reread_retry.succeeded()
         return [cut_around(begin, end, page) for begin, end, page in pages]
 
-    def failed(self, now: int, rules: Rules) -> None:
-        """The read in flight got no answer: it stays due, later and later."""
-        self._failures += 1
-        self._not_before = now + min(rules.retry_min << min(self._failures - 1, 30), rules.retry_max)
+    def failed(self, read: Read, now: int, rules: Rules) -> None:
+        """The read got no answer: it stays due, later and later."""
+        (self._forward_retry if read.end is None else self._reread_retry).failed(now, rules)
 
     def owes(self, incident_id: str) -> bool:
         """True while a forward read or a dirty hour that an incident asked for is outstanding."""
-        return (self.blind is not None and self.blind[1] == incident_id) or any(m.cause == incident_id for m in self.dirty.values())
+        return incident_id in self._creditors()
 
 
 def cut_around(begin: int, end: int, page: Page) -> list[Range]:

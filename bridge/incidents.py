@@ -16,6 +16,8 @@ class _Open:
     """Points that were not heard of again."""
     owed: set[str] = field(default_factory=set)
     """Points whose archive of the period has yet to be stated."""
+    behind: set[str] = field(default_factory=set)
+    """Later incidents that took over debts of this one: it closes after them."""
 
 
 class Incidents:
@@ -70,10 +72,16 @@ class Incidents:
         incident = self._open[incident_id]
         incident.owed = set(points)
 
+    def follow(self, superseded: Iterable[str], incident_id: str) -> None:
+        """Lets incidents wait for a later one that took over what they were owed."""
+        for earlier in superseded:
+            if earlier in self._open and earlier != incident_id:
+                self._open[earlier].behind.add(incident_id)
+
     def settle(self, owes: Callable[[str, str], bool], now_micros: int) -> None:
         """Closes the incidents that no point owes anything to any more; `owes(point, incident)` asks."""
         for incident_id, incident in list(self._open.items()):
-            if incident.unheard:
+            if incident.unheard or incident.behind & self._open.keys():
                 continue
             incident.owed = {point for point in incident.owed if owes(point, incident_id)}
             if not incident.owed:

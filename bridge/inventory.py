@@ -72,24 +72,35 @@ class Inventory:
         for selection in pi.points:
             server_id = pi.servers[selection.server]
             address: str | None = servers[server_id] + "/points?" + _query(selection)
+            seen: set[str] = set()
             while address is not None:
+                if address in seen:
+                    raise PIUnreadable(f"points of {selection.server}: the link to the next page leads back to {address!r:.200}")
+                seen.add(address)
                 page = await self._world.pi.get(address, "points")
                 items = page.get("Items")
                 if not isinstance(items, list):
                     raise PIUnreadable(f"points of {selection.server}: an answer without a list `Items`")
                 for item in items:
                     self._add(found, selection, server_id, item)
-                following = page.get("Links", {}).get("Next") if items else None
-                address = same_origin(pi.url, following) if following else None
+                address = self._next(page) if items else None
         return found
+
+    def _next(self, page: dict[str, Any]) -> str | None:
+        links = page.get("Links")
+        following = links.get("Next") if isinstance(links, dict) else None
+        return same_origin(self._world.config.pi.url, following) if isinstance(following, str) else None
 
     async def _servers(self) -> dict[UUID, str]:
         """Address of each data server by GUID."""
         pi = self._world.config.pi
         answer = await self._world.pi.get(pi.url + "/dataservers", "dataservers")
         addresses: dict[UUID, str] = {}
-        for item in answer.get("Items", []):
-            addresses[UUID(item["Id"])] = f"{pi.url}/dataservers/{quote(item['WebId'])}"
+        try:
+            for item in answer["Items"]:
+                addresses[UUID(item["Id"])] = f"{pi.url}/dataservers/{quote(item['WebId'])}"
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise PIUnreadable(f"the list of data servers is not understood: {error!r}") from error
         if missing := [f"{alias} ({guid})" for alias, guid in pi.servers.items() if guid not in addresses]:
             raise PIRefused(
                 f"PI Web API has no data server {', '.join(missing)}; it has {', '.join(map(str, addresses))}: see pi.servers", 404
@@ -107,8 +118,8 @@ class Inventory:
             found[point["point_key"]] = point
 
     def _point(self, selection: PointSelection, server_id: UUID, item: dict[str, Any]) -> Point:
-        config, point_id = self._world.config, item["Id"]
-        if not isinstance(point_id, int):
+        config, point_id, digits = self._world.config, item["Id"], item.get("DisplayDigits")
+        if not isinstance(point_id, int) or isinstance(point_id, bool):
             raise TypeError(f"Id {point_id!r} is not a number")
         start = selection.start if selection.start is not None else config.coverage.start
         now = self._world.pi.now()
@@ -119,19 +130,19 @@ class Inventory:
             "server": selection.server,
             "server_id": str(server_id),
             "point_id": point_id,
-            "web_id": item["WebId"],
-            "tag": item["Name"],
-            "path": item["Path"],
-            "descriptor": item.get("Descriptor") or None,
-            "point_class": item.get("PointClass") or None,
-            "point_type": item["PointType"],
-            "digital_set": item.get("DigitalSetName") or None,
-            "engineering_units": item.get("EngineeringUnits") or None,
+            "web_id": _text(item["WebId"]),
+            "tag": _text(item["Name"]),
+            "path": _text(item["Path"]),
+            "descriptor": _text(item.get("Descriptor") or "") or None,
+            "point_class": _text(item.get("PointClass") or "") or None,
+            "point_type": _text(item["PointType"]),
+            "digital_set": _text(item.get("DigitalSetName") or "") or None,
+            "engineering_units": _text(item.get("EngineeringUnits") or "") or None,
             "zero": _number(item.get("Zero")),
             "span": _number(item.get("Span")),
             "step": bool(item.get("Step", False)),
             "future": bool(item.get("Future", False)),
-            "display_digits": item.get("DisplayDigits"),
+            "display_digits": digits if isinstance(digits, int) and not isinstance(digits, bool) else None,
             "in_scope": True,
             "start_time": start_micros,
             "received_time": self._world.now_micros(),
@@ -167,11 +178,21 @@ def _query(selection: PointSelection) -> str:
     return query if selection.point_source is None else f"{query}&sourceFilter={quote(selection.point_source)}"
 
 
+def _text(value: object) -> str:
+    """The value, if it is a text that Avro can carry; raises TypeError or UnicodeEncodeError."""
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.100} is not a text")
+    value.encode()
+    return value
+
+
 def _number(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _same(known: Point | None, found: Point) -> bool:
     if known is None:
+        return False
+    if found["start_time"] < known["start_time"]:
         return False
     return all(known[name] == found[name] for name in found if name not in _VOLATILE)  # type: ignore[literal-required]

@@ -25,10 +25,11 @@ _REFUSED_SECONDS = 300.0
 class Ear:
     """Listens on one channel for its points: turns messages into previews, and silence into blind intervals."""
 
-    def __init__(self, shard: "Shard", points: Sequence[Point], number: int) -> None:
+    def __init__(self, shard: "Shard", points: Sequence[Point], number: int, blind: tuple[int, str | None]) -> None:
+        """`blind`: since when nobody listens to these points, and the incident about that."""
         self._shard, self._number = shard, number
         self._points = {point["web_id"]: point for point in points}
-        self._blind, self._incident = shard.blind_since()
+        self._blind, self._incident = blind
         self._listening = False
         self._heard = self._blind
         self._losses = 0
@@ -60,6 +61,11 @@ class Ear:
             "CHANNEL_LOST", self._incident, points, self._blind // 10, world.now_micros(), f"channel of {len(points)} points: {reason}"
         )
         log.warning("channel lost", shard=self._shard.number, channel=self._number, points=len(points), reason=reason)
+
+    @property
+    def blind(self) -> tuple[int, str | None]:
+        """Since when this channel hears nothing, and the incident about that."""
+        return self._blind, self._incident
 
     def _in_scope(self) -> list[Point]:
         return [point for point in self._points.values() if point["point_key"] in self._shard.points]
@@ -96,33 +102,34 @@ class Listening:
                 new = [point for key, point in self._shard.points.items() if key not in self._on_channel]
                 if new:
                     self._on_channel.update(point["point_key"] for point in new)
-                    await self._open(tasks, new)
+                    await self._open(tasks, new, self._shard.blind_since())
                 await asyncio.sleep(_GATHER_SECONDS)
 
-    async def _open(self, tasks: asyncio.TaskGroup, points: Sequence[Point]) -> None:
+    async def _open(self, tasks: asyncio.TaskGroup, points: Sequence[Point], blind: tuple[int, str | None]) -> None:
         config = self._shard.world.config.pi
         by_web_id = {point["web_id"]: point for point in points}
         for address, web_ids in addresses(config.url, list(by_web_id), config.channels.heartbeat_polls, config.channels.url_bytes):
             self._opened += 1
-            tasks.create_task(self._keep(tasks, address, [by_web_id[web_id] for web_id in web_ids], self._opened))
+            ear = Ear(self._shard, [by_web_id[web_id] for web_id in web_ids], self._opened, blind)
+            tasks.create_task(self._keep(tasks, address, [by_web_id[web_id] for web_id in web_ids], ear))
             await asyncio.sleep(config.channels.open_interval_seconds)
 
-    async def _keep(self, tasks: asyncio.TaskGroup, address: str, points: list[Point], number: int) -> None:
+    async def _keep(self, tasks: asyncio.TaskGroup, address: str, points: list[Point], ear: Ear) -> None:
         config = self._shard.world.config.pi
         reconnect = Reconnect(config.channels.reconnect_seconds, config.channels.reconnect_max_seconds, self._shard.world.chance)
-        channel = Channel(config, address, Ear(self._shard, points, number), reconnect, self._shard.overloaded)
+        channel = Channel(config, address, ear, reconnect, self._shard.overloaded)
         try:
             await channel.run()
         except PIRefused as error:
             log.warning("channel refused", shard=self._shard.number, points=len(points), reason=str(error))
-            await self._after_refusal(tasks, points)
+            await self._after_refusal(tasks, points, ear.blind)
 
-    async def _after_refusal(self, tasks: asyncio.TaskGroup, points: list[Point]) -> None:
+    async def _after_refusal(self, tasks: asyncio.TaskGroup, points: list[Point], blind: tuple[int, str | None]) -> None:
         """One bad stream refuses the whole channel (trap 35): halves are tried, until it stands alone."""
         if len(points) > 1:
             middle = len(points) // 2
-            await self._open(tasks, points[:middle])
-            await self._open(tasks, points[middle:])
+            await self._open(tasks, points[:middle], blind)
+            await self._open(tasks, points[middle:], blind)
         else:
             await asyncio.sleep(_REFUSED_SECONDS)
-            await self._open(tasks, points)
+            await self._open(tasks, points, blind)

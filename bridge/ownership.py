@@ -6,13 +6,20 @@ It polls in a thread of its own, so that a busy event loop does not cost the mem
 
 import asyncio
 import threading
-from typing import Protocol
+from typing import Protocol, cast
 
+import httpx2
+import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.schema_registry.error import SchemaRegistryError
 
-from bridge.kafka import consumer
+from bridge.kafka import Codec, consumer
 from schemas.config import Config
+from schemas.records import Point
 from schemas.topics import POINTS
+from schemas.wire import WireError
+
+log = structlog.get_logger("bridge.ownership")
 
 
 class Owner(Protocol):
@@ -21,8 +28,8 @@ class Owner(Protocol):
     def assigned(self, shard: int) -> None:
         """The shard is ours: its points follow."""
 
-    def point(self, shard: int, key: str, value: bytes | None) -> None:
-        """A record of the inventory."""
+    def point(self, shard: int, key: str, point: Point | None) -> None:
+        """A record of the inventory; None: the point is gone."""
 
     def points_known(self, shard: int) -> None:
         """Every record that was there has been told."""
@@ -40,8 +47,8 @@ class Owner(Protocol):
 class Membership:
     """Membership of the group, in a thread; `start` in the event loop that the owner lives in."""
 
-    def __init__(self, config: Config, owner: Owner, loop: asyncio.AbstractEventLoop) -> None:
-        self._config, self._owner, self._loop = config, owner, loop
+    def __init__(self, config: Config, codec: Codec, owner: Owner, loop: asyncio.AbstractEventLoop) -> None:
+        self._config, self._codec, self._owner, self._loop = config, codec, owner, loop
         self._topic = POINTS.name(config.source)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="membership", daemon=True)
@@ -66,13 +73,14 @@ class Membership:
                 "session.timeout.ms": session_ms,
                 "heartbeat.interval.ms": max(session_ms // 5, 200),
                 "enable.partition.eof": True,
+                "enable.auto.commit": True,  # for those who watch the group's lag; we never start from it
             },
         )
         try:
             member.subscribe([self._topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
             while not self._stopping.is_set():
                 self._poll(member)
-        except KafkaException as error:
+        except (KafkaException, SchemaRegistryError, httpx2.HTTPError) as error:
             self._loop.call_soon_threadsafe(self._owner.failed, error)
         finally:
             member.close()
@@ -84,15 +92,21 @@ class Membership:
         shard = message.partition()
         assert shard is not None
         if (error := message.error()) is None:
-            key = (message.key() or b"").decode()
-            self._loop.call_soon_threadsafe(self._owner.point, shard, key, message.value())
-            member.commit(message=message, asynchronous=True)  # for those who watch the group's lag; we never start from it
+            self._tell_point(shard, (message.key() or b"").decode(errors="replace"), message.value())
         elif error.code() == KafkaError._PARTITION_EOF:
             if shard not in self._end_told:
                 self._end_told.add(shard)
                 self._loop.call_soon_threadsafe(self._owner.points_known, shard)
         elif not error.retriable():
             raise KafkaException(error)
+
+    def _tell_point(self, shard: int, key: str, value: bytes | None) -> None:
+        try:
+            point = None if value is None else cast(Point, self._codec.decode(POINTS, value))
+        except WireError as error:
+            log.error("point record not understood", shard=shard, key=key, reason=str(error))
+        else:
+            self._loop.call_soon_threadsafe(self._owner.point, shard, key, point)
 
     def _on_assign(self, member: Consumer, partitions: list[TopicPartition]) -> None:
         for partition in partitions:

@@ -45,14 +45,16 @@ class Task:
     pages: list[tuple[int, int, Page]] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
     """When each page was asked for."""
+    asked_to: int = 0
+    """Where the request of the page on its way ends."""
 
     def resources(self, base: str, name: str, now: int) -> dict[str, str]:
         """The sub-requests of the next page, by key."""
         web_id = self.point["web_id"]
         if self.read.purpose is Purpose.FIRST:
             return {name + "s": batch.snapshot(base, web_id), name + "b": batch.at_or_before(base, web_id, self.read.begin)}
-        end = now + batch.AHEAD if self.read.end is None else self.read.end
-        return {name: batch.recorded(base, web_id, self.at, end, self.max_count)}
+        self.asked_to = now + batch.AHEAD if self.read.end is None else self.read.end
+        return {name: batch.recorded(base, web_id, self.at, self.asked_to, self.max_count)}
 
 
 class Reading:
@@ -122,7 +124,7 @@ class Reading:
         task.coverage.done()
 
     def _page(self, task: Task, content: Any, sent: Sent) -> None:
-        page, unreadable = batch.page_of(content, task.at, task.read.end, task.max_count, task.point["point_type"])
+        page, unreadable = batch.page_of(content, task.at, task.read.end, task.asked_to, task.max_count, task.point["point_type"])
         self._set_aside(task, unreadable)
         last = max([*map(ticks_of, page.samples), *page.unreadable], default=task.at)
         if page.cut and last <= task.at:  # one instant fills the page: a larger one is needed (trap 23)
@@ -189,5 +191,5 @@ class Reading:
             self._shard.dead_letters.add("READ", item.reason, item.content, now_micros, task.coverage.point_key, item.ticks)
 
     def _failed(self, task: Task) -> None:
-        task.coverage.failed(self._shard.world.pi.now(), self._shard.rules)
+        task.coverage.failed(task.read, self._shard.world.pi.now(), self._shard.rules)
         task.coverage.done()

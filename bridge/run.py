@@ -18,8 +18,6 @@ from bridge.piwebapi import PIWebAPI
 from bridge.shard import Shard, World
 from schemas.config import Config
 from schemas.records import Point
-from schemas.topics import POINTS
-from schemas.wire import WireError
 
 log = structlog.get_logger("bridge.run")
 _CLOCK_SECONDS = 30.0
@@ -115,14 +113,9 @@ class Bridge:
         task = self._tasks[shard] = asyncio.create_task(owned.keep(), name=f"shard-{shard}")
         task.add_done_callback(self._ended)
 
-    def point(self, shard: int, key: str, value: bytes | None) -> None:
+    def point(self, shard: int, key: str, point: Point | None) -> None:
         owned = self._owned.get(shard)
         if owned is None:
-            return
-        try:
-            point = None if value is None else cast(Point, self._world.codec.decode(POINTS, value))
-        except WireError as error:
-            log.error("point record not understood", shard=shard, key=key, reason=str(error))
             return
         if point is not None and point["in_scope"]:
             owned.points[key] = point
@@ -159,12 +152,15 @@ class Bridge:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Owns shards until `stop`; then hands them over. Raises what ended it otherwise."""
-        members = Membership(self._world.config, self, asyncio.get_running_loop())
+        members = Membership(self._world.config, self._world.codec, self, asyncio.get_running_loop())
         members.start()
         chores = [asyncio.create_task(self._read_clock()), asyncio.create_task(self._tell())]
         stopping = asyncio.create_task(stop.wait())
         try:
-            await asyncio.wait(cast("list[asyncio.Future[Any]]", [stopping, self._failure, *chores]), return_when=asyncio.FIRST_COMPLETED)
+            waiting = cast("list[asyncio.Future[Any]]", [stopping, self._failure, *chores])
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
             await members.stop()
             for task in [stopping, *chores]:

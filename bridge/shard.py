@@ -141,6 +141,7 @@ class Shard:
         limits = config.delivery
         self.frames = FrameBuilder(self.state, config.source, Limits(limits.frame_seconds, limits.frame_samples, limits.frame_bytes))
         self.incidents = Incidents(config.source, self.number, self.state.incidents)
+        self.state.alive_at = self._deaf_since()
         self._open_hand_over()
         self._blind_from = self.state.alive_at = self.state.alive_at or self.world.pi.now()
         await self._commit(alive=False)
@@ -156,6 +157,13 @@ class Shard:
             raise NotReady(
                 f"topics were created anew since shard {self.number} was last owned: {', '.join(changed)}; their records are gone"
             )
+
+    def _deaf_since(self) -> int | None:
+        """Since when the points were not listened to: the last sign of life, or earlier where a channel was lost and not reopened."""
+        if self.state.alive_at is None:
+            return None
+        unheard = [i["from_time"] * 10 for i in self.state.incidents.values() if i["to_time"] is None]
+        return min([self.state.alive_at, *unheard])
 
     def _open_hand_over(self) -> None:
         """Nobody listened since the last owner's sign of life: a blind interval of every point that had coverage."""
@@ -186,6 +194,7 @@ class Shard:
         known = self.coverage.get(point["point_key"])
         if known is None:
             known = self.coverage[point["point_key"]] = PointCoverage(point["point_key"], point["start_time"] * 10)
+        known.start = min(known.start, point["start_time"] * 10)
         return known
 
     def preview(self, point: Point, samples: list[Sample], via: Via, received_micros: int, now: int) -> None:
@@ -209,7 +218,9 @@ class Shard:
         now = self.world.pi.now()
         keys = []
         for point in points:
-            self.covering(point).blinded(since, now, now, incident_id, self.rules.blind_margin)
+            superseded = self.covering(point).blinded(since, now, now, incident_id, self.rules.blind_margin)
+            if incident_id is not None:
+                self.incidents.follow(superseded, incident_id)
             self.changed(point["point_key"])
             keys.append(point["point_key"])
         if incident_id is not None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from bridge.publish import Message, Publisher
 from console import subjects, topics
 from console.stack import Stack
 from schemas.config import Config, load
+from schemas.records import Point
 from schemas.shards import shard_of
 from schemas.topics import LIVE, POINTS, PROGRESS, TOPICS
 
@@ -146,7 +147,7 @@ class Recorder:
     def assigned(self, shard: int) -> None:
         self.shards.add(shard)
 
-    def point(self, shard: int, key: str, value: bytes | None) -> None: ...
+    def point(self, shard: int, key: str, point: Point | None) -> None: ...
 
     def points_known(self, shard: int) -> None: ...
 
@@ -168,10 +169,16 @@ async def until(condition: Any) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_two_members_share_the_shards_and_one_that_leaves_drains_first(config: Config) -> None:
+@pytest.fixture
+def codec(config: Config) -> Iterator[kafka.Codec]:
+    with contextlib.closing(kafka.codec(config)) as opened:
+        yield opened
+
+
+async def test_two_members_share_the_shards_and_one_that_leaves_drains_first(config: Config, codec: kafka.Codec) -> None:
     loop = asyncio.get_running_loop()
     first, second = Recorder(set(), []), Recorder(set(), [])
-    one, two = Membership(config, first, loop), Membership(config, second, loop)
+    one, two = Membership(config, codec, first, loop), Membership(config, codec, second, loop)
     one.start()
     await until(lambda: first.shards == {0, 1, 2})
     two.start()
@@ -183,11 +190,11 @@ async def test_two_members_share_the_shards_and_one_that_leaves_drains_first(con
     assert second.shards == set()
 
 
-async def test_group_offsets_show_how_far_the_inventory_was_read(config: Config) -> None:
+async def test_group_offsets_show_how_far_the_inventory_was_read_and_garbage_in_it_stops_nobody(config: Config, codec: kafka.Codec) -> None:
     async with publisher(config, "inventory") as producer:
-        await producer.commit([Message(POINTS.name(config.source), 0, b"main:1", b"x")])
+        await producer.commit([Message(POINTS.name(config.source), 0, b"\xff", b"garbage")])
     owner = Recorder(set(), [])
-    member = Membership(config, owner, asyncio.get_running_loop())
+    member = Membership(config, codec, owner, asyncio.get_running_loop())
     member.start()
     await until(lambda: owner.shards == {0, 1, 2})
     partition = TopicPartition(POINTS.name(config.source), 0)

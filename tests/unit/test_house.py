@@ -13,6 +13,7 @@ ROOMS: dict[str, set[str]] = {
     "bridge": {"schemas"},
     "spark_jobs": {"schemas"},
     "simulator": set(),
+    "verifier": set(),
     "console": {"schemas", "bridge", "spark_jobs", "simulator"},
 }
 """Each room, and the rooms it may import."""

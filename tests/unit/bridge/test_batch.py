@@ -25,8 +25,12 @@ def ok(content: object) -> dict[str, Any]:
     return {"Status": 200, "Headers": {}, "Content": content}
 
 
+ASKED_TO = at("12:00")
+"""Where a forward read's request ends in these tests."""
+
+
 def page(content: object, begin: int, end: int | None, max_count: int = 100) -> Page:
-    return batch.page_of(content, begin, end, max_count, "Float32")[0]
+    return batch.page_of(content, begin, end, ASKED_TO if end is None else end, max_count, "Float32")[0]
 
 
 def query(address: str) -> dict[str, list[str]]:
@@ -197,13 +201,15 @@ def test_a_page_filled_by_values_before_the_range_in_the_same_second_is_cut() ->
 
 
 def test_an_unreadable_item_is_a_hole_at_its_instant_and_a_dead_letter() -> None:
-    found, letters = batch.page_of(answer(item(at("09:01")), item(at("09:02"), True), item(at("09:03"))), at("09:00"), None, 100, "Float32")
+    found, letters = batch.page_of(
+        answer(item(at("09:01")), item(at("09:02"), True), item(at("09:03"))), at("09:00"), None, ASKED_TO, 100, "Float32"
+    )
     assert (found.unreadable, [ticks_of(s) for s in found.samples]) == ([at("09:02")], [at("09:01"), at("09:03")])
     assert [letter.ticks for letter in letters] == [at("09:02")]
 
 
 def test_an_unreadable_item_outside_the_range_is_no_hole() -> None:
-    found, letters = batch.page_of(answer(item(at("09:00", -1), True)), at("09:00"), at("10:00"), 100, "Float32")
+    found, letters = batch.page_of(answer(item(at("09:00", -1), True)), at("09:00"), at("10:00"), at("10:00"), 100, "Float32")
     assert found.unreadable == []
     assert len(letters) == 1
 
@@ -217,12 +223,17 @@ def test_an_item_without_a_readable_time_makes_the_answer_unusable() -> None:
         page(answer(item(at("09:01")), item("yesterday")), at("09:00"), None)
 
 
-@pytest.mark.parametrize("where", [0, 2])
-def test_no_data_at_an_end_of_the_answer_is_no_answer(where: int) -> None:
+@pytest.mark.parametrize(("where", "ticks"), [(0, at("09:00")), (2, at("10:00"))])
+def test_no_data_just_where_the_request_began_or_ended_is_no_answer(where: int, ticks: int) -> None:
     items = [item(at("09:01")), item(at("09:02")), item(at("09:03"))]
-    items[where] |= {"Value": NO_DATA, "Good": False}
+    items[where] = item(ticks, NO_DATA, Good=False)
     with pytest.raises(PIUnavailable, match="No Data"):
-        page(answer(*items), at("09:00"), None)
+        page(answer(*items), at("09:00", 5), at("10:00"))
+
+
+def test_a_snapshot_that_is_no_data_is_an_event() -> None:
+    found = page(answer(item(at("09:01")), item(at("09:03"), NO_DATA, Good=False)), at("09:00"), None)
+    assert [s["system_state"] for s in found.samples] == [None, 248]
 
 
 def test_no_data_in_the_middle_is_an_event_and_so_is_a_digital_state_of_that_number() -> None:

@@ -500,10 +500,11 @@ def test_urgency_is_first_blind_forward_dirty_backfill() -> None:
 
 
 def test_trap_8_failures_back_off_up_to_a_limit_and_a_success_ends_that() -> None:
-    point = covered("06:00", "09:00", start="00:00")
+    point = covered("06:00", "09:00")
     now, pauses = at("20:00"), []
+    read = Read(Purpose.FORWARD, at("09:00"), None)
     for _ in range(40):
-        point.failed(now, RULES)
+        point.failed(read, now, RULES)
         due = next(s for s in range(1, 10_000) if point.next_read(now + s * SECOND, RULES) is not None)
         assert point.next_read(now + due * SECOND - 1, RULES) is None
         pauses.append(due)
@@ -511,8 +512,29 @@ def test_trap_8_failures_back_off_up_to_a_limit_and_a_success_ends_that() -> Non
     assert pauses[:9] == [1, 2, 4, 8, 16, 32, 64, 128, 256]
     assert set(pauses[9:]) == {300}
     forward(point, page(at("09:10")), now)
-    point.failed(now, RULES)
-    assert point.next_read(now + SECOND, RULES) is not None
+    point.preview(at("20:30"), now)
+    point.failed(read, now + HOUR, RULES)
+    assert point.next_read(now + HOUR + SECOND, RULES) is not None
+
+
+def test_old_data_that_cannot_be_read_does_not_hold_up_the_newest() -> None:
+    point = covered("06:00", "09:00", start="00:00")
+    now = at("20:00")
+    for _ in range(12):
+        point.failed(Read(Purpose.BACKFILL, at("00:00"), at("06:00")), now, RULES)
+    found = point.next_read(now + SECOND, RULES)
+    assert found is not None
+    assert found.purpose is Purpose.FORWARD
+    forward(point, page(at("09:10")), now)
+    assert point.next_read(now + SECOND, RULES) is None, "back-fill waits"
+
+
+def test_an_incident_whose_debts_a_later_one_took_over_is_named() -> None:
+    point = covered("06:00", "09:00")
+    assert point.blinded(at("08:10"), at("08:20"), at("08:20"), "first", 0) == set()
+    assert point.blinded(at("08:30"), at("08:40"), at("08:40"), "second", 0) == {"first"}
+    assert point.owes("second")
+    assert not point.owes("first")
 
 
 def test_a_failed_read_covers_nothing() -> None:
@@ -520,7 +542,7 @@ def test_a_failed_read_covers_nothing() -> None:
     read = point.next_read(at("20:00"), RULES)
     assert read is not None
     point.sent(read)
-    point.failed(at("20:00"), RULES)
+    point.failed(read, at("20:00"), RULES)
     point.done()
     assert (point.low, point.high) == (at("06:00"), at("09:00"))
     assert point.next_read(at("20:01"), RULES) == read

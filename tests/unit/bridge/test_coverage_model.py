@@ -72,6 +72,7 @@ class Flight:
     content: dict[str, Any]
     pages: list[tuple[int, int, Page]] = field(default_factory=list)
     asked: list[tuple[int, int]] = field(default_factory=list)
+    asked_to: int = 0
 
 
 class Statement(NamedTuple):
@@ -122,8 +123,8 @@ class World:
         self.requests += 1
         self.clock += 1
         flight.sent, flight.clock, flight.lands = now, self.clock, now + abs(trip) * SECOND
-        end = now + batch.AHEAD if flight.read.end is None else flight.read.end
-        flight.content = {} if trip < 0 else self.pi.recorded(flight.at, end, flight.max_count, now)
+        flight.asked_to = now + batch.AHEAD if flight.read.end is None else flight.read.end
+        flight.content = {} if trip < 0 else self.pi.recorded(flight.at, flight.asked_to, flight.max_count, now)
         if flight.read.purpose is Purpose.FIRST and trip >= 0:
             seen = [e.ticks for e in self.pi.visible(now)]
             flight.content = {"snapshot": max(seen, default=None), "before": max((t for t in seen if t <= START), default=None)}
@@ -133,13 +134,15 @@ class World:
         """Takes an answer, as the bridge does."""
         self.flight = None
         if not flight.content:
-            self.point.failed(now, RULES)
+            self.point.failed(flight.read, now, RULES)
             self.point.done()
         elif flight.read.purpose is Purpose.FIRST:
             self.point.first_answered(flight.content["snapshot"], flight.content["before"], flight.sent, RULES)
             self.point.done()
         else:
-            self.take(flight, batch.page_of(flight.content, flight.at, flight.read.end, flight.max_count, "Float64")[0], now)
+            self.take(
+                flight, batch.page_of(flight.content, flight.at, flight.read.end, flight.asked_to, flight.max_count, "Float64")[0], now
+            )
 
     def take(self, flight: Flight, page: Page, now: int) -> None:
         """Takes a page: a forward page is stated at once, a re-read when its last page came."""

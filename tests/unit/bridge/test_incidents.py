@@ -140,3 +140,19 @@ def test_every_version_is_what_the_schema_takes() -> None:
     for version in published:
         _, body = wire.split(wire.encode(1, wire.schema("incident"), cast(dict[str, Any], version)))
         assert wire.decode(body, wire.schema("incident")) == version
+
+
+def test_an_incident_whose_debts_a_later_one_took_over_closes_after_it() -> None:
+    found, debts = incidents(), Debts(("a", "second"))
+    lost(found, "a", incident_id="first")
+    lost(found, "a", incident_id="second")
+    found.heard("first", ["a"], 120)
+    found.heard("second", ["a"], 130)
+    found.follow({"first"}, "second")
+    versions(found)
+    found.settle(debts, 140)
+    assert versions(found) == []
+    debts.owing.clear()
+    found.settle(debts, 150)
+    found.settle(debts, 160)
+    assert [(incident_id, state) for incident_id, state, _, _ in versions(found)] == [("second", "CLOSED"), ("first", "CLOSED")]

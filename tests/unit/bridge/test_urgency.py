@@ -45,6 +45,6 @@ def test_points_that_have_nothing_due_or_a_read_in_flight_are_left_out() -> None
     assert read is not None
     busy.sent(read)
     failed = point("failed", Purpose.BLIND)
-    failed.failed(at("12:00"), RULES)
+    failed.failed(read, at("12:00"), RULES)
     assert keys([busy, failed, point("idle", None), point("due", Purpose.DIRTY)]) == ["due"]
     assert RULES.quiet > 3 * HOUR
