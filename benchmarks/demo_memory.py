@@ -16,6 +16,9 @@ def pss_bytes(root: psutil.Process) -> dict[str, int]:
     for process in [root, *root.children(recursive=True)]:
         try:
             command = process.cmdline()
+            parent = process.parent()
+            if process != root and parent is not None and command == parent.cmdline():
+                continue  # forked and not yet another program: its memory is its parent's
             sizes[f"{name_of(command)} {process.pid}"] = process.memory_full_info().pss
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue  # it ended between two looks
