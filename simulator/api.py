@@ -107,6 +107,10 @@ class Request:
     server_zone: tzinfo
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    id: str = ""
+    """What the journal calls it."""
+    fate: int = 200
+    """The status under which the journal writes what is read for it: another than 200 if the answer is going to be spoilt."""
 
     @property
     def fields(self) -> Fields | None:
@@ -165,8 +169,19 @@ class Routes:
 
     def get(self, pattern: str, responder: Responder) -> None:
         """`pattern` such as "streams/{}/recorded"; the responder gets the request and each `{}`."""
+        self._add("GET", pattern, responder)
+
+    def post(self, pattern: str, responder: Responder) -> None:
+        self._add("POST", pattern, responder)
+
+    def _add(self, method: str, pattern: str, responder: Responder) -> None:
         steps = tuple(pattern.split("/")) if pattern else ()
-        self._by_length.setdefault(len(steps), []).append((steps, "/" + pattern, {"GET": responder}))
+        known = self._by_length.setdefault(len(steps), [])
+        for other, _, methods in known:
+            if other == steps:
+                methods[method] = responder
+                return
+        known.append((steps, "/" + pattern, {method: responder}))
 
     def answer(self, request: Request) -> Answer:
         """Never raises for anything a client can send."""

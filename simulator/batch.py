@@ -73,30 +73,30 @@ class Batch:
         results: dict[str, Result] = {}
         rested = time.monotonic()
         for key in order:
-            results[key] = self._run_entry(entries[key], results, request)
+            results[key] = self._run_entry(key, entries[key], results, request)
             if time.monotonic() - rested > _BREATH_SECONDS:
                 # A large batch must not keep channels from their tick.
                 await asyncio.sleep(0)
                 rested = time.monotonic()
         return Answer(207, b"{%b}" % b",".join([b"%b:%b" % (_encode(key), results[key].json()) for key in keys]))
 
-    def _run_entry(self, entry: SubRequest, results: dict[str, Result], outer: Request) -> Result:
+    def _run_entry(self, key: str, entry: SubRequest, results: dict[str, Result], outer: Request) -> Result:
         failed = [key for key in entry.parents if results[key].status >= 400]
         if failed:
             return _result_of(Refusal(424, f"The parent request '{failed[0]}' failed.").answer)
         try:
             if entry.template:
-                return self._run_template(entry, results, outer)
+                return self._run_template(key, entry, results, outer)
             resource = entry.resource
             if resource.startswith("$"):
                 resource = _single(resource, entry, results)
             else:
                 resource = _fill(resource, [_single(path, entry, results) for path in entry.parameters])
-            return self._run_one(resource, entry, outer)
+            return self._run_one(key, resource, entry, outer)
         except Refusal as refusal:
             return _result_of(refusal.answer)
 
-    def _run_template(self, entry: SubRequest, results: dict[str, Result], outer: Request) -> Result:
+    def _run_template(self, key: str, entry: SubRequest, results: dict[str, Result], outer: Request) -> Result:
         """One sub-request per token; data sits at Content.Items[i].Content, in token order."""
         if entry.resource.startswith("$"):
             resources = [_text(token) for token in _select(entry.resource, entry, results)]
@@ -108,12 +108,12 @@ class Batch:
         items = []
         for resource in resources:
             try:
-                items.append(self._run_one(resource, entry, outer).json())
+                items.append(self._run_one(key, resource, entry, outer).json())
             except Refusal as refusal:
                 items.append(_result_of(refusal.answer).json())
         return Result(207, _headers(), b'{"Items":[%b]}' % b",".join(items))
 
-    def _run_one(self, resource: str, entry: SubRequest, outer: Request) -> Result:
+    def _run_one(self, key: str, resource: str, entry: SubRequest, outer: Request) -> Result:
         try:
             parts = urlsplit(resource)
         except ValueError:
@@ -137,6 +137,8 @@ class Batch:
             outer.server_zone,
             entry.headers,
             entry.content.encode(),
+            f"{outer.id}/{key}",
+            outer.fate,
         )
         return _result_of(self._answer(inner))
 

@@ -63,7 +63,7 @@ class Catalogue:
             raise Refusal(400, "The parameter 'webId' is required.")
         return [self.stream(web_id) for web_id in given]
 
-    def _check_server(self, web_id: str) -> None:
+    def check_server(self, web_id: str) -> None:
         decoded = _decode(web_id)
         by_id = decoded.guids == (self.server_id,)
         by_path = not decoded.guids and (decoded.path or "").upper() == self.server_name.upper()
@@ -133,22 +133,22 @@ class Catalogue:
         return reply(request, self._server(request))
 
     def server(self, request: Request, web_id: str) -> Answer:
-        self._check_server(web_id)
+        self.check_server(web_id)
         return reply(request, self._server(request))
 
     def points(self, request: Request, web_id: str) -> Answer:
-        self._check_server(web_id)
+        self.check_server(web_id)
         query = request.query
         first = query.integer("startIndex", 0, most=2_147_483_647)
         size = query.integer("maxCount", 1000, least=1)
-        name, source = _wildcard(query.one("nameFilter")), _wildcard(query.one("sourceFilter"))
+        name, source = wildcard(query.one("nameFilter")), wildcard(query.one("sourceFilter"))
         matching = [
             stream.point
             for stream in self.store.streams
             if (name is None or name.match(stream.point.name)) and (source is None or source.match(stream.point.source))
         ]
         letter = letter_of(query)
-        items = [self._point(request, point, letter) for point in matching[first : first + size]]
+        items = [self.describe(request, point, letter) for point in matching[first : first + size]]
         url = f"{request.base}/dataservers/{web_id}/points"
         return reply(request, {"Links": _page_links(url, query, first, size, len(matching)), "Items": items})
 
@@ -156,16 +156,19 @@ class Catalogue:
         path = request.query.one("path")
         if path is None:
             raise Refusal(400, "The parameter 'path' is required.")
+        return reply(request, self.describe(request, self.point_at(path), letter_of(request.query)))
+
+    def point_at(self, path: str) -> Point:
         server, separator, tag = path.removeprefix("\\\\").partition("\\")
         if not path.startswith("\\\\") or not separator or not tag:
             raise Refusal(400, f"The path '{path}' is not a valid point path.")
         stream = self.store.by_name.get(tag.upper()) if server.upper() == self.server_name.upper() else None
         if stream is None:
             raise Refusal(404, f"The point '{path}' was not found.")
-        return reply(request, self._point(request, stream.point, letter_of(request.query)))
+        return stream.point
 
     def point(self, request: Request, web_id: str) -> Answer:
-        return reply(request, self._point(request, self.stream(web_id).point, letter_of(request.query)))
+        return reply(request, self.describe(request, self.stream(web_id).point, letter_of(request.query)))
 
     def _server(self, request: Request) -> dict[str, Any]:
         web_id = web_ids.encode_server(letter_of(request.query), self.server_id, self.server_name)
@@ -181,7 +184,7 @@ class Catalogue:
             "Links": {"Self": url, "Points": url + "/points", "EnumerationSets": url + "/enumerationsets"},
         }
 
-    def _point(self, request: Request, point: Point, letter: str) -> dict[str, Any]:
+    def describe(self, request: Request, point: Point, letter: str) -> dict[str, Any]:
         web_id, base = self.web_id(point, letter), request.base
         stream = f"{base}/streams/{web_id}"
         server = web_ids.encode_server(letter, self.server_id, self.server_name)
@@ -198,7 +201,7 @@ class Catalogue:
             "Span": point.span,
             "Zero": point.zero,
             "Step": point.step,
-            "Future": False,
+            "Future": point.future,
             "DisplayDigits": point.digits,
             "Links": {
                 "Self": f"{base}/points/{web_id}",
@@ -228,7 +231,7 @@ def letter_of(query: Query) -> str:
 
 
 @lru_cache(maxsize=256)
-def _wildcard(text: str | None) -> re.Pattern[str] | None:
+def wildcard(text: str | None) -> re.Pattern[str] | None:
     """`*` and `?` only: a bracket in a tag name is a bracket."""
     if not text:
         return None

@@ -4,13 +4,17 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable
+from dataclasses import dataclass
 
 import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from simulator.api import Refusal, Request
 from simulator.catalogue import Catalogue, letter_of
-from simulator.events import Event
+from simulator.changes import Action, Change
+from simulator.events import NO_DATA, Event
+from simulator.journal import Journal
+from simulator.profiles import Clock
 from simulator.store import Stream
 
 log = logging.getLogger("simulator")
@@ -26,44 +30,82 @@ _MAX_WAITING_VALUES = 500_000
 _CLOSE_SECONDS = 2.0
 
 
+@dataclass(slots=True)
+class Line:
+    """What faults do to all channels."""
+
+    stalled: bool = False
+    lost: bool = True
+    lose_share: float = 0.0
+    blanks: int = 0
+
+
 class Channel:
     """One open socket: what waits for it, and how many ticks it has been silent."""
 
-    def __init__(self, streams: list[Stream], heads: list[bytes], heartbeat_rate: int, randomness: random.Random) -> None:
+    def __init__(
+        self,
+        name: str,
+        streams: list[Stream],
+        heads: list[bytes],
+        heartbeat_rate: int,
+        randomness: random.Random,
+        line: Line,
+        journal: Journal | None = None,
+    ) -> None:
+        self.name = name
+        self._line = line
+        self.frozen = False
+        self._journal = journal
         self._heads = dict(zip(streams, heads, strict=True))
         self._heartbeat_rate = heartbeat_rate
         self._random = randomness
-        self._waiting: dict[Stream, list[bytes]] = {}
+        # None is a value nobody can use.
+        self._waiting: dict[Stream, list[Event | None]] = {}
         self._waiting_values = 0
         self._silent_ticks = 0
         self._due = asyncio.Event()
         self.overrun = False
+        self.why_closed = "client"
 
-    def open(self, initial_values: bool) -> None:
+    def open(self, now: int, initial_values: bool) -> None:
+        if self._journal is not None:
+            self._journal.opened(self.name, [stream.point.point_id for stream in self._heads])
         for stream in self._heads:
             stream.listen(self)
-            if initial_values and stream.snapshot is not None:
-                self.receive(stream, stream.snapshot)
+            current = stream.current(now) if initial_values else None
+            if current is not None:
+                self._put(stream, current)
 
     def close(self) -> None:
         for stream in self._heads:
             stream.forget(self)
+        if self._journal is not None:
+            self._journal.closed(self.name, self.why_closed)
 
-    def receive(self, stream: Stream, event: Event) -> None:
-        self._put(stream, event.json())
+    def receive(self, stream: Stream, change: Change) -> None:
+        if self._line.lose_share and self._random.random() < self._line.lose_share:
+            return
+        # A message has no word for a deletion (pi-web-api.md 3.3): here the value at that instant turns into a system state.
+        deleted = change.action is Action.DELETE
+        self._put(stream, Event(change.event.ticks, NO_DATA) if deleted else change.event)
 
     def receive_malformed(self, stream: Stream) -> None:
         """One value that is no value goes out with the stream's next message. The store knows nothing of it."""
-        self._put(stream, _MALFORMED)
+        self._put(stream, None)
 
-    def _put(self, stream: Stream, value: bytes) -> None:
-        self._waiting.setdefault(stream, []).append(value)
+    def _put(self, stream: Stream, event: Event | None) -> None:
+        self._waiting.setdefault(stream, []).append(event)
         self._waiting_values += 1
         if self._waiting_values > _MAX_WAITING_VALUES:
             self.overrun = True
 
     def tick(self) -> None:
         """One poll of the server. `heartbeatRate` counts these, not seconds."""
+        if self.frozen or self._line.stalled:
+            if self.frozen or self._line.lost:
+                self._waiting, self._waiting_values = {}, 0
+            return
         if self._waiting:
             self._silent_ticks = 0
             self._due.set()
@@ -82,17 +124,34 @@ class Channel:
         if not waiting:
             return _HEARTBEAT, 0
         self._random.shuffle(waiting)
-        items = [b'%b,"Items":[%b],"UnitsAbbreviation":""}' % (self._heads[stream], b",".join(values)) for stream, values in waiting]
-        return b'{"Links":{},"Items":[%b]}' % b",".join(items), count
+        items = []
+        for stream, events in waiting:
+            values = b",".join([_MALFORMED if event is None else event.json() for event in events])
+            items.append(b'%b,"Items":[%b],"UnitsAbbreviation":""}' % (self._heads[stream], values))
+            if self._journal is not None:
+                self._write_down(self._journal, stream.point.point_id, events)
+        return b'%b{"Links":{},"Items":[%b]}' % (b" " * self._line.blanks, b",".join(items)), count
+
+    def _write_down(self, journal: Journal, point_id: int, events: list[Event | None]) -> None:
+        whole = [event for event in events if event is not None]
+        if whole:
+            journal.sent(self.name, point_id, whole)
+        for _ in range(len(events) - len(whole)):
+            journal.sent_malformed(self.name, point_id)
 
 
 class Channels:
     """All open channels."""
 
-    def __init__(self, catalogue: Catalogue, randomness: random.Random) -> None:
+    def __init__(self, catalogue: Catalogue, randomness: random.Random, clock: Clock, journal: Journal | None = None) -> None:
         self._catalogue = catalogue
+        self._clock = clock
+        self._journal = journal
+        self._served = 0
+        self.line = Line()
         self._random = randomness
         self._open: dict[Channel, tuple[web.WebSocketResponse, web.Request]] = {}
+        self._farewells: set[asyncio.Task[int]] = set()
         self.values_sent = 0
 
     def __len__(self) -> int:
@@ -102,6 +161,7 @@ class Channels:
         for channel, (_, raw) in list(self._open.items()):
             if channel.overrun:
                 log.warning("channel of %s reads too slowly and is dropped", raw.remote)
+                channel.why_closed = "server"
                 _abort(raw)
             channel.tick()
 
@@ -113,7 +173,7 @@ class Channels:
         if not check:
             raise Refusal(400, "The WebSocket handshake is not valid.", key="Message")
         # Listening starts before the 101: what is written after the client sees it open is never missed.
-        channel.open(request.query.boolean("includeInitialValues", False))
+        channel.open(self._clock(), request.query.boolean("includeInitialValues", False))
         try:
             await socket.prepare(raw)
             self._open[channel] = (socket, raw)
@@ -139,7 +199,9 @@ class Channels:
         letter = letter_of(request.query)
         rate = request.query.integer("heartbeatRate", 0, least=-2_147_483_648, most=2_147_483_647)
         request.query.boolean("includeInitialValues", False)
-        return Channel(streams, [self._head(stream, letter) for stream in streams], rate, self._random)
+        self._served += 1
+        heads = [self._head(stream, letter) for stream in streams]
+        return Channel(f"c{self._served}", streams, heads, rate, self._random, self.line, self._journal)
 
     def _head(self, stream: Stream, letter: str) -> bytes:
         point = stream.point
@@ -162,12 +224,36 @@ class Channels:
             channel.receive_malformed(stream)
         return len(listening)
 
-    async def drop(self, count: int, close_frame: bool) -> int:
+    def abort(self, count: int, close_frame: bool, why: str) -> None:
+        """`drop` by a fault, which cannot wait for the farewells."""
+        task = asyncio.create_task(self.drop(count, close_frame, why))
+        self._farewells.add(task)
+        task.add_done_callback(self._farewells.discard)
+
+    def freeze(self) -> None:
+        """The channels that are open neither send nor read any more."""
+        for channel, (_, raw) in self._open.items():
+            channel.frozen = True
+            if raw.transport is not None:
+                raw.transport.pause_reading()
+
+    def thaw(self, why: str) -> None:
+        """Nobody comes back from a half-open connection: it is reset."""
+        for channel, (_, raw) in list(self._open.items()):
+            if channel.frozen:
+                del self._open[channel]
+                channel.why_closed = why
+                if raw.transport is not None:
+                    raw.transport.resume_reading()
+                _abort(raw)
+
+    async def drop(self, count: int, close_frame: bool, why: str = "dropped") -> int:
         """Drops up to `count` channels, the oldest first; without a close frame their connections just end. How many it dropped."""
         victims = list(self._open.items())[:count]
         farewells: list[Awaitable[bool]] = []
         for channel, (socket, raw) in victims:
             del self._open[channel]
+            channel.why_closed = why
             if close_frame:
                 farewells.append(socket.close(code=WSCloseCode.GOING_AWAY))
             else:

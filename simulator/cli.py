@@ -13,7 +13,7 @@ from typing import Any
 
 from simulator import server
 from simulator.replay import HISTORY_FOLDER, BadHistory
-from simulator.settings import BadSettings, Settings
+from simulator.settings import PROFILES, BadSettings, Settings
 
 log = logging.getLogger("simulator")
 
@@ -36,13 +36,22 @@ examples:
   python -m simulator --replay-csv machine_temperature={HISTORY_FOLDER.name}/machine_temperature_system_failure.csv
       one more point with real history, rows inserted in file order (a file name is also looked for beside the simulator)
 
+  python -m simulator --profile verify --special-points 50 --journal run.jsonl
+      values that identify themselves, and corrections;
+      tells everything that happens and everything served, for a verifier (journal.md)
+
 the control port (loopback, JSON, no authentication; not part of PI):
   GET  /status                               what was written, archived, thrown away, served
   GET  /points                               every point with its newest archived event
   GET  /archive?point_id=&from_ticks=&to_ticks=   the truth: archived events with from <= t < to
   POST /insert         {{"point_id": 1004, "events": [{{"time": "*-5m", "value": 1.5}}]}}   late ones go to the archive
+  POST /edit           {{"point_id": 1004, "time": "2026-01-01T00:00:00Z", "index": 0, "value": 2.5}}   another value, Substituted
+  POST /delete         {{"point_id": 1004, "time": "2026-01-01T00:00:00Z", "index": 0}}
+  POST /queue          {{"held": true}}   the archive lags behind the snapshots until false
+  POST /faults         {{"fault": "refuse", "status": 503, "for": 20}} begins one, {{"end": "refuse"}} or "all" ends, GET tells
   POST /channels/drop  {{"count": 1, "close_frame": false}}   ends sockets, with or without a close frame
   POST /malformed      {{"point_id": 1004}}   one unusable value in that point's next channel message
+  POST /tokens/revoke  makes every Bearer token worthless
   POST /load           {{"running": false}}   stops and starts the plant
 
 exit codes: 0 ended by SIGTERM, 2 wrong options (a port is taken, a file is missing), 130 interrupted"""
@@ -68,6 +77,23 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="R",
         help="values per second of all points together (default %(default)s)",
     )
+    add(
+        "--special-points",
+        type=int,
+        default=default.special_points,
+        metavar="N",
+        help="how many of --points are forecasts (Future), timestamps, blobs, Int16 and Float16 in turn (default %(default)s)",
+    )
+    add(
+        "--profile",
+        choices=PROFILES,
+        default=default.profile,
+        help="steady; bursty: ten seconds' values arrive together; aveva: 50 values/s per 1,000 points whatever --rate; "
+        "idle: 19 of 20 points quiet; verify: each value names its point and serial number, with runs of one instant, many states, "
+        "late values, edits and deletions (default %(default)s)",
+    )
+    for option, noun, share in (("--late", "late values", "2 %%"), ("--edits", "edits", "0.5 %%"), ("--deletes", "deletions", "0.5 %%")):
+        add(option, type=float, metavar="R", help=f"{noun} per second (default 0; in profile verify {share} of --rate)")
     add("--seed", type=int, default=default.seed, metavar="N", help="another seed is another plant (default %(default)s)")
     add(
         "--history",
@@ -93,6 +119,23 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add("--user", metavar="NAME", help="ask for Basic authentication with this user (default: anonymous)")
     add("--password-env", metavar="VARIABLE", help="environment variable which holds the password of --user")
+    add("--client-id", metavar="NAME", help="grant Bearer tokens to this OAuth 2 client: client_credentials, scope system")
+    add("--client-secret-env", metavar="VARIABLE", help="environment variable which holds the secret of --client-id")
+    add(
+        "--token-seconds",
+        type=float,
+        default=default.token_seconds,
+        metavar="SECONDS",
+        help="how long a token is good (default %(default)s)",
+    )
+    add("--negotiate", action="store_true", help="challenge with Negotiate too, as a server with Kerberos does; no ticket is ever good")
+    add(
+        "--rate-limit",
+        type=int,
+        default=default.rate_limit,
+        metavar="N",
+        help="requests per second and address, then 429; 0 = no limit (default %(default)s)",
+    )
     add(
         "--replay-csv",
         action="append",
@@ -100,19 +143,19 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="NAME=FILE",
         help="a point with the history of a CSV file (timestamp,value; UTC); repeatable",
     )
+    add(
+        "--journal",
+        type=Path,
+        metavar="FILE",
+        help="tell every write, archiving, edit, deletion and read to a new file of JSON lines (journal.md)",
+    )
+    add("--faults", type=Path, metavar="FILE", help="a YAML script of faults: what goes wrong when (README.md)")
     add("--json", action="store_true", help="say that it is ready as one JSON line on stdout")
     return parser
 
 
 def read_settings(arguments: argparse.Namespace) -> Settings:
     """Raises `BadSettings`."""
-    password = ""
-    if arguments.password_env is not None:
-        if arguments.user is None:
-            raise BadSettings("--password-env needs --user")
-        password = os.environ.get(arguments.password_env, "")
-        if not password:
-            raise BadSettings(f"the environment variable {arguments.password_env} named by --password-env is not set")
     return Settings(
         host=arguments.host,
         port=arguments.port,
@@ -126,9 +169,32 @@ def read_settings(arguments: argparse.Namespace) -> Settings:
         compression=not arguments.no_compression,
         server_utc_offset_hours=arguments.server_utc_offset_hours,
         user=arguments.user,
-        password=password,
+        password=_read_secret("--password-env", arguments.password_env, "--user", arguments.user),
+        client_id=arguments.client_id,
+        client_secret=_read_secret("--client-secret-env", arguments.client_secret_env, "--client-id", arguments.client_id),
+        token_seconds=arguments.token_seconds,
+        negotiate=arguments.negotiate,
+        rate_limit=arguments.rate_limit,
+        journal=arguments.journal,
+        faults=arguments.faults,
+        profile=arguments.profile,
+        late_per_second=arguments.late,
+        edits_per_second=arguments.edits,
+        deletes_per_second=arguments.deletes,
+        special_points=arguments.special_points,
         replay=tuple(_read_replay(text) for text in arguments.replay_csv),
     )
+
+
+def _read_secret(option: str, variable: str | None, owner: str, name: str | None) -> str:
+    if variable is None:
+        return ""
+    if name is None:
+        raise BadSettings(f"{option} needs {owner}")
+    secret = os.environ.get(variable, "")
+    if not secret:
+        raise BadSettings(f"the environment variable {variable} named by {option} is not set")
+    return secret
 
 
 def _read_replay(text: str) -> tuple[str, Path]:

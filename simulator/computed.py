@@ -5,6 +5,7 @@ from collections import OrderedDict
 from operator import attrgetter
 
 from simulator.events import Event
+from simulator.journal import Journal
 from simulator.profiles import Profile
 
 # About 25 archived events: small enough that an hour of a slow point costs little more than that hour.
@@ -34,15 +35,20 @@ class BlockCache:
 
 
 class ComputedHistory:
-    """What the archive of one point holds with `first <= ticks < end`. `end` is the begin of a slot."""
+    """What the archive of one point holds with `first <= ticks < end`. `end` is the begin of a slot.
 
-    __slots__ = ("_cache", "_period", "_profile", "end", "first")
+    The journal is told of each block when it is first computed, so before anybody can have seen any of it.
+    """
 
-    def __init__(self, profile: Profile, first: int, end_slot: int, cache: BlockCache) -> None:
+    __slots__ = ("_cache", "_journal", "_period", "_profile", "_told", "end", "first")
+
+    def __init__(self, profile: Profile, first: int, end_slot: int, cache: BlockCache, journal: Journal | None = None) -> None:
         assert profile.period is not None
         self._profile = profile
         self._period = profile.period
         self._cache = cache
+        self._journal = journal
+        self._told: dict[int, int] = {}
         self.first = first
         self.end = end_slot * profile.period
 
@@ -69,5 +75,19 @@ class ComputedHistory:
         block = self._cache.get(key)
         if block is None:
             block = self._profile.archived(number * _SLOTS_PER_BLOCK, (number + 1) * _SLOTS_PER_BLOCK)
+            if self._journal is not None:
+                self._tell(self._journal, number, block)
             self._cache.put(key, block)
         return block
+
+    def _tell(self, journal: Journal, number: int, block: list[Event]) -> None:
+        """Gives the events of a block their ids: the same each time the block is computed."""
+        length = _SLOTS_PER_BLOCK * self._period
+        first, end = max(number * length, self.first), min((number + 1) * length, self.end)
+        events = block[bisect_left(block, first, key=_ticks_of) : bisect_left(block, end, key=_ticks_of)]
+        first_id = self._told.get(number)
+        if first_id is None:
+            first_id = self._told[number] = journal.next_ids(len(events))
+            journal.history(self._profile.point.point_id, first, end, events, first_id)
+        for position, event in enumerate(events):
+            event.id = first_id + position

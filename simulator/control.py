@@ -4,22 +4,22 @@ What it says about the archive is read from the store itself: the truth a client
 """
 
 import json
-from collections import Counter
+from base64 import b64decode, b64encode
 from datetime import UTC
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from aiohttp import web
 
 from simulator.api import Query, Refusal
-from simulator.catalogue import Catalogue
-from simulator.channels import Channels
 from simulator.events import SYSTEM_STATES, Event, Value, float32, value_json
-from simulator.live import Load
-from simulator.pitime import TICKS_PER_SECOND, BadTime, parse_time
-from simulator.profiles import Clock, Point
-from simulator.store import BEGINNING, END, MAX_AHEAD_SECONDS, Store, Stream
-from simulator.streams import StreamAnswers
+from simulator.faults import read_fault
+from simulator.pitime import TICKS_PER_SECOND, BadTime, format_ticks, parse_time
+from simulator.profiles import Point
+from simulator.store import BEGINNING, END, MAX_AHEAD_SECONDS, Stream
+
+if TYPE_CHECKING:
+    from simulator.server import Running
 
 _encode = msgspec.json.encode
 
@@ -52,27 +52,40 @@ class InsertOrder(msgspec.Struct, forbid_unknown_fields=True):
     events: list[NewEvent]
 
 
-_Order = TypeVar("_Order", DropOrder, LoadOrder, PointOrder, InsertOrder)
+class EditOrder(msgspec.Struct, forbid_unknown_fields=True):
+    """`index` counts the events of the instant `time`, in the server's order."""
+
+    point_id: int
+    time: str
+    value: Any
+    index: int = 0
+    questionable: bool = False
+    annotated: bool = False
+
+
+class DeleteOrder(msgspec.Struct, forbid_unknown_fields=True):
+    point_id: int
+    time: str
+    index: int = 0
+
+
+class QueueOrder(msgspec.Struct, forbid_unknown_fields=True):
+    held: bool
+
+
+_Order = TypeVar("_Order", bound=msgspec.Struct)
 
 
 class Control:
-    def __init__(
-        self,
-        store: Store,
-        catalogue: Catalogue,
-        answers: StreamAnswers,
-        channels: Channels,
-        load: Load,
-        requests: Counter[str],
-        clock: Clock,
-    ) -> None:
-        self._store = store
-        self._catalogue = catalogue
-        self._answers = answers
-        self._channels = channels
-        self._load = load
-        self._requests = requests
-        self._clock = clock
+    def __init__(self, running: "Running") -> None:
+        self._running = running
+        self._store = running.store
+        self._catalogue = running.catalogue
+        self._answers = running.answers
+        self._channels = running.channels
+        self._load = running.load
+        self._requests = running.routes.requests
+        self._clock = running.clock
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=64 * 1024 * 1024)
@@ -82,7 +95,13 @@ class Control:
                 web.get("/points", self.points),
                 web.get("/archive", self.archive),
                 web.post("/insert", self.insert),
+                web.post("/edit", self.edit),
+                web.post("/delete", self.delete),
+                web.post("/queue", self.hold_queue),
+                web.get("/faults", self.tell_faults),
+                web.post("/faults", self.set_faults),
                 web.post("/channels/drop", self.drop),
+                web.post("/tokens/revoke", self.revoke_tokens),
                 web.post("/malformed", self.malformed),
                 web.post("/load", self.set_load),
             ]
@@ -98,6 +117,10 @@ class Control:
                 "events_archived": counts.archived,
                 "events_late": counts.late,
                 "events_compressed_away": counts.compressed_away,
+                "events_edited": counts.edited,
+                "events_deleted": counts.deleted,
+                "events_rejected": counts.rejected,
+                "events_waiting_for_archive": len(self._store.queue),
                 "channels_open": len(self._channels),
                 "values_served": self._answers.values_served,
                 "values_sent_on_channels": self._channels.values_sent,
@@ -146,15 +169,66 @@ class Control:
 
     def _event(self, point: Point, new: NewEvent) -> Event:
         now = self._clock()
-        try:
-            ticks = parse_time(new.time, now, UTC)
-            value = _value(point, new.value)
-        except (BadTime, ValueError, OverflowError) as error:
-            raise Refusal(400, str(error)) from None
-        if ticks > now + MAX_AHEAD_SECONDS * TICKS_PER_SECOND:
+        ticks, value = self._instant(new.time), _value_of(point, new.value)
+        if not point.future and ticks > now + MAX_AHEAD_SECONDS * TICKS_PER_SECOND:
             # Ordinary points take values up to ten minutes ahead and reject later ones (pi-web-api.md 8.2).
             raise Refusal(400, f"{new.time} lies more than {MAX_AHEAD_SECONDS} s ahead of the server's clock")
         return Event(ticks, value, questionable=new.questionable, substituted=new.substituted, annotated=new.annotated)
+
+    def _instant(self, text: str) -> int:
+        try:
+            return parse_time(text, self._clock(), UTC)
+        except BadTime as error:
+            raise Refusal(400, str(error)) from None
+
+    async def edit(self, raw: web.Request) -> web.Response:
+        """Gives one archived event, or the snapshot, another value."""
+        try:
+            order = await _read(raw, EditOrder)
+            stream, ticks = self._stream(order.point_id), self._instant(order.time)
+            value = _value_of(stream.point, order.value)
+            if stream.edit(ticks, order.index, value, questionable=order.questionable, annotated=order.annotated) is None:
+                raise _nothing_there(stream, order.time, order.index)
+        except Refusal as refusal:
+            return _refuse(refusal)
+        return _reply({"point_id": order.point_id, "ticks": ticks, "index": order.index})
+
+    async def delete(self, raw: web.Request) -> web.Response:
+        try:
+            order = await _read(raw, DeleteOrder)
+            stream, ticks = self._stream(order.point_id), self._instant(order.time)
+            if stream.delete(ticks, order.index) is None:
+                raise _nothing_there(stream, order.time, order.index)
+        except Refusal as refusal:
+            return _refuse(refusal)
+        return _reply({"point_id": order.point_id, "ticks": ticks, "index": order.index})
+
+    async def hold_queue(self, raw: web.Request) -> web.Response:
+        try:
+            order = await _read(raw, QueueOrder)
+        except Refusal as refusal:
+            return _refuse(refusal)
+        waited = len(self._store.queue)
+        if order.held:
+            self._store.queue.held = True
+        else:
+            self._store.queue.let_go()
+        return _reply({"held": order.held, "waited": waited})
+
+    async def tell_faults(self, _: web.Request) -> web.Response:
+        return _reply([{"fault": fault.word, **fault.detail()} for fault, _ in self._running.disorder.on])
+
+    async def set_faults(self, raw: web.Request) -> web.Response:
+        """{"fault": word, ...} begins one now, {"end": word or "all"} ends those of that name."""
+        disorder = self._running.disorder
+        try:
+            order = msgspec.json.decode(await raw.read())
+            if isinstance(order, dict) and list(order) == ["end"]:
+                return _reply({"ended": disorder.end_all(str(order["end"]), self._running)})
+            disorder.begin(read_fault(order), self._running)
+        except (msgspec.ValidationError, msgspec.DecodeError) as error:
+            return _refuse(Refusal(400, str(error)))
+        return await self.tell_faults(raw)
 
     async def drop(self, raw: web.Request) -> web.Response:
         try:
@@ -162,6 +236,9 @@ class Control:
         except Refusal as refusal:
             return _refuse(refusal)
         return _reply({"dropped": await self._channels.drop(max(0, order.count), order.close_frame)})
+
+    async def revoke_tokens(self, _: web.Request) -> web.Response:
+        return _reply({"revoked": self._running.gate.revoke_all()})
 
     async def malformed(self, raw: web.Request) -> web.Response:
         try:
@@ -189,6 +266,17 @@ class Control:
         return stream
 
 
+def _nothing_there(stream: Stream, time: str, index: int) -> Refusal:
+    return Refusal(404, f'Point "{stream.point.name}" has no event number {index} at {time}.')
+
+
+def _value_of(point: Point, given: Any) -> Value:
+    try:
+        return _value(point, given)
+    except (ValueError, OverflowError) as error:
+        raise Refusal(400, str(error)) from None
+
+
 def _value(point: Point, given: Any) -> Value:
     """`given` as a value of the point's type. Raises ValueError, OverflowError."""
     if isinstance(given, dict):
@@ -203,15 +291,19 @@ def _value(point: Point, given: Any) -> Value:
     elif point.point_type == "String":
         if isinstance(given, str):
             return given
+    elif point.point_type == "Timestamp":
+        return format_ticks(parse_time(str(given), 0, UTC))
+    elif point.point_type == "Blob":
+        return b64encode(b64decode(str(given), validate=True)).decode()
     elif isinstance(given, int | float) and not isinstance(given, bool):
-        if point.point_type == "Int32":
-            if float(given).is_integer() and abs(given) < 2**31:
+        if point.point_type in ("Int16", "Int32"):
+            if float(given).is_integer() and abs(given) < 2 ** (int(point.point_type[3:]) - 1):
                 return int(given)
-        elif point.point_type == "Float32":
+        elif point.point_type in ("Float16", "Float32"):
             return float32(float(given))
         else:
             return float(given)
-    elif given in ("NaN", "Infinity", "-Infinity") and point.point_type in ("Float32", "Float64"):
+    elif given in ("NaN", "Infinity", "-Infinity") and point.point_type in ("Float16", "Float32", "Float64"):
         return float(given)
     raise ValueError(f'{json.dumps(given)} is no value of point "{point.name}", which is {point.point_type}')
 

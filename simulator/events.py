@@ -48,7 +48,7 @@ _encode = msgspec.json.Encoder().encode
 class Event:
     """A value at an instant. Never changes; its JSON is written once for the set of fields last asked for."""
 
-    __slots__ = ("_fields", "_json", "annotated", "good", "questionable", "substituted", "ticks", "value")
+    __slots__ = ("_fields", "_json", "annotated", "good", "id", "questionable", "substituted", "ticks", "value")
 
     def __init__(self, ticks: int, value: Value, *, questionable: bool = False, substituted: bool = False, annotated: bool = False) -> None:
         self.ticks = ticks
@@ -57,8 +57,15 @@ class Event:
         self.questionable = questionable
         self.substituted = substituted
         self.annotated = annotated
+        self.id = 0
+        """Which event of the journal this is; 0 where no journal is kept. Another value of the same event has the same id."""
         self._fields = -1
         self._json = b""
+
+    @property
+    def flags(self) -> int:
+        """As the journal writes them: good 1, questionable 2, substituted 4, annotated 8."""
+        return self.good + 2 * self.questionable + 4 * self.substituted + 8 * self.annotated
 
     def json(self, fields: int = ALL_FIELDS) -> bytes:
         """The value object as PI prints it, with only the properties whose bits are set."""

@@ -5,23 +5,50 @@ import random
 from uuid import UUID
 
 from simulator.computed import BlockCache
+from simulator.corrections import Corrections
+from simulator.identities import IdentifiedProfile
+from simulator.journal import Journal
 from simulator.live import Load, open_stream
 from simulator.pitime import TICKS_PER_SECOND
-from simulator.profiles import build_profiles
+from simulator.profiles import Profile, build_profiles
 from simulator.replay import open_replay
 from simulator.settings import BadSettings, Settings
-from simulator.store import Counts, Store
+from simulator.store import Counts, EventQueue, Store, Stream
+
+_IDLE_ONE_LIVE_IN = 20
+_BURST_SECONDS = 10
 
 
-def open_plant(settings: Settings, now: int) -> tuple[Store, Load]:
-    """The store as it stands at `now`, and the load from `now` on. Raises `BadSettings`, `BadHistory`."""
+def open_plant(settings: Settings, now: int, journal: Journal | None = None) -> tuple[Store, Load, Corrections]:
+    """The store as it stands at `now`, and what happens to it from `now` on. Raises `BadSettings`, `BadHistory`."""
     counts, cache = Counts(), BlockCache()
-    profiles = build_profiles(settings.points, settings.rate_per_second, settings.seed)
+    queue = EventQueue(counts, journal)
+    profiles = build_profiles(
+        settings.points,
+        settings.load_per_second,
+        settings.seed,
+        settings.special_points,
+        IdentifiedProfile if settings.profile == "verify" else Profile,
+        _IDLE_ONE_LIVE_IN if settings.profile == "idle" else 1,
+    )
     if not settings.compression:
         for profile in profiles:
             profile.point = dataclasses.replace(profile.point, compression_deviation=None)
     history_from = now - round(settings.history_seconds * TICKS_PER_SECOND)
-    streams = [open_stream(profile, now, history_from, counts, cache) for profile in profiles]
+    if journal is not None:
+        journal.start(
+            server_id=str(server_id_of(settings)),
+            server_name=settings.server_name,
+            seed=settings.seed,
+            profile=settings.profile,
+            history_from=history_from,
+            compression=settings.compression,
+        )
+    streams: list[Stream] = []
+    for profile in profiles:
+        if journal is not None:
+            journal.point(profile.point, live=profile.period is not None)
+        streams.append(open_stream(profile, now, history_from, counts, cache, queue))
     names = {stream.point.name.upper() for stream in streams}
     next_id = streams[-1].point.point_id if streams else 1000
     for name, path in settings.replay:
@@ -29,11 +56,12 @@ def open_plant(settings: Settings, now: int) -> tuple[Store, Load]:
             raise BadSettings(f'--replay-csv: "{name}" cannot be the name of a point, or there is one already')
         names.add(name.upper())
         next_id += 7
-        streams.append(open_replay(next_id, name, path, counts))
-    store = Store(streams, counts)
+        streams.append(open_replay(next_id, name, path, counts, queue))
+    store = Store(streams, queue)
     # What was written while opening is the past, not the work of this run.
     counts.written = counts.archived = counts.late = counts.compressed_away = 0
-    return store, Load(profiles, {stream.point.point_id: stream for stream in streams}, now)
+    load = Load(profiles, store.by_id, now, _BURST_SECONDS if settings.profile == "bursty" else 0)
+    return store, load, Corrections(profiles, store.by_id, settings.corrections_per_second, settings.seed, now, history_from)
 
 
 def server_id_of(settings: Settings) -> UUID:

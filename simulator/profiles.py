@@ -5,15 +5,17 @@ stretch of any point can be computed by itself, tomorrow or in another process, 
 """
 
 import math
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from simulator.events import SYSTEM_STATES, Event, State, Value, float32
-from simulator.pitime import TICKS_PER_SECOND
+from simulator.pitime import TICKS_PER_SECOND, format_ticks
 
 _MASK = (1 << 64) - 1
 _IO_TIMEOUT = SYSTEM_STATES[246]
 COMPRESSION_MAX_SECONDS = 8 * 3600
+FORECAST_SECONDS = 6 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Point:
     compression_deviation: float | None = None
     compression_max_ticks: int = COMPRESSION_MAX_SECONDS * TICKS_PER_SECOND
     digits: int = -5
+    future: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,8 @@ class Profile:
     weight: float
     twins: bool
     period: int | None = None
+    ahead: int = 0
+    """Slots between the writing of a value and its time: a forecast's horizon."""
     _rounding: int = 1
     _waves: tuple[float, ...] = field(default=())
 
@@ -152,6 +157,11 @@ class Profile:
         h = mix(self.key + 1)
         return Event(ticks, self._value(h & 0xFFFF, ticks, h))
 
+    def correction(self, number: int, ticks: int) -> Value:
+        """The value that correction `number` of the plant puts at `ticks`."""
+        h = mix(self.key + 2 * number + 3)
+        return self._value(h & 0xFFFF, ticks, h)
+
     def _value(self, slot: int, ticks: int, h: int) -> Value:
         point = self.point
         if point.states:
@@ -160,30 +170,41 @@ class Profile:
             return point.states[2 * ((h >> 20) % half) + (slot & 1)]
         if point.point_type == "String":
             return f"B-{slot % 9000 + 1000} {_PHASES[slot % len(_PHASES)]}"
+        if point.point_type == "Timestamp":
+            return format_ticks(ticks - h % (3600 * TICKS_PER_SECOND))
+        if point.point_type == "Blob":
+            return b64encode(h.to_bytes(8, "big") * (1 + slot % 3)).decode()
         w1, p1, w2, p2 = self._waves
         t = ticks / TICKS_PER_SECOND
         noise = ((h >> 20) & 0xFFFFF) / 0xFFFFF - 0.5
         value = point.zero + point.span * (0.5 + 0.25 * math.sin(w1 * t + p1) + 0.05 * math.sin(w2 * t + p2) + 0.02 * noise)
-        if point.point_type == "Int32":
+        if point.point_type in ("Int16", "Int32"):
             return round(value)
-        return float32(value) if point.point_type == "Float32" else value
+        return float32(value) if point.point_type in ("Float16", "Float32") else value
 
 
-def build_profiles(count: int, rate_per_second: float, seed: int) -> list[Profile]:
-    """`count` points which together send `rate_per_second` values.
+def build_profiles(
+    count: int, rate_per_second: float, seed: int, specials: int = 0, kind: type["Profile"] = Profile, one_live_in: int = 1
+) -> list[Profile]:
+    """`count` points which together send `rate_per_second` values, the last `specials` of them of the rarer kinds.
 
-    Of a hundred, 85 are floats, 8 digital, 4 integers, 3 strings; one is quiet, and two now and then have two events at one instant.
+    All but one in `one_live_in` are quiet.
+
+    Of a hundred others, 85 are floats, 8 digital, 4 integers, 3 strings; one is quiet, and two now and then have two events at one instant.
     """
     profiles = []
     point_id = 1000
     for index in range(count):
         key = mix(seed * 1_000_003 + index)
         point_id += 1 + key % 7
-        profiles.append(_profile(index, point_id, key))
+        plain = _special(index, point_id, key) if index >= count - specials else _profile(index, point_id, key)
+        profiles.append(kind(plain.point, key, 0.0 if index % one_live_in else plain.weight, plain.twins))
     total_weight = sum(profile.weight for profile in profiles)
     for profile in profiles:
         if profile.weight and rate_per_second > 0:
             profile.period = max(1, round(TICKS_PER_SECOND * total_weight / (profile.weight * rate_per_second)))
+            if profile.point.future:
+                profile.ahead = max(1, FORECAST_SECONDS * TICKS_PER_SECOND // profile.period)
     return profiles
 
 
@@ -194,6 +215,23 @@ def _profile(index: int, point_id: int, key: int) -> Profile:
     point = _build_point(rank, point_id, key)
     weight = 0.0 if quiet else 0.25 if point.point_type in ("Digital", "String") else (0.5, 1.0, 1.0, 2.0)[key >> 8 & 3]
     return Profile(point, key, weight, twins=rank in (20, 60) and not quiet)
+
+
+def _special(index: int, point_id: int, key: int) -> Profile:
+    """Forecasts, timestamps, blobs and 16-bit numbers in turn."""
+    kind, code, noun = (
+        ("Float64", "FC", "load forecast"),
+        ("Timestamp", "TS", "end of last batch"),
+        ("Blob", "BL", "analyser trace"),
+        ("Int16", "NI", "pieces on belt"),
+        ("Float16", "TI", "surface temperature"),
+    )[index % 5]
+    name = f"U{10 + key % 60}:{code}-{point_id}.PV"
+    stepping = kind in ("Timestamp", "Blob")
+    deviation = 0.0 if stepping else 2.5
+    future = code == "FC"
+    point = Point(point_id, name, kind, noun, step=stepping, compression_deviation=None if future else deviation, future=future)
+    return Profile(point, key, 0.25, twins=False)
 
 
 def _build_point(rank: int, point_id: int, key: int) -> Point:

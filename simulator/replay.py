@@ -8,7 +8,7 @@ from pathlib import Path
 from simulator.events import Event
 from simulator.pitime import BadTime, parse_time
 from simulator.profiles import Point
-from simulator.store import Counts, Stream
+from simulator.store import Counts, EventQueue, Stream
 
 HISTORY_FOLDER = Path(__file__).parent / "history"
 
@@ -45,10 +45,12 @@ def _read_row(row: dict[str, str | None], where: str) -> tuple[int, float]:
         raise BadHistory(f"{where}: {error}") from None
 
 
-def open_replay(point_id: int, name: str, path: Path, counts: Counts) -> Stream:
+def open_replay(point_id: int, name: str, path: Path, counts: Counts, queue: EventQueue | None = None) -> Stream:
     """A point with the rows of `path`, inserted in file order, compression off: late rows go to the archive, the newest is the snapshot."""
     point = Point(point_id, name, "Float64", f"replayed from {path.name}", source="CSV", compression_deviation=None)
-    stream = Stream(point, counts)
+    stream = Stream(point, counts, queue=queue)
+    if queue is not None and queue.journal is not None:
+        queue.journal.point(point, live=False)
     for ticks, value in read_rows(path):
         stream.write(Event(ticks, value))
     if stream.snapshot is None:

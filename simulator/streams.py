@@ -2,17 +2,19 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
 from simulator.api import MAX_RETURNED_ITEMS, Answer, Refusal, Request, Routes, reply
 from simulator.catalogue import Catalogue, letter_of
+from simulator.disorder import Disorder
 from simulator.events import NO_DATA, Event, float32
 from simulator.fields import Fields, below, value_json, values_json
-from simulator.pitime import TICKS_PER_SECOND
-from simulator.store import MAX_AHEAD_SECONDS, Stream
+from simulator.journal import Journal
+from simulator.pitime import TICKS_PER_SECOND, format_ticks
+from simulator.store import END, MAX_AHEAD_SECONDS, Stream
 
 _RETRIEVAL_MODES = ("Auto", "AtOrBefore", "Before", "AtOrAfter", "After", "Exact")
 _PROTOCOL_TEXT = "The protocol of the request is not supported by this resource."
@@ -32,9 +34,11 @@ class Range:
 class StreamAnswers:
     """Reads of the store. Stream sets come in no order of ours unless `sortField` asks for one."""
 
-    def __init__(self, catalogue: Catalogue, randomness: random.Random) -> None:
-        self._catalogue = catalogue
+    def __init__(self, catalogue: Catalogue, randomness: random.Random, disorder: Disorder, journal: Journal | None = None) -> None:
+        self.catalogue = catalogue
+        self._disorder = disorder
         self._random = randomness
+        self._journal = journal
         self.values_served = 0
 
     def add_routes(self, routes: Routes) -> None:
@@ -51,8 +55,7 @@ class StreamAnswers:
     def _one(self, read: Callable[[Request, Stream], Event]) -> Callable[[Request, str], Answer]:
         def answer(request: Request, web_id: str) -> Answer:
             _refuse_units(request)
-            event = read(request, self._catalogue.stream(web_id))
-            self.values_served += 1
+            event = self._serve_one(request, self.catalogue.stream(web_id), read)
             return Answer(200, value_json(event, request.fields))
 
         return answer
@@ -60,24 +63,33 @@ class StreamAnswers:
     def _set_of_one(self, read: Callable[[Request, Stream], Event]) -> Callable[[Request], Answer]:
         def answer(request: Request) -> Answer:
             _refuse_units(request)
-            streams = self._ordered(request)
+            streams = self.ordered(request)
             value_fields = below(below(request.fields, "Items"), "Value")
             items = []
             for stream in streams:
-                value = value_json(read(request, stream), value_fields)
-                items.append(self._head(request, stream) | {"Value": msgspec.Raw(value)})
-            self.values_served += len(items)
+                value = value_json(self._serve_one(request, stream, read), value_fields)
+                items.append(self.head(request, stream) | {"Value": msgspec.Raw(value)})
             return reply(request, {"Links": {}, "Items": items})
 
         return answer
 
+    def _serve_one(self, request: Request, stream: Stream, read: Callable[[Request, Stream], Event]) -> Event:
+        event = read(request, stream)
+        served = request.fate == 200
+        self.values_served += served
+        if self._journal is not None:
+            asked = request.time("time", "*")
+            route = "recordedattime" if request.segments[-1] == "recordedattime" else "value"
+            self._journal.read(request.id, stream.point.point_id, route, asked, asked, 1, [event] if served else [], request.fate)
+        return event
+
     def _read_value(self, request: Request, stream: Stream) -> Event:
         if request.query.one("time"):
             return value_at(stream, request.time("time", "*"), request.now)
-        return stream.snapshot or Event(request.now, NO_DATA)
+        return stream.current(request.now) or Event(request.now, NO_DATA)
 
     def _read_end(self, request: Request, stream: Stream) -> Event:
-        return stream.snapshot or Event(request.now, NO_DATA)
+        return stream.newest(END - 1) or Event(request.now, NO_DATA)
 
     def _read_recorded_at_time(self, request: Request, stream: Stream) -> Event:
         if request.query.one("time") is None:
@@ -102,27 +114,39 @@ class StreamAnswers:
 
     def recorded(self, request: Request, web_id: str) -> Answer:
         wanted = _range_of(request, 1)
-        stream, fields = self._catalogue.stream(web_id), request.fields
-        answer: dict[str, Any] = {"Links": {}, "Items": self._values(stream, wanted, below(fields, "Items")), "UnitsAbbreviation": ""}
-        return reply(request, answer)
+        stream, fields = self.catalogue.stream(web_id), request.fields
+        values = self._values(request, stream, wanted, below(fields, "Items"))
+        return reply(request, {"Links": {}, "Items": values, "UnitsAbbreviation": ""})
 
     def recorded_set(self, request: Request) -> Answer:
-        streams = self._ordered(request)
+        streams = self.ordered(request)
         wanted = _range_of(request, len(streams))
         fields = below(below(request.fields, "Items"), "Items")
         items = []
         for stream in streams:
-            values = self._values(stream, wanted, fields)
-            items.append(self._head(request, stream) | {"Items": values, "UnitsAbbreviation": ""})
+            values = self._values(request, stream, wanted, fields)
+            items.append(self.head(request, stream) | {"Items": values, "UnitsAbbreviation": ""})
         return reply(request, {"Links": {}, "Items": items})
 
-    def _values(self, stream: Stream, wanted: Range, fields: Fields | None) -> msgspec.Raw:
-        events = recorded_events(stream, wanted)
+    def _values(self, request: Request, stream: Stream, wanted: Range, fields: Fields | None) -> msgspec.Raw:
+        offline = self._disorder.offline_before(request.now)
+        fate = request.fate
+        readable = wanted
+        if offline is not None and wanted.first < offline[0]:
+            readable = replace(wanted, first=offline[0])
+        if (offline is not None and offline[1] and readable is not wanted) or self._disorder.item_fails(request):
+            fate = 500 if fate == 200 else fate
+        events = recorded_events(stream, readable) if fate == 200 else []
         self.values_served += len(events)
+        if self._journal is not None:
+            first, last, most = wanted.first, wanted.last, wanted.max_count
+            self._journal.read(request.id, stream.point.point_id, "recorded", first, last, most, events, fate)
+        if fate != 200:
+            return _error_value(request.now)
         return values_json(events, fields)
 
-    def _ordered(self, request: Request) -> list[Stream]:
-        streams = self._catalogue.streams(request)
+    def ordered(self, request: Request) -> list[Stream]:
+        streams = self.catalogue.streams(request)
         sort_field = request.query.choice("sortField", "", ("Name",))
         if sort_field:
             descending = request.query.choice("sortOrder", "Ascending", ("Ascending", "Descending")) == "Descending"
@@ -130,10 +154,17 @@ class StreamAnswers:
         self._random.shuffle(streams)
         return streams
 
-    def _head(self, request: Request, stream: Stream) -> dict[str, Any]:
-        web_id = self._catalogue.web_id(stream.point, letter_of(request.query))
+    def head(self, request: Request, stream: Stream) -> dict[str, Any]:
+        web_id = self.catalogue.web_id(stream.point, letter_of(request.query))
         links = {"Source": f"{request.base}/points/{web_id}"}
-        return {"WebId": web_id, "Name": stream.point.name, "Path": self._catalogue.path(stream.point), "Links": links}
+        return {"WebId": web_id, "Name": stream.point.name, "Path": self.catalogue.path(stream.point), "Links": links}
+
+
+def _error_value(now: int) -> msgspec.Raw:
+    """A value that failed, inside a 200 (pi-web-api.md 2.4)."""
+    errors = [{"FieldName": "Value", "Message": ["The archive cannot be read."]}]
+    flags = {"UnitsAbbreviation": "", "Good": False, "Questionable": False, "Substituted": False, "Annotated": False}
+    return msgspec.Raw(msgspec.json.encode([{"Timestamp": format_ticks(now), "Value": None, **flags, "Errors": errors}]))
 
 
 def recorded_events(stream: Stream, wanted: Range) -> list[Event]:
@@ -154,7 +185,7 @@ def recorded_events(stream: Stream, wanted: Range) -> list[Event]:
 def value_at(stream: Stream, ticks: int, now: int) -> Event:
     """The value of a stream at an instant: interpolated between its neighbours, or the one before where it steps."""
     before = stream.newest(ticks)
-    if before is None or ticks > now + MAX_AHEAD_SECONDS * TICKS_PER_SECOND:
+    if before is None or (not stream.point.future and ticks > now + MAX_AHEAD_SECONDS * TICKS_PER_SECOND):
         return Event(ticks, NO_DATA)
     value = before.value
     if before.ticks < ticks and not stream.point.step and isinstance(value, float | int):

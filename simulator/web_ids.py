@@ -1,4 +1,4 @@
-"""WebID 2.0 (pi-web-api.md 1.4): reads data servers, points, elements and attributes in all five types, writes servers and points."""
+"""WebID 2.0 (pi-web-api.md 1.4): reads data servers, points, elements and attributes in all five types, writes servers, points and sets."""
 
 import base64
 import binascii
@@ -11,6 +11,7 @@ _GUID_CHARACTERS = 22
 _POINT_ID_CHARACTERS = 6
 # What follows the marker. "L" and "D" leave out the first GUID of owned objects, the server's.
 _SHAPES: dict[str, tuple[str, ...]] = {"DS": ("guid",), "DP": ("guid", "point"), "Em": ("guid", "guid"), "AbE": ("guid", "guid", "guid")}
+_SHAPES |= {"MSD": ("guid", "guid"), "MVD": ("guid", "guid")}
 
 
 class BadWebId(ValueError):
@@ -34,7 +35,7 @@ def decode(text: str) -> WebId:
     if letter not in TYPE_LETTERS.values() or version != "1":
         raise _unknown(text)
     rest = text[4:]
-    if marker == "Ab":
+    if marker in ("Ab", "MS", "MV"):
         marker, rest = marker + rest[:1], rest[1:]
     shape = _SHAPES.get(marker)
     if shape is None:
@@ -74,6 +75,12 @@ def encode_point(letter: str, server_id: UUID, server_name: str, point_id: int, 
     server = _pack(server_id.bytes_le) if letter in "FI" else ""
     point = "" if letter == "P" else _pack(struct.pack("<i", point_id))
     return f"{letter}1DP{server}{point}{_path(letter, server_name + chr(92) + tag)}"
+
+
+def encode_owned(letter: str, marker: str, guids: tuple[UUID, UUID], path: str) -> str:
+    """The WebID of an object with an owner: `guids` are the server's and its own."""
+    kept = {"F": guids, "I": guids, "P": ()}.get(letter, guids[1:])
+    return f"{letter}1{marker}{''.join(_pack(guid.bytes_le) for guid in kept)}{_path(letter, path)}"
 
 
 def _path(letter: str, path: str) -> str:

@@ -5,18 +5,24 @@ import aiohttp
 import pytest
 
 from simulator import server
+from simulator.journal import Journal
 from simulator.settings import Settings
 from tests.simulator.world import Hand, Sim, StartSimulator
 
 
 @pytest.fixture
 async def start_simulator() -> AsyncIterator[StartSimulator]:
-    """Starts simulators with the settings given; their own tick is a minute, so that the test ticks."""
+    """Starts simulators with the settings given; their own tick is a minute, so that the test ticks.
+
+    `journaled` keeps a journal in memory.
+    """
     open_sims: list[Sim] = []
 
-    async def start(**settings: Any) -> Sim:
+    async def start(*, journaled: bool = False, **settings: Any) -> Sim:
         clock = Hand()
-        running = await server.start(Settings(**({"points": 200, "rate_per_second": 50.0, "tick_seconds": 60.0} | settings)), clock)
+        journal = Journal(clock) if journaled else None
+        wanted = Settings(**({"points": 200, "rate_per_second": 50.0, "tick_seconds": 60.0} | settings))
+        running = await server.start(wanted, clock, journal)
         sim = Sim(running, clock, aiohttp.ClientSession())
         open_sims.append(sim)
         return sim

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import pytest
 
 import simulator
 from simulator.cli import main
+from simulator.journal import parse_journal
 
 FOLDER = Path(simulator.__file__).parent
 
@@ -39,7 +41,7 @@ def process(folder: Path, *options: str, **variables: str) -> Iterator["subproce
 def test_it_runs_from_its_folder_alone_says_one_json_line_and_ends_at_a_signal(tmp_path: Path, number: signal.Signals, code: int) -> None:
     shutil.copytree(FOLDER, tmp_path / "simulator", ignore=shutil.ignore_patterns("__pycache__"))
     replay = "machine_temperature=history/machine_temperature_system_failure.csv"
-    with process(tmp_path, "--json", "--replay-csv", replay) as running:
+    with process(tmp_path, "--json", "--replay-csv", replay, "--journal", "run.jsonl") as running:
         assert running.stdout is not None
         ready = json.loads(running.stdout.readline())
         assert set(ready) == {"url", "control_url", "server_id", "server_name", "points"}
@@ -50,6 +52,22 @@ def test_it_runs_from_its_folder_alone_says_one_json_line_and_ends_at_a_signal(t
         rest, errors = running.communicate(timeout=10)
         assert (running.returncode, rest) == (code, "")
         assert "Traceback" not in errors
+    journal = parse_journal((tmp_path / "run.jsonl").read_bytes())
+    assert (journal[0]["server_id"], journal[0]["format"]) == (ready["server_id"], 1)
+    assert sum(line["k"] == "point" for line in journal) == 21
+
+
+def test_a_killed_simulator_leaves_a_journal_that_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    with process(FOLDER.parent, "--json", "--profile", "verify", "--rate", "500", "--tick", "0.05", "--journal", str(path)) as running:
+        assert running.stdout is not None
+        running.stdout.readline()
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline and path.read_bytes().count(b'"write"') < 100:
+            time.sleep(0.05)
+    found = parse_journal(path.read_bytes())
+    assert [line["n"] for line in found] == list(range(1, len(found) + 1))
+    assert sum(line["k"] == "write" for line in found) >= 100
 
 
 def test_a_busy_port_is_one_sentence_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
