@@ -73,6 +73,8 @@ def demo(
     catalog_uri: Annotated[
         str | None, typer.Option(help="A Unity Catalog server to register tables in, such as http://127.0.0.1:8080.")
     ] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Let the verifier judge the run too: checks V1 to V10.")] = False,
+    profile: Annotated[str, typer.Option(help="Load of the plant: steady, bursty, aveva, idle or verify.")] = "steady",
     as_json: JsonOption = False,
 ) -> None:
     """Start a simulated PI, Kafka, a registry, the bridge and Spark on this machine; let values flow; prove that none is lost.
@@ -80,7 +82,7 @@ def demo(
     A socket is lost, five values come late, one is malformed. At the end the plant stands still and its archive is compared with the Delta
     tables, event by event and bit by bit. Exit code 0 only if nothing is lost, invented, wrong or doubled.
     """
-    result = demonstration.run(demonstration.Options(seconds, points, rate, directory, keep, catalog_uri))
+    result = demonstration.run(demonstration.Options(seconds, points, rate, directory, keep, catalog_uri, verify, profile))
     _print(result.as_json(), as_json)
     raise typer.Exit(0 if result.result == "proved" else 1)
 

@@ -1,5 +1,6 @@
 """`pibridge demo`: all of it on this machine, with a proof at the end (design 8)."""
 
+import json
 import os
 import secrets
 import sys
@@ -33,6 +34,7 @@ _SERVER = "main"
 _START_SECONDS = 180.0
 _SETTLED_SECONDS = 180.0
 _MAX_LAG_SECONDS = 30.0
+_VERIFIER_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,10 @@ class Options:
     directory: Path | None = None
     keep: bool = False
     catalog_uri: str | None = None
+    verify: bool = False
+    """Let the verifier judge the whole run too, by the simulator's journal."""
+    profile: str = "steady"
+    """The simulator's profile of load."""
 
 
 @dataclass
@@ -71,6 +77,8 @@ class Result:
     seconds_to_first_preview_in_kafka: float | None = None
     seconds_to_first_bronze_commit: float | None = None
     catalog_tables: int | None = None
+    verifier: dict[str, int] | None = None
+    """Failures by check; null unless the verifier was asked for."""
     examples: dict[str, str] = field(default_factory=dict)
     unsettled: str | None = None
     """What had not settled when the proof was made, if anything."""
@@ -149,7 +157,10 @@ class Demo:
         finally:
             self._kafka.stop()
             self._delta.stop()
-        return self.prove(self.bronze, unsettled)
+        result = self.prove(self.bronze, unsettled)
+        if self._options.verify:
+            self._verify(result)
+        return result
 
     def close(self) -> None:
         """Closes what the demo holds open; the stack ends by itself."""
@@ -169,7 +180,8 @@ class Demo:
         options = self._options
         child = self._start(
             "simulator", "simulator", "--json", "--points", str(options.points), "--rate", str(options.rate), "--history", "7200",
-            "--user", "pibridge", "--password-env", _PASSWORD, "--replay-csv", f"{CSV_POINT}={_CSV_FILE}",
+            "--user", "pibridge", "--password-env", _PASSWORD, "--replay-csv", f"{CSV_POINT}={_CSV_FILE}", "--profile", options.profile,
+            *(["--journal", str(self._journal)] if options.verify else []),
         )  # fmt: skip
         ready: list[str] = []
 
@@ -347,6 +359,30 @@ class Demo:
         if verdict.clean and csv.clean and unsettled is None and covered == len(points) and verdict.compared and csv.compared:
             result.result = "proved"
         return result
+
+    @property
+    def _journal(self) -> Path:
+        return self._stack.directory / "journal.jsonl"
+
+    def _verify(self, result: Result) -> None:
+        """Adds the verifier's counts to the result; its whole report is `verifier.log`."""
+        stack = self._stack
+        self._say("the verifier reads the simulator's journal, Kafka and the tables")
+        command = [
+            sys.executable, "-m", "verifier", "--journal", str(self._journal), "--bootstrap-servers", stack.bootstrap_servers,
+            "--registry", stack.registry_url, "--source", self._config.source, "--alias", f"{_SERVER}={self._plant.server_id}",
+            "--warehouse", str(stack.warehouse), "--json",
+        ]  # fmt: skip
+        log_path = stack.directory / "logs" / "verifier.log"
+        child = stack.children.start("verifier", command, log_path=log_path, environment=self._environment)
+        exit_code = stack.children.finish(child, _VERIFIER_SECONDS, self._stack.check)
+        report = next((json.loads(line) for line in log_path.read_text().splitlines() if line.startswith("{")), None)
+        if report is None:
+            raise StackError(f"The verifier ended with exit code {exit_code} and no result.", f"Its log is {log_path}.")
+        result.verifier = {check["check"]: check["count"] for check in report["checks"]}
+        result.examples |= {check["check"]: check["example"] for check in report["checks"] if check["count"]}
+        if exit_code != 0:
+            result.result = "failed"
 
     def _since(self, moment: float | None) -> float | None:
         return None if moment is None else round(moment - self._began, 1)

@@ -38,7 +38,7 @@ class Played:
 def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
     began = time.monotonic()
     say = Say(began)
-    options = Options(seconds=20, points=POINTS, rate=60)
+    options = Options(seconds=20, points=POINTS, rate=60, verify=True)
     with running(tmp_path_factory.mktemp("demo"), say=say) as stack, closing(Demo(options, stack, say, began)) as demo:
         result = demo.run()
         yield Played(demo, result, stack)
@@ -65,6 +65,10 @@ def test_demo_tells_its_story(played: Played) -> None:
     assert played.result.sockets_lost >= 1
     assert played.result.late_inserted_found == 5
     assert played.result.dead_letters == 1
+
+
+def test_the_verifier_finds_nothing_either(played: Played) -> None:
+    assert played.result.verifier == {f"V{number}": 0 for number in range(1, 11)}
 
 
 def test_servers_say_which_versions_they_are(played: Played) -> None:
