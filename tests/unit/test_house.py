@@ -21,8 +21,12 @@ PURE = {
     "schemas": {"wire", "records", "shards", "digest", "topics", "values", "times"},
     "bridge": {"normalise", "frame", "coverage", "urgency", "batch", "pitime", "progress", "incidents", "dead_letters", "errors"},
     "spark_jobs": {"tables", "quoting"},
+    "verifier": {
+        "archive", "checks", "differences", "digest", "disconnects", "errors", "events", "findings", "frames", "landing", "ledger", "names",
+        "order", "previews", "report", "shards", "silver", "statements", "truth",
+    },
     "console": {"proof"},
-}
+}  # fmt: skip
 WORLD = {
     "asyncio", "threading", "subprocess", "socket", "ssl", "time", "random", "secrets", "os", "sys", "pathlib", "tempfile", "signal",
     "httpx2", "websockets", "confluent_kafka", "pyspark", "aiohttp", "deltalake", "structlog",
