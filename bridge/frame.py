@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 from bridge.coverage import Range, ticks_of
 from bridge.progress import ShardState
@@ -214,8 +214,3 @@ def _statement(piece: Range, as_of: int, as_of_clock: int) -> Statement:
         "count": len(piece.samples),
         "digest": digest_of(piece.samples),
     }
-
-
-def as_record(frame: ValueFrame) -> dict[str, Any]:
-    """The frame as the encoder takes it."""
-    return cast(dict[str, Any], frame)

@@ -36,7 +36,6 @@ class OwnedShard:
         self.stop = asyncio.Event()
         self.current: Shard | None = None
         self._number, self._world, self._fenced = number, world, fenced
-        self._inventory: asyncio.Task[None] | None = None
 
     async def keep(self) -> None:
         """Owns the shard until `stop`, or cancelled. Raises what no new take-over can mend."""

@@ -13,7 +13,7 @@ from bridge import progress
 from bridge.coverage import PointCoverage, Rules, ticks_of
 from bridge.dead_letters import DeadLetters
 from bridge.errors import NotReady
-from bridge.frame import FrameBuilder, Limits, Named, as_record
+from bridge.frame import FrameBuilder, Limits, Named
 from bridge.incidents import Incidents
 from bridge.kafka import Codec, read_partition
 from bridge.listening import Listening
@@ -263,7 +263,7 @@ class Shard:
         self._committing_bytes = self.frames.waiting_bytes
         frames = self.frames.take(now // 10, everything=True)
         self._first_gathered = None
-        messages = [Message(topic.name(source), self.number, None, codec.encode(topic, as_record(frame))) for topic, frame in frames]
+        messages = [Message(topic.name(source), self.number, None, codec.encode(topic, frame)) for topic, frame in frames]
         messages += [self._keyed(INCIDENTS, incident["incident_id"], incident) for incident in self.incidents.take_changed()]
         messages += [self._keyed(DEAD_LETTERS, letter["point_key"], letter) for letter in self.dead_letters.take()]
         changed, self._changed = self._changed, set()

@@ -297,7 +297,8 @@ class Demo:
             return f"the oldest coverage lag is {lag:.0f} s"
         if waiting := [incident for incident, (_, state) in self.bronze.incidents().items() if state != "CLOSED"]:
             return f"{len(waiting)} incidents are not closed, {waiting[0]} among them"
-        if (found := self._late_found(self.bronze, statements)) < len(self._story.inserted):
+        rows, _, _ = self.bronze.samples()
+        if (found := self._late_found(rows, statements)) < len(self._story.inserted):
             return f"{found} of {len(self._story.inserted)} late values are stated"
         return None
 
@@ -307,10 +308,7 @@ class Demo:
         ]
         return max([*lags, 0]) / 10_000_000
 
-    def _late_found(self, bronze: Bronze, statements: dict[str, list[proof.Statement]]) -> int:
-        if not self._story.inserted:
-            return 0
-        rows, _, _ = bronze.samples()
+    def _late_found(self, rows: dict[tuple[str, int, int, int], list[proof.Row]], statements: dict[str, list[proof.Statement]]) -> int:
         found = 0
         for late in self._story.inserted:
             span = next((h for h in proof.holding(statements.get(late.point_key, [])) if h.begin <= late.ticks < h.end), None)
@@ -347,7 +345,7 @@ class Demo:
             wrong=verdict.wrong + csv.wrong,
             duplicates=verdict.duplicates + csv.duplicates,
             sockets_lost=sum(kind == "CHANNEL_LOST" for kind, _ in incidents.values()),
-            late_inserted_found=self._late_found(bronze, statements),
+            late_inserted_found=self._late_found(rows, statements),
             dead_letters=bronze.dead_letters(),
             seconds_to_first_preview_in_kafka=self._since(self._kafka.first_preview),
             seconds_to_first_bronze_commit=self._since(self._delta.first_commit),

@@ -24,6 +24,7 @@ from schemas.records import DeadLetter, Incident, Point, Sample, Series, Stateme
 from schemas.times import micros_of
 from spark_jobs import run, tables
 from spark_jobs.registry import Registry
+from tests.unit.schemas import frames
 
 SHARDS = 2
 NOON = 1_700_000_000_000_000
@@ -32,24 +33,8 @@ NOON = 1_700_000_000_000_000
 
 def sample(at: int = NOON, **fields: Any) -> Sample:
     """A good DOUBLE of 1.5, or what `fields` make of it."""
-    plain: dict[str, Any] = {
-        "event_time": at,
-        "ticks": 0,
-        "ordinal": 0,
-        "value_type": "DOUBLE",
-        "value_double": 1.5 if "value_type" not in fields else None,
-        "value_long": None,
-        "value_string": None,
-        "value_bytes": None,
-        "digital_code": None,
-        "system_state": None,
-        "system_state_name": None,
-        "good": True,
-        "questionable": False,
-        "substituted": False,
-        "annotated": False,
-    }
-    return cast(Sample, plain | fields)
+    number: dict[str, object] = {} if "value_type" in fields else {"value_type": "DOUBLE", "value_double": 1.5}
+    return frames.sample(at, **(number | fields))
 
 
 def preview(point_key: str, *samples: Sample, uom: str | None = None) -> Series:

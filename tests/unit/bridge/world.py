@@ -7,6 +7,7 @@ from bridge import pitime
 from bridge.coverage import Page, PointCoverage, Range, Rules, ticks_of
 from schemas.records import Sample
 from schemas.times import TICKS_PER_HOUR, TICKS_PER_SECOND
+from tests.unit.schemas import frames
 
 SECOND, MINUTE, HOUR = TICKS_PER_SECOND, 60 * TICKS_PER_SECOND, TICKS_PER_HOUR
 RULES = Rules(
@@ -33,26 +34,8 @@ def hour(clock: str) -> int:
 
 def sample(ticks: int, value: float = 1.0, ordinal: int = 0, **fields: object) -> Sample:
     """A good floating-point sample."""
-    made: Sample = {
-        "event_time": ticks // 10,
-        "ticks": ticks % 10,
-        "ordinal": ordinal,
-        "value_type": "DOUBLE",
-        "value_double": value,
-        "value_long": None,
-        "value_string": None,
-        "value_bytes": None,
-        "digital_code": None,
-        "system_state": None,
-        "system_state_name": None,
-        "good": True,
-        "questionable": False,
-        "substituted": False,
-        "annotated": False,
-    }
-    assert fields.keys() <= made.keys()
-    made.update(fields)  # type: ignore[typeddict-item]
-    return made
+    number: dict[str, object] = {"ticks": ticks % 10, "ordinal": ordinal, "value_type": "DOUBLE", "value_double": value}
+    return frames.sample(ticks // 10, **(number | fields))
 
 
 def item(when: int | str, value: object = 1.5, **fields: object) -> dict[str, Any]:
