@@ -6,7 +6,7 @@ BIN := .venv/bin
 UV = $(shell command -v uv || echo $(abspath $(BIN)/uv))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lock clean python
+.PHONY: help demo test prove check format lock clean python
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ demo: .venv/.runtime  ## start a simulated PI, Kafka, the bridge and Spark; let 
 
 test: .venv/.dev  ## everything that CI runs
 	@exec $(BIN)/python -m tests $(ARGS)
+
+prove: .venv/.dev  ## the long proofs, in parts; what has a result for this commit under docs/evidence is not run again
+	@exec $(BIN)/python -m proofs $(ARGS)
 
 check: .venv/.dev  ## lint, types, import rule
 	$(BIN)/ruff check .

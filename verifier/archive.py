@@ -60,7 +60,8 @@ class PointArchive:
         """Reads of a range of the archive."""
         self.looks: list[Read] = []
         """All that was served, single values too."""
-        self.sent: list[tuple[int, Content]] = []
+        self.sent: dict[tuple[int, Content], int] = {}
+        """What channels sent, and in which line first."""
         self._archived: list[Stored] = []
         self._times: list[int] = []
 

@@ -10,6 +10,7 @@ from verifier.landing import CoverageRow, Landing, SampleRow
 from verifier.ledger import Claim, claims_of
 from verifier.names import Names
 from verifier.order import check_order
+from verifier.overruling import check_overruling
 from verifier.previews import check_previews
 from verifier.silver import Rows, check_cleaned, check_open
 from verifier.statements import check_series, check_statements
@@ -66,6 +67,7 @@ def verify(evidence: Evidence, settled: bool = False, progress: Callable[[str], 
     check_statements(names, claims, records, findings, progress)
     progress("previews, incidents")
     check_previews(names, records.frames, findings)
+    check_overruling(names, records.frames, claims, findings)
     keys = {series.point_key for frame in records.frames for series in frame.series} | records.covered.keys()
     numbers = {point.point_id: key for key in sorted(keys) if (point := names.point(key)) is not None}
     check_disconnects(evidence.truth, numbers, records, findings)

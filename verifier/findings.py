@@ -13,7 +13,7 @@ RULES = {
     "V7": "silver is the archive as stated, and the open previews are those not overruled",
     "V8": "each disconnect has an incident that covers it, and each incident closes",
     "V9": "count and digest of each statement are those of its samples",
-    "V10": "every preview was really served",
+    "V10": "every preview was really served, and is overruled only by reads that came after it",
 }
 """Each check, and what holds where it finds nothing."""
 

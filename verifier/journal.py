@@ -180,7 +180,7 @@ class _Reader:
         for event in line.events:
             # What was malformed on purpose has no value, and nobody may have made one of it.
             if not isinstance(event, dict) and len(event) == 3 and event[1] is not None:
-                point.sent.append((event[0], of_journal(event[1], event[2], point.point_type)))
+                point.sent.setdefault((event[0], of_journal(event[1], event[2], point.point_type)), line.n)
 
     def _fault(self, line: Line) -> None:
         self.truth.faults += 1

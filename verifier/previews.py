@@ -22,10 +22,9 @@ def check_previews(names: Names, frames: Iterable[Frame], findings: Findings) ->
         if point is None:
             continue
         findings.examined["previews"] += len(published)
-        sent = set(point.sent)
         read = _Served(point)
         for frame, event in published:
-            served = read.served(event) if frame.via == "READ" else (event.ticks, event.content) in sent
+            served = read.served(event) if frame.via == "READ" else (event.ticks, event.content) in point.sent
             if not served:
                 by = "read" if frame.via == "READ" else "message of a channel"
                 text = f"{key} {event_text(event)} ({frame.text}, via {frame.via}): no {by} served it"

@@ -15,6 +15,7 @@ ROOMS: dict[str, set[str]] = {
     "simulator": set(),
     "verifier": set(),
     "console": {"schemas", "bridge", "spark_jobs", "simulator"},
+    "proofs": {"schemas", "bridge", "spark_jobs", "console"},
 }
 """Each room, and the rooms it may import."""
 PURE = {
@@ -23,7 +24,7 @@ PURE = {
     "spark_jobs": {"tables", "quoting"},
     "verifier": {
         "archive", "checks", "differences", "digest", "disconnects", "errors", "events", "findings", "frames", "landing", "ledger", "names",
-        "order", "previews", "report", "shards", "silver", "statements", "truth",
+        "order", "overruling", "previews", "report", "shards", "silver", "statements", "truth",
     },
     "console": {"proof"},
 }  # fmt: skip

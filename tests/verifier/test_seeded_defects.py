@@ -63,6 +63,17 @@ def clock_taken_at_the_answer(world: World) -> None:
     world.state(TEXT, T0, at(5, 7), then=meanwhile)
 
 
+def preview_overruled_by_an_earlier_read(world: World) -> None:
+    """The clock of a request is taken at its answer: what was heard meanwhile counts as seen by it."""
+    world.now = at(60)
+
+    def meanwhile() -> None:
+        world.event(TEXT, at(1, 8), "late")
+        world.preview(TEXT, [(at(1, 8), "late", 1)])
+
+    world.state(TEXT, T0, at(5, 7), then=meanwhile)
+
+
 def doubled_event(world: World) -> None:
     series = the_reread(world)
     series["samples"].append(sample_at(series, at(6, 6)) | {"ordinal": 1})
@@ -309,6 +320,7 @@ IN_KAFKA = [
     (preview_never_sent, {"V10": 1}, "no message of a channel served it"),
     (preview_altered, {"V10": 1}, "via CHANNEL"),
     (preview_never_read, {"V10": 1}, "no read served it"),
+    (preview_overruled_by_an_earlier_read, {"V10": 1}, "answered before it was sent"),
     (malformed_value_made_good, {"V10": 1}, "LONG 0"),
 ]
 

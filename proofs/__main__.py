@@ -1,0 +1,87 @@
+"""`python -m proofs [PART ...]`: the long proofs, part by part. What has a result for the commit at hand is not run again."""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from console.stack import StackError, running
+from proofs import evidence
+from proofs.evidence import Evidence
+from proofs.seeded_defects import part as seeded_defects
+from proofs.seeded_defects.deployment import ProofFailed
+
+_DESCRIPTION = """\
+Proofs that take too long for `make test`, which holds a short form of each. Results go to docs/evidence/<part>.json
+with the commit they were found at, one by one: an interrupted proof goes on where it was."""
+_EPILOG = """\
+parts:
+  seeded_defects   some 25 runs of simulator, bridge, Kafka and Spark, most with a defect on purpose, which the
+                   verifier has to notice; about a minute each
+
+examples:
+  make prove
+  make prove ARGS="seeded_defects --only crash"
+
+exit codes: 0 all as expected, 1 something was not, 2 wrong options, 3 a server could not be started, 130 interrupted"""
+
+Part = Callable[[argparse.Namespace, Evidence], bool]
+
+
+def prove_seeded_defects(given: argparse.Namespace, found: Evidence) -> bool:
+    """The test of the tester; prints its table."""
+    with tempfile.TemporaryDirectory(prefix="pibridge-proof-", ignore_cleanup_errors=True) as temporary:
+        directory = Path(temporary) if given.directory is None else given.directory
+        with running(directory / "stack") as stack:
+            good = seeded_defects.run(stack, directory, found, say, given.only)
+    sys.stdout.write((json.dumps(found.results) if given.json else seeded_defects.table(found.results)) + "\n")
+    return good
+
+
+PARTS: dict[str, Part] = {"seeded_defects": prove_seeded_defects}
+
+
+def say(line: str) -> None:
+    """A line for the person who waits."""
+    sys.stderr.write(f"{time.strftime('%H:%M:%S', time.gmtime())}  {line}\n")
+    sys.stderr.flush()
+
+
+def main() -> int:
+    """Runs the parts; answers the exit code."""
+    parser = argparse.ArgumentParser(
+        "python -m proofs", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"default all: {', '.join(PARTS)}")
+    parser.add_argument("--only", default="", metavar="WORD", help="of a part, only what has this in its name")
+    parser.add_argument("--fresh", action="store_true", help="run again what has a result already")
+    parser.add_argument("--directory", type=Path, metavar="DIR", help="keep logs and data there (default: a temporary directory)")
+    parser.add_argument("--json", action="store_true", help="results as JSON on stdout")
+    given = parser.parse_args()
+    if unknown := [name for name in given.parts if name not in PARTS]:
+        parser.error(f"no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    at = evidence.commit()
+    good = True
+    try:
+        for name in given.parts or PARTS:
+            found = Evidence(name, at)
+            if not given.fresh:
+                found.resume()
+            say(f"{name} at {at}")
+            good = PARTS[name](given, found) and good
+    except ProofFailed as error:
+        say(str(error))
+        return 1
+    except StackError as error:
+        say(str(error))
+        return 3
+    except KeyboardInterrupt:
+        return 130
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

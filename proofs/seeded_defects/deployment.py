@@ -1,0 +1,236 @@
+"""One small deployment: a simulator with a journal, a bridge and a bronze job that may carry a patch, and the verifier."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import httpx2
+import yaml
+
+from bridge import kafka, progress
+from bridge.progress import ShardState
+from console import subjects, topics
+from console.plant import Plant, PlantPoint
+from console.stack import Stack
+from console.stack.child import Child
+from schemas.config import load
+from schemas.records import Progress
+from schemas.times import TICKS_PER_SECOND
+from schemas.topics import PROGRESS
+
+ROOT = Path(__file__).parents[2]
+SHARDS = 3
+SETTLE_SECONDS = 2
+PATIENCE_SECONDS = 120.0
+_SETTLED_SECONDS = 60.0
+
+
+class ProofFailed(Exception):
+    """A run did not come to where it can be judged."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What the scenes differ in."""
+
+    plant: tuple[str, ...] = ("--profile", "verify", "--points", "30", "--rate", "30", "--history", "7200")
+    """Options of the simulator."""
+    points: tuple[dict[str, str], ...] = ({"server": "main"},)
+    faults: tuple[dict[str, Any], ...] = ()
+    """The simulator's script of faults."""
+    zone: str | None = None
+    """Local time of all processes, in POSIX's words."""
+
+
+@dataclass
+class Verdict:
+    """What the verifier said."""
+
+    failures: dict[str, int]
+    examples: dict[str, str]
+    examined: dict[str, int]
+    seconds: float
+
+
+@dataclass
+class Deployment:
+    """Starts the simulator at once; everything that was started ends with `close`."""
+
+    stack: Stack
+    directory: Path
+    source: str
+    conditions: Conditions
+    opened: ExitStack = field(default_factory=ExitStack)
+
+    def __post_init__(self) -> None:
+        self.directory.mkdir(parents=True)
+        self._journal = self.directory / "journal.jsonl"
+        self._environment = {**os.environ, "JAVA_HOME": str(self.stack.java_home)}
+        if self.conditions.zone is not None:
+            self._environment["TZ"] = self.conditions.zone
+        ready = self._start_simulator()
+        self._control = json.loads(ready)["control_url"]
+        self.plant = self.opened.enter_context(closing(Plant(ready)))
+        self._config_path = self.directory / "pibridge.yaml"
+        self._config_path.write_text(yaml.safe_dump(self._document()), encoding="utf-8")
+        self.config = load(self._config_path, {})
+        topics.apply(self.config)
+        subjects.register(self.config)
+        self._codec = self.opened.enter_context(closing(kafka.codec(self.config)))
+
+    def close(self) -> None:
+        """Ends all processes."""
+        self.opened.close()
+
+    # -- processes ----------------------------------------------------------------------------------------------------------------
+
+    def start(self, name: str, *module: str) -> Child:
+        """A process of this deployment."""
+        log_path = self.directory / f"{name}.log"
+        command = [sys.executable, "-m", *module]
+        child = Child.start(name, command, log_path=log_path, environment=self._environment, directory=ROOT, grace_seconds=10)
+        self.opened.callback(child.stop)
+        return child
+
+    def bridge(self, patch: str = "", name: str = "bridge") -> Child:
+        """The bridge, with a patch in it or none."""
+        return self.start(name, "proofs.seeded_defects", patch, "bridge", "run", "--config", str(self._config_path))
+
+    def land(self, patch: str = "", name: str = "spark") -> int:
+        """Lands what is committed; answers the job's exit code."""
+        job = self.start(
+            name, "proofs.seeded_defects", patch, "spark_jobs", "bronze", "--config", str(self._config_path), "--available-now"
+        )
+        return self.ended(job)
+
+    def ended(self, child: Child) -> int:
+        """Waits for the end of a process; its exit code."""
+        self.wait_until(lambda: not child.alive, f"the end of {child.name}", PATIENCE_SECONDS)
+        assert child.exit_code is not None
+        return child.exit_code
+
+    def _start_simulator(self) -> str:
+        script = self.directory / "faults.yaml"
+        script.write_text(yaml.safe_dump({"faults": list(self.conditions.faults)}), encoding="utf-8")
+        options = ("--json", "--seed", "7", "--tick", "0.2", "--journal", str(self._journal), "--faults", str(script))
+        child = self.start("simulator", "simulator", *options, *self.conditions.plant)
+        lines: list[str] = []
+
+        def answered() -> bool:
+            child.check()
+            lines.extend(line for line in child.log().splitlines() if line.startswith('{"url"'))
+            return bool(lines)
+
+        self.wait_until(answered, "the simulator", PATIENCE_SECONDS)
+        return lines[0]
+
+    def _document(self) -> dict[str, Any]:
+        return {
+            "source": self.source,
+            "pi": {
+                "url": self.plant.url,
+                "auth": {"kind": "anonymous"},
+                "servers": {"main": self.plant.server_id},
+                "points": list(self.conditions.points),
+                "load": {"page_values": 500, "requests_per_second": 100.0, "request_timeout_seconds": 5.0},
+            },
+            "kafka": {"bootstrap_servers": self.stack.bootstrap_servers, "replication": 1, "group_id": self.source},
+            "registry": {"url": self.stack.registry_url},
+            "coverage": {
+                "start": "2h", "settle_seconds": SETTLE_SECONDS, "seal_previews": 1, "seal_min_seconds": 2, "seal_max_seconds": 4,
+                "quiet_seconds": 6, "blind_margin_seconds": 600,
+            },
+            "delivery": {"shards": SHARDS, "session_timeout_seconds": 6, "drain_seconds": 5, "frame_bytes": 8192},
+            "lakehouse": {
+                "warehouse": str(self.stack.warehouse / self.source),
+                "checkpoints": str(self.directory / "checkpoints"),
+                "spark": {
+                    "spark.master": "local[2]",
+                    "spark.driver.extraClassPath": self.stack.spark_class_path,
+                    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
+                },
+            },
+        }  # fmt: skip
+
+    # -- the plant ----------------------------------------------------------------------------------------------------------------
+
+    def control(self, path: str, order: dict[str, Any]) -> None:
+        """An order to the simulator's control port."""
+        httpx2.post(self._control + path, json=order, timeout=30, trust_env=False).raise_for_status()
+
+    def floats(self) -> list[PlantPoint]:
+        """The live points with numbers."""
+        return [point for point in self.plant.points() if point.live and point.point_type.startswith("Float")]
+
+    # -- waiting ------------------------------------------------------------------------------------------------------------------
+
+    def wait_until(self, ready: Callable[[], bool], what: str, seconds: float) -> None:
+        """Looks again and again. Raises ProofFailed."""
+        deadline = time.monotonic() + seconds
+        while not ready():
+            if time.monotonic() > deadline:
+                raise ProofFailed(f"{self.source}: {what} did not come within {seconds:g} s; the logs are in {self.directory}")
+            time.sleep(0.1)
+
+    def stand_still(self) -> bool:
+        """Stops the plant, and waits until the bridge has read all it can owe; False if it does not get there."""
+        self.plant.stop_load()
+        self.control("/faults", {"end": "all"})
+        since = max(point.newest_archived or 0 for point in self.plant.points())
+        stopped = max(since, time.time_ns() // 100) + SETTLE_SECONDS * TICKS_PER_SECOND
+        try:
+            self.wait_until(lambda: self._settled(stopped), "rest", _SETTLED_SECONDS)
+        except ProofFailed:
+            return False
+        return True
+
+    def _settled(self, stopped: int) -> bool:
+        """True if every point was read after `stopped`, down to its start, and nothing is owed to an hour or an incident."""
+        points = {f"main:{point.point_id}" for point in self.plant.points()} if len(self.conditions.points) == 1 else set()
+        for number in range(SHARDS):
+            state, records = self._progress(number)
+            if state is None or state.incidents:
+                return False
+            for key, record in records.items():
+                if record["low"] > record["start"] or record["dirty"] or record["as_of"] * 10 < stopped:
+                    return False
+                points.discard(key)
+        return not points
+
+    def _progress(self, number: int) -> tuple[ShardState | None, dict[str, Any]]:
+        records = [
+            (key, None if value is None else cast(Progress, self._codec.decode(PROGRESS, value)))
+            for key, value in kafka.read_partition(self.config, PROGRESS.name(self.source), number)
+        ]
+        shard, points = progress.newest(records)
+        return None if shard is None else progress.shard_state(shard), dict(points)
+
+    # -- judging ------------------------------------------------------------------------------------------------------------------
+
+    def verify(self, settled: bool) -> Verdict:
+        """The verifier's judgement on journal, Kafka and bronze. Raises ProofFailed if it has none."""
+        assert self.config.lakehouse is not None
+        began = time.monotonic()
+        command = [
+            sys.executable, "-m", "verifier", "--journal", str(self._journal), "--bootstrap-servers", self.stack.bootstrap_servers,
+            "--registry", self.stack.registry_url, "--source", self.source, "--alias", f"main={self.plant.server_id}",
+            "--warehouse", self.config.lakehouse.warehouse, "--json", *(["--settled"] if settled else []),
+        ]  # fmt: skip
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+        if not done.stdout:
+            raise ProofFailed(f"{self.source}: the verifier has no result: {done.stderr[-500:]}")
+        report = json.loads(done.stdout)
+        failed = [check for check in report["checks"] if check["count"]]
+        return Verdict(
+            {check["check"]: check["count"] for check in failed},
+            {check["check"]: check["example"] for check in failed},
+            report["examined"],
+            round(time.monotonic() - began, 1),
+        )

@@ -1,0 +1,327 @@
+"""Defects, and the accidents of a scene, as functions that change a process before its command line starts. For proofs only."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from confluent_kafka import Producer
+
+from bridge import batch, coverage, frame, normalise, pitime, publish, reading, shard
+from bridge.coverage import Page, PointCoverage, Range, Read, Rules
+from bridge.errors import BridgeError
+from bridge.publish import Message, Publisher
+from schemas.records import Sample
+from schemas.times import TICKS_PER_SECOND
+
+FATAL_COMMITS = 12
+"""In the scene of a crash the process dies in the transaction of this number that has statements, counted over its shards."""
+TAKE_OVER_SECONDS = 6.0
+"""In the scene of a stopped owner so much time passes between a successor's take-over and its first commit."""
+
+Patch = Callable[[], None]
+PATCHES: dict[str, Patch] = {}
+
+
+def patch(function: Patch) -> Patch:
+    """Registers a patch under its function's name, in words."""
+    PATCHES[function.__name__.replace("_", " ")] = function
+    return function
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------------------
+
+
+@patch
+def next_page_at_plus_one_tick() -> None:
+    """A page that is cut counts to its last instant's end, and the next begins behind it (trap 23)."""
+
+    def forward_answered(self: PointCoverage, read: Read, page: Page, sent: int, now: int, rules: Rules) -> list[Range]:
+        answered = forward(self, read, page, sent, now, rules)
+        if not page.cut or not page.samples or self.high != coverage.ticks_of(page.samples[-1]):
+            return answered
+        self.high += 1
+        return coverage.cut_around(read.begin, self.high, page)
+
+    def reread(self: reading.Reading, task: reading.Task, page: Page, last: int, sent: reading.Sent) -> None:
+        again(self, task, page, last + page.cut, sent)
+
+    forward, again = PointCoverage.forward_answered, reading.Reading._reread
+    _set(PointCoverage, "forward_answered", forward_answered)
+    _set(reading.Reading, "_reread", reread)
+
+
+@patch
+def to_is_now() -> None:
+    """A forward read covers up to the moment it was sent, not to its newest item (trap 25)."""
+
+    def forward_answered(self: PointCoverage, read: Read, page: Page, sent: int, now: int, rules: Rules) -> list[Range]:
+        answered = forward(self, read, page, sent, now, rules)
+        if page.cut or self.high is None:
+            return answered
+        self.high = max(self.high, sent)
+        return coverage.cut_around(read.begin, self.high, page)
+
+    forward = PointCoverage.forward_answered
+    _set(PointCoverage, "forward_answered", forward_answered)
+
+
+@patch
+def a_reread_ends_at_its_newest_item() -> None:
+    """What a range has lost at its end is not seen."""
+
+    def reread_answered(
+        self: PointCoverage, read: Read, pages: list[tuple[int, int, Page]], sent: int, rules: Rules, page_values: int
+    ) -> list[list[Range]]:
+        *whole, (begin, _, page) = pages
+        newest = max([*map(coverage.ticks_of, page.samples), *page.unreadable], default=begin)
+        return again(self, read, [*whole, (begin, newest + bool(page.samples), page)], sent, rules, page_values)
+
+    again = PointCoverage.reread_answered
+    _set(PointCoverage, "reread_answered", reread_answered)
+
+
+@patch
+def as_of_clock_at_the_answer() -> None:
+    """A statement overrules what was heard while its answer was on the way."""
+
+    def answered(self: reading.Reading, task: reading.Task, contents: list[Any], sent: reading.Sent) -> None:
+        take(self, task, contents, sent._replace(clock=self._shard.state.take_clock()))
+
+    take = reading.Reading._answered
+    _set(reading.Reading, "_answered", answered)
+
+
+@patch
+def a_clock_used_twice() -> None:
+    """A request only looks at the clock, and the next request or frame has the same one."""
+
+    async def round_(self: reading.Reading, tasks: list[reading.Task]) -> None:
+        state = self._shard.state
+        count = state.count
+        sending = asyncio.ensure_future(one(self, tasks))
+        await asyncio.sleep(0)  # its clock is taken now
+        state.count = count
+        await sending
+
+    one = reading.Reading._round
+    _set(reading.Reading, "_round", round_)
+
+
+@patch
+def web_exception_ignored() -> None:
+    """200 is taken for a success whatever the body says (trap 6)."""
+
+    def failure_of(status: int, content: Any, what: str, retry_after_seconds: float | None = None) -> BridgeError | None:
+        if status == 200 and isinstance(content, dict) and content.pop("WebException", None) is not None:
+            content["Items"] = []
+        return judge(status, content, what, retry_after_seconds)
+
+    judge = batch.failure_of
+    _set(batch, "failure_of", failure_of)
+
+
+@patch
+def item_errors_ignored() -> None:
+    """A value that carries `Errors` is taken for a value."""
+
+    def sample_of(item: Any, point_type: str) -> tuple[int, Sample]:
+        if isinstance(item, dict):
+            item.pop("Errors", None)
+        return read(item, point_type)
+
+    read = normalise.sample_of
+    _set(normalise, "sample_of", sample_of)
+
+
+# -- values ------------------------------------------------------------------------------------------------------------------------
+
+
+@patch
+def microsecond_truncation() -> None:
+    """The last digit of PI's 100 ns stamps is cut off (trap 16)."""
+
+    def sample_of(item: Any, point_type: str) -> tuple[int, Sample]:
+        ticks, sample = read(item, point_type)
+        sample["ticks"] = 0
+        return ticks - ticks % 10, sample
+
+    read = normalise.sample_of
+    _set(normalise, "sample_of", sample_of)
+
+
+@patch
+def identity_without_ordinal() -> None:
+    """Of several events at one instant one is kept (trap 20)."""
+
+    def statement(self: frame.FrameBuilder, named: frame.Named, stated: frame.Stated, *more: Any) -> None:
+        one = {coverage.ticks_of(sample): sample for sample in reversed(stated.range.samples)}
+        kept = sorted(one.values(), key=coverage.ticks_of)
+        add(self, named, stated._replace(range=stated.range._replace(samples=kept)), *more)
+
+    add = frame.FrameBuilder.statement
+    _set(frame.FrameBuilder, "statement", statement)
+
+
+@patch
+def statement_cut_inside_an_instant() -> None:
+    """Where a statement is too long for a frame, it is cut between any two samples."""
+
+    def pieces_of(stated: Range, size_bytes: int) -> Iterator[Range]:
+        begin, samples, size = stated.begin, list[Sample](), 0
+        for sample in stated.samples:
+            more = frame.sample_bytes(sample)
+            if samples and size + more > size_bytes:
+                at = coverage.ticks_of(sample)
+                yield Range(begin, max(at, coverage.ticks_of(samples[-1]) + 1), samples)
+                begin, samples, size = at, [], 0
+            samples.append(sample)
+            size += more
+        yield Range(begin, stated.end, samples)
+
+    _set(frame, "pieces_of", pieces_of)
+
+
+@patch
+def local_time_over_the_end_of_summer_time() -> None:
+    """Time strings go through the machine's local time, in which an hour of the year is there twice (trap 28)."""
+
+    def parse(text: object) -> int:
+        seconds, rest = divmod(utc(text), TICKS_PER_SECOND)
+        local = datetime.fromtimestamp(seconds)  # noqa: DTZ006 - the defect
+        return int(local.replace(fold=0).timestamp()) * TICKS_PER_SECOND + rest
+
+    utc = pitime.parse
+    _set(pitime, "parse", parse)
+
+
+# -- transactions ------------------------------------------------------------------------------------------------------------------
+
+
+@patch
+def dies_in_a_transaction() -> None:
+    """No defect: the process is killed when its messages are with Kafka and before they are committed."""
+    _die(_acknowledged)
+
+
+@patch
+def progress_committed_before_data() -> None:
+    """Progress in a transaction of its own, first; then the process dies."""
+    _die(lambda producer, messages: _commit_whole(producer, _progress(messages, True)))
+
+
+@patch
+def data_and_progress_in_two_transactions() -> None:
+    """Data in a transaction of its own; then the process dies."""
+    _die(lambda producer, messages: _commit_whole(producer, _progress(messages, False)))
+
+
+Step = Callable[[Producer, Sequence[Message]], Any]
+
+
+def _die(last: Step) -> None:
+    """Commits as usual, until enough transactions had statements: that one ends with `last`, and the process with it."""
+    seen: list[int] = []
+
+    def commit(self: Publisher, messages: Sequence[Message]) -> None:
+        producer = self._producer
+        assert producer is not None
+        if any(message.topic.endswith(".recorded") for message in messages):
+            seen.append(1)
+        if len(seen) == FATAL_COMMITS:
+            last(producer, messages)
+            os._exit(1)
+        usual(self, messages)
+
+    usual = Publisher._commit
+    _set(Publisher, "_commit", commit)
+
+
+def _acknowledged(producer: Producer, messages: Sequence[Message]) -> None:
+    _begin(producer, messages)
+    producer.flush(10)
+
+
+def _progress(messages: Sequence[Message], wanted: bool) -> list[Message]:
+    return [message for message in messages if message.topic.endswith(".progress") == wanted]
+
+
+def _begin(producer: Producer, messages: Sequence[Message]) -> None:
+    producer.begin_transaction()
+    for message in messages:
+        partition = publish.PARTITION_UA if message.partition is None else message.partition
+        producer.produce(message.topic, value=message.value, key=message.key, partition=partition)
+
+
+def _commit_whole(producer: Producer, messages: Sequence[Message]) -> None:
+    _begin(producer, messages)
+    producer.commit_transaction(30)
+
+
+@patch
+def a_slow_take_over() -> None:
+    """No defect: a new owner takes its time between reading progress and its first commit."""
+
+    async def commit(self: shard.Shard, alive: bool = True) -> None:
+        if not alive:
+            _tell_progress_is_read(self.number)
+            await asyncio.sleep(TAKE_OVER_SECONDS)
+        await usual(self, alive)
+
+    usual = shard.Shard._commit
+    _set(shard.Shard, "_commit", commit)
+
+
+@patch
+def progress_read_before_fencing() -> None:
+    """The slow new owner fences the old one when it commits, not before it reads progress."""
+    a_slow_take_over()
+
+    async def open_(self: Publisher) -> None:
+        self.__dict__["commit"] = _opening(self, opened)
+
+    opened = Publisher.open
+    _set(Publisher, "open", open_)
+
+
+def _opening(
+    publisher: Publisher, opened: Callable[[Publisher], Awaitable[None]]
+) -> Callable[[Sequence[Message]], Coroutine[Any, Any, None]]:
+    async def commit(messages: Sequence[Message]) -> None:
+        await opened(publisher)
+        del publisher.__dict__["commit"]
+        await publisher.commit(messages)
+
+    return commit
+
+
+def _tell_progress_is_read(number: int) -> None:
+    shard.log.info("progress read", shard=number)
+
+
+# -- the job -----------------------------------------------------------------------------------------------------------------------
+
+
+@patch
+def spark_reads_uncommitted() -> None:
+    """The job lands what was never committed."""
+    _source_option("kafka.isolation.level", "read_uncommitted")
+
+
+@patch
+def spark_does_not_fail_on_data_loss() -> None:
+    """The job goes on where Kafka no longer has what it was to land next."""
+    _source_option("failOnDataLoss", "false")
+
+
+def _source_option(name: str, value: str) -> None:
+    from spark_jobs import kafka
+
+    options = kafka.source_options
+    _set(kafka, "source_options", lambda settings: options(settings) | {name: value})
+
+
+def _set(owner: Any, name: str, value: Any) -> None:
+    assert hasattr(owner, name), f"{owner.__name__} has no {name} any more: the patch changes nothing"
+    setattr(owner, name, value)
