@@ -17,7 +17,7 @@ from simulator.asset_templates import (
 )
 from simulator.assets import DATABASE
 from simulator.catalogue import letter_of, wildcard
-from simulator.listing import in_order, page
+from simulator.listing import in_order, page, the_server
 from simulator.pitime import format_ticks
 
 _DATABASE_LINKS = (
@@ -54,18 +54,7 @@ class AssetRoutes:
     # Servers and databases
 
     def servers(self, request: Request) -> Answer:
-        name, path = request.query.one("name"), request.query.one("path")
-        if name is not None and path is not None:
-            raise Refusal(400, "Only one of the parameters 'name' and 'path' may be specified.")
-        if name is None and path is None:
-            return reply(request, {"Links": {}, "Items": [self._server(request)]})
-        if path is not None:
-            if not path.startswith("\\\\") or "\\" in path[2:]:
-                raise Refusal(400, f"The path '{path}' is not a valid asset server path.")
-            name = path[2:]
-        if name is None or name.upper() != self._assets.server_name.upper():
-            raise not_found("asset server", name or "")
-        return reply(request, self._server(request))
+        return the_server(request, "asset server", self._assets.server_name, lambda: self._server(request))
 
     def server(self, request: Request, web_id: str) -> Answer:
         self._finder.check_server(web_id)

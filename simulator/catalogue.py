@@ -7,7 +7,7 @@ from uuid import UUID
 
 from simulator import web_ids
 from simulator.api import Answer, Query, Refusal, Request, Routes, reply
-from simulator.listing import page
+from simulator.listing import page, the_server
 from simulator.pitime import TICKS_PER_SECOND, format_ticks
 from simulator.profiles import Point
 from simulator.sources import Source
@@ -155,18 +155,7 @@ class Catalogue:
         return reply(request, info)
 
     def servers(self, request: Request) -> Answer:
-        name, path = request.query.one("name"), request.query.one("path")
-        if name is not None and path is not None:
-            raise Refusal(400, "Only one of the parameters 'name' and 'path' may be specified.")
-        if name is None and path is None:
-            return reply(request, {"Links": {}, "Items": [self._server(request)]})
-        if path is not None:
-            if not path.startswith("\\\\") or "\\" in path[2:]:
-                raise Refusal(400, f"The path '{path}' is not a valid data server path.")
-            name = path[2:]
-        if name is None or name.upper() != self.server_name.upper():
-            raise Refusal(404, f"The data server '{name}' was not found.")
-        return reply(request, self._server(request))
+        return the_server(request, "data server", self.server_name, lambda: self._server(request))
 
     def server(self, request: Request, web_id: str) -> Answer:
         self.check_server(web_id)

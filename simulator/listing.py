@@ -35,6 +35,22 @@ def _page_links(request: Request, first: int, size: int, total: int) -> dict[str
     return links
 
 
+def the_server(request: Request, kind: str, own_name: str, describe: Callable[[], Any]) -> Answer:
+    """The list of servers, of which there is one; or that one by `name` or `path` (pi-web-api.md 1.2). Raises Refusal for another."""
+    name, path = request.query.one("name"), request.query.one("path")
+    if name is not None and path is not None:
+        raise Refusal(400, "Only one of the parameters 'name' and 'path' may be specified.")
+    if name is None and path is None:
+        return reply(request, {"Links": {}, "Items": [describe()]})
+    if path is not None:
+        if not path.startswith("\\\\") or "\\" in path[2:]:
+            raise Refusal(400, f"The path '{path}' is not a valid {kind} path.")
+        name = path[2:]
+    if name is None or name.upper() != own_name.upper():
+        raise Refusal(404, f"The {kind} '{(name or '')[:300]}' was not found.")
+    return reply(request, describe())
+
+
 def in_order(request: Request, found: Iterable[_T], fields: dict[str, Callable[[_T], Any]], default: str | None = "Name") -> list[_T]:
     """`found` sorted by `sortField`, one of `fields`, and `sortOrder`; as it is if neither the request nor `default` names a field."""
     query = request.query
