@@ -3,7 +3,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from bridge.channel import Reconnect, addresses
+from bridge.hearing import Reconnect, addresses
 
 BASE = "https://pi.example/piwebapi"
 
