@@ -1,0 +1,215 @@
+"""What goes wrong in a run, when, and for how long: drawn from the seed."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from proofs.simulation.broker import OUTCOMES
+from proofs.simulation.channels import Connection
+from proofs.simulation.plant import LATE_SECONDS
+from proofs.simulation.web_api import SPOILING
+from schemas.times import TICKS_PER_SECOND
+
+if TYPE_CHECKING:
+    from proofs.simulation.run import Run
+
+LEAST_FAULTS = 8
+Fault = Callable[["Nemesis", float], None]
+
+
+class Nemesis:
+    """Starts faults; each ends by itself. Several may be on at once."""
+
+    def __init__(self, run: "Run") -> None:
+        self._run, self._clockwork = run, run.clockwork
+        self._chance = run.clockwork.chance
+
+    def plan(self, begin: float, end: float) -> None:
+        """Draws the faults of a run."""
+        for _ in range(LEAST_FAULTS + self._chance.randrange(10)):
+            name = self._chance.choice(list(FAULTS))
+            self._clockwork.later(begin + self._chance.random() * (end - begin) - self._clockwork.now, lambda name=name: self._start(name))
+        for _ in range(4 + self._chance.randrange(8)):
+            at = begin + self._chance.random() * (end - begin) - self._clockwork.now
+            self._clockwork.later(at, self._late if self._chance.random() < 0.5 else self._correct)
+
+    def _start(self, name: str) -> None:
+        seconds = 2.0 * 30.0 ** self._chance.random()
+        self._clockwork.tell(f"fault: {name}", f"{seconds:.1f} s")
+        FAULTS[name](self, seconds)
+
+    def _for(self, seconds: float, undo: Callable[[], None]) -> None:
+        self._clockwork.later(seconds, undo)
+
+    # -- PI ---------------------------------------------------------------------------------------------------------------------------
+
+    def spoil(self, name: str, seconds: float) -> None:
+        """Answers are spoilt in one way; an archive that is away is away for all."""
+        api = self._run.web_api
+        api.faults[name] = 1.0 if name in ("empty archive", "no data") else 0.2 + 0.8 * self._chance.random()
+        self._for(seconds, lambda: api.faults.pop(name, None) and None)
+
+    def slow(self, seconds: float) -> None:
+        api = self._run.web_api
+        api.slow_seconds = 30.0
+
+        def undo() -> None:
+            api.slow_seconds = 0.0
+
+        self._for(seconds, undo)
+
+    def hold_queue(self, seconds: float) -> None:
+        """The event queue holds back, but never as long as the bridge's settle."""
+        plant = self._run.plant
+        plant.queue_seconds = self._run.config.coverage.settle_seconds * (0.3 + 0.5 * self._chance.random())
+
+        def undo() -> None:
+            plant.queue_seconds = 0.0
+
+        self._for(seconds, undo)
+
+    def _late(self) -> None:
+        point = self._chance.choice(list(self._run.plant.points.values()))
+        late = LATE_SECONDS ** self._chance.random()
+        for _ in range(self._chance.choice((1, 1, 3))):
+            self._clockwork.tell("late insert")
+            self._run.plant.write(point, self._clockwork.ticks() - int(late * TICKS_PER_SECOND))
+
+    def _correct(self) -> None:
+        deleting = self._chance.random() < 0.5
+        if self._run.plant.correct(self._chance.choice(list(self._run.plant.points.values())), deleting):
+            self._clockwork.tell("deletion" if deleting else "edit")
+
+    def late_burst(self, seconds: float) -> None:
+        """A buffered interface comes back."""
+        for _ in range(5):
+            self._clockwork.later(self._chance.random() * seconds, self._late)
+
+    # -- channels -----------------------------------------------------------------------------------------------------------------------
+
+    def _of_running_owners(self) -> list[Connection]:
+        """Channels of processes that can hear that they were cut: of others nobody has to say so."""
+        running = {id(line) for line in self._run.lines()}
+        return [c for c in self._run.channels.connections.values() if id(c.client) in running]
+
+    def drop(self, half_open: bool) -> None:
+        connections = self._of_running_owners()
+        for connection in self._chance.sample(connections, self._chance.randint(1, len(connections)) if connections else 0):
+            self._run.channels.drop(connection, half_open)
+
+    def stall(self, seconds: float | None) -> None:
+        for connection in self._of_running_owners()[:2]:
+            self._run.channels.stall(connection, seconds)
+
+    def refuse_channels(self, seconds: float) -> None:
+        channels = self._run.channels
+        channels.refusing = self._chance.choice((503, 401))
+
+        def undo() -> None:
+            channels.refusing = None
+
+        self._for(seconds, undo)
+        self.drop(False)
+
+    def ban(self, seconds: float) -> None:
+        """PI refuses channels with one of the streams."""
+        channels = self._run.channels
+        channels.banned = self._chance.choice(list(self._run.plant.by_web_id))
+
+        def undo() -> None:
+            channels.banned = None
+
+        self._for(seconds, undo)
+        self.drop(False)
+
+    def lose(self, seconds: float) -> None:
+        channels = self._run.channels
+        channels.losing = 0.3
+
+        def undo() -> None:
+            channels.losing = 0.0
+
+        self._for(seconds, undo)
+
+    def shuffle(self, seconds: float) -> None:
+        channels = self._run.channels
+        channels.shuffling = True
+
+        def undo() -> None:
+            channels.shuffling = False
+
+        self._for(seconds, undo)
+
+    def garble(self) -> None:
+        for connection in self._of_running_owners()[:1]:
+            self._run.channels.garble(connection)
+
+    # -- Kafka ------------------------------------------------------------------------------------------------------------------------
+
+    def commits(self, name: str, seconds: float) -> None:
+        broker = self._run.broker
+        broker.faults[name] = 0.1 + 0.5 * self._chance.random()
+        self._for(seconds, lambda: broker.faults.pop(name, None) and None)
+
+    def brokers_away(self, seconds: float) -> None:
+        broker = self._run.broker
+        broker.away = True
+
+        def undo() -> None:
+            broker.away = False
+
+        self._for(seconds, undo)
+
+    # -- processes --------------------------------------------------------------------------------------------------------------------
+
+    def kill(self, seconds: float) -> None:
+        if owner := self._run.running_owner():
+            owner.kill()
+            self._for(seconds, self._run.start_owner)
+
+    def stop_in_order(self, seconds: float) -> None:
+        if owner := self._run.running_owner():
+            owner.stop()
+            self._for(seconds, self._run.start_owner)
+
+    def stand_still(self, seconds: float) -> None:
+        if owner := self._run.running_owner():
+            owner.stand_still()
+            self._for(seconds, owner.go_on)
+
+    def lose_session(self) -> None:
+        """The group takes a member for gone that is alive: it commits on until it hears of it."""
+        if owner := self._run.running_owner():
+            self._run.group.evict(owner)
+
+    def jump(self) -> None:
+        """Somebody sets the clock of a machine."""
+        if owner := self._run.running_owner():
+            owner.wall_offset_micros += self._chance.randint(-7200, 7200) * 1_000_000
+
+    def new_point(self) -> None:
+        self._run.add_point()
+
+
+FAULTS: dict[str, Fault] = {
+    **{name: (lambda n, s, name=name: n.spoil(name, s)) for name in SPOILING},
+    **{name: (lambda n, s, name=name: n.commits(name, s)) for name in OUTCOMES},
+    "slow answers": Nemesis.slow,
+    "event queue held": Nemesis.hold_queue,
+    "late burst": Nemesis.late_burst,
+    "channels dropped": lambda n, _: n.drop(False),
+    "channels half open": lambda n, _: n.drop(True),
+    "channels stall": Nemesis.stall,
+    "channels stall for good": lambda n, _: n.stall(None),
+    "channels refused": Nemesis.refuse_channels,
+    "stream refused": Nemesis.ban,
+    "messages lost": Nemesis.lose,
+    "messages shuffled": Nemesis.shuffle,
+    "message garbled": lambda n, _: n.garble(),
+    "brokers away": Nemesis.brokers_away,
+    "process killed": Nemesis.kill,
+    "process stopped in order": Nemesis.stop_in_order,
+    "process stands still": Nemesis.stand_still,
+    "session lost": lambda n, _: n.lose_session(),
+    "wall clock jumps": lambda n, _: n.jump(),
+    "new point": lambda n, _: n.new_point(),
+}
