@@ -44,13 +44,23 @@ class Task:
     asked_to: int = 0
     """Where the request of the page on its way ends."""
 
-    def resources(self, base: str, name: str, now: int) -> dict[str, str]:
+    witness: Point | None = None
+    """A point that is known to have an event at or before `at`: asked for it beside a range that came back empty."""
+    doubted: bool = False
+    """The range came back empty, and so did all others of the server: it is asked for once more."""
+
+    def resources(self, base: str, name: str, now: int, settled: int) -> dict[str, str]:
         """The sub-requests of the next page, by key."""
         web_id = self.point["web_id"]
         if self.read.purpose is Purpose.FIRST:
-            return {name + "s": batch.snapshot(base, web_id), name + "b": batch.at_or_before(base, web_id, self.read.begin)}
+            return {
+                name + "s": batch.snapshot(base, web_id),
+                name + "b": batch.at_or_before(base, web_id, self.read.begin),
+                name + "e": batch.at_or_before(base, web_id, settled),
+            }
         self.asked_to = now + batch.AHEAD if self.read.end is None else self.read.end
-        return {name: batch.recorded(base, web_id, self.at, self.asked_to, self.max_count)}
+        asked = {name: batch.recorded(base, web_id, self.at, self.asked_to, self.max_count)}
+        return asked if self.witness is None else asked | {name + "w": batch.at_or_before(base, self.witness["web_id"], self.at)}
 
 
 class Batch(NamedTuple):
@@ -84,7 +94,11 @@ class Reads:
         if not tasks:
             return None
         sent = Sent(now.ticks, self._owner.state.take_clock())
-        return Batch(tasks, [task.resources(self._base, str(at), sent.ticks) for at, task in enumerate(tasks)], sent)
+        return Batch(
+            tasks,
+            [task.resources(self._base, str(at), sent.ticks, sent.ticks - self._owner.rules.settle) for at, task in enumerate(tasks)],
+            sent,
+        )
 
     def _due(self, now: Moment) -> list[Task]:
         owner, limit = self._owner, self._load.batch_points
@@ -105,8 +119,33 @@ class Reads:
 
     def answered(self, asked: Batch, answers: Mapping[str, Any | BridgeError], now: Moment) -> None:
         """Takes the content, or the failure, of each sub-request."""
-        for task, resources in zip(asked.tasks, asked.named, strict=True):
-            self._answered(task, [answers[key] for key in resources], asked.sent, now)
+        contents = [[answers[key] for key in resources] for resources in asked.named]
+        absent = self._servers_without_a_value(asked.tasks, contents)
+        for task, content in zip(asked.tasks, contents, strict=True):
+            if task.point["server"] in absent and task.read.purpose is not Purpose.FIRST and not task.doubted:
+                self._doubt(task)
+            else:
+                self._answered(task, content, asked.sent, now)
+
+    @staticmethod
+    def _servers_without_a_value(tasks: list[Task], contents: list[list[Any]]) -> set[str]:
+        """Data servers whose ranges all came back empty: their archive may be away without saying so (design 3.2)."""
+        shown: dict[str, bool] = {}
+        for task, content in zip(tasks, contents, strict=True):
+            if task.read.purpose is not Purpose.FIRST and not isinstance(content[0], BridgeError):
+                server = task.point["server"]
+                shown[server] = shown.get(server, False) or not batch.empty(content[0])
+        return {server for server, any_value in shown.items() if not any_value}
+
+    def _doubt(self, task: Task) -> None:
+        """Has the range asked for again together with an event that must be there: its own point's, or another's of the server."""
+        task.doubted = True
+        if _has_event_at(task.coverage, task.point, task.at):
+            task.witness = task.point
+        else:
+            others = (point for point in self._owner.points.values() if point["server"] == task.point["server"])
+            task.witness = next((p for p in others if _has_event_at(self._owner.covering(p), p, task.at)), None)
+        self._unfinished.append(task)
 
     def _answered(self, task: Task, contents: list[Any], sent: Sent, now: Moment) -> None:
         try:
@@ -116,6 +155,12 @@ class Reads:
             if task.read.purpose is Purpose.FIRST:
                 self._first(task, contents, sent)
             else:
+                if (
+                    task.witness is not None
+                    and batch.empty(contents[0])
+                    and batch.single_time(contents[1], task.witness["point_type"]) is None
+                ):
+                    raise PIUnavailable("no value, and an event that was there before is not shown either: the archive is away")
                 self._page(task, contents[0], sent, now)
         except (PIUnavailable, PIRefused, PIUnreadable) as error:
             if isinstance(error, PIUnreadable):
@@ -125,8 +170,10 @@ class Reads:
         self._owner.changed(task.coverage.point_key)
 
     def _first(self, task: Task, contents: list[Any], sent: Sent) -> None:
-        snapshot, before = (batch.single_time(content, task.point["point_type"]) for content in contents)
-        task.coverage.first_answered(snapshot, before, sent.ticks, self._owner.rules)
+        snapshot, before, settled = (batch.single_time(content, task.point["point_type"]) for content in contents)
+        if snapshot is not None and settled is None:
+            raise PIUnavailable("there is a snapshot, and the archive shows no event: it is away, or the point is younger than settle")
+        task.coverage.first_answered(snapshot, before, settled, sent.ticks, self._owner.rules)
         task.coverage.done()
 
     def _page(self, task: Task, content: Any, sent: Sent, now: Moment) -> None:
@@ -200,3 +247,8 @@ class Reads:
     def _failed(self, task: Task, now: Moment) -> None:
         task.coverage.failed(task.read, now.ticks, self._owner.rules)
         task.coverage.done()
+
+
+def _has_event_at(coverage: PointCoverage, point: Point, ticks: int) -> bool:
+    """True if the archive is known to hold an event at or before an instant: the one that the first look moved the start to."""
+    return coverage.high is not None and coverage.start <= ticks and coverage.start < point["start_time"] * 10

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -320,6 +321,22 @@ def _source_option(name: str, value: str) -> None:
     _set(kafka, "source_options", lambda settings: options(settings) | {name: value})
 
 
+_changed: list[tuple[Any, str, Any]] = []
+
+
 def _set(owner: Any, name: str, value: Any) -> None:
     assert hasattr(owner, name), f"{owner.__name__} has no {name} any more: the patch changes nothing"
+    _changed.append((owner, name, vars(owner)[name]))
     setattr(owner, name, value)
+
+
+@contextmanager
+def applied(change: Patch) -> Iterator[None]:
+    """A patch for a while."""
+    before = len(_changed)
+    try:
+        change()
+        yield
+    finally:
+        while len(_changed) > before:
+            setattr(*_changed.pop())

@@ -1,4 +1,4 @@
-"""A model of Kafka: partitions, transactions with their coordinator, fencing by epoch, and outcomes that nobody is told (KIP-98, KIP-360)."""
+"""A model of Kafka: partitions, transactions with their coordinator, fencing by epoch, outcomes that nobody is told (KIP-98, KIP-360)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

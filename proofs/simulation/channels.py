@@ -1,7 +1,6 @@
 """A model of PI Web API's channels: polls, messages, heartbeats, and the ways in which a channel fails (pi-web-api.md 3)."""
 
 import re
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import msgspec
@@ -140,8 +139,11 @@ class Channels:
         self._deliver(connection, b'{"Links":{},"Items":[{"WebId":"F1DP0000","Items":[{"Timestamp":"today","Value":1}')
 
     def _deliver(self, connection: Connection, body: bytes) -> None:
-        # What is on its way when the channel breaks is lost.
-        self._clockwork.later(0.02 + self._clockwork.chance.random() * 0.1, lambda: connection.open and connection.client.received(connection, body))
+        def arrive() -> None:
+            if connection.open:  # what is on its way when the channel breaks is lost
+                connection.client.received(connection, body)
+
+        self._clockwork.later(0.02 + self._clockwork.chance.random() * 0.1, arrive)
 
     def stall(self, connection: Connection, seconds: float | None) -> None:
         """The channel sends nothing for so long, and then all of it; None: never again."""

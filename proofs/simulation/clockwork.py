@@ -15,7 +15,7 @@ class Clockwork:
     """The only clock and the only source of chance of a run."""
 
     def __init__(self, seed: int, begin_seconds: float, telling: bool = False) -> None:
-        self.chance = Random(seed)  # noqa: S311 - replayable on purpose
+        self.chance = Random(seed)
         self.now = begin_seconds
         self.happened: Counter[str] = Counter()
         """How often each fault and each action occurred."""

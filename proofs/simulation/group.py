@@ -39,19 +39,22 @@ class Group:
 
     def leave(self, member: Member) -> None:
         """A member goes, after it gave everything up."""
-        self._heard.pop(member, None)
+        self._forget(member)
         self._rebalance()
+
+    def _forget(self, member: Member) -> None:
+        del self._heard[member]
+        for shard, owner in self.owners.items():
+            if owner is member:
+                self.owners[shard] = None
+                self._revoking.pop(shard, None)
 
     def evict(self, member: Member) -> None:
         """The member's session is over, whether it knows or not."""
         if member not in self._heard:
             return
         self._clockwork.tell("member evicted", member.name)
-        del self._heard[member]
-        for shard, owner in self.owners.items():
-            if owner is member:
-                self.owners[shard] = None
-                self._revoking.pop(shard, None)
+        self._forget(member)
         # It is told when its next heartbeat is answered, however long it stood still.
         member.lost()
         self._clockwork.later(0.5 + self._clockwork.chance.random(), self._rebalance)

@@ -1,6 +1,7 @@
 """What goes wrong in a run, when, and for how long: drawn from the seed."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from proofs.simulation.broker import OUTCOMES
@@ -26,8 +27,8 @@ class Nemesis:
     def plan(self, begin: float, end: float) -> None:
         """Draws the faults of a run."""
         for _ in range(LEAST_FAULTS + self._chance.randrange(10)):
-            name = self._chance.choice(list(FAULTS))
-            self._clockwork.later(begin + self._chance.random() * (end - begin) - self._clockwork.now, lambda name=name: self._start(name))
+            name, at = self._chance.choice(list(FAULTS)), begin + self._chance.random() * (end - begin)
+            self._clockwork.later(at - self._clockwork.now, partial(self._start, name))
         for _ in range(4 + self._chance.randrange(8)):
             at = begin + self._chance.random() * (end - begin) - self._clockwork.now
             self._clockwork.later(at, self._late if self._chance.random() < 0.5 else self._correct)
@@ -46,7 +47,7 @@ class Nemesis:
         """Answers are spoilt in one way; an archive that is away is away for all."""
         api = self._run.web_api
         api.faults[name] = 1.0 if name in ("empty archive", "no data") else 0.2 + 0.8 * self._chance.random()
-        self._for(seconds, lambda: api.faults.pop(name, None) and None)
+        self._for(seconds, lambda: _forget(api.faults, name))
 
     def slow(self, seconds: float) -> None:
         api = self._run.web_api
@@ -148,7 +149,7 @@ class Nemesis:
     def commits(self, name: str, seconds: float) -> None:
         broker = self._run.broker
         broker.faults[name] = 0.1 + 0.5 * self._chance.random()
-        self._for(seconds, lambda: broker.faults.pop(name, None) and None)
+        self._for(seconds, lambda: _forget(broker.faults, name))
 
     def brokers_away(self, seconds: float) -> None:
         broker = self._run.broker
@@ -190,9 +191,21 @@ class Nemesis:
         self._run.add_point()
 
 
+def _forget(faults: dict[str, float], name: str) -> None:
+    faults.pop(name, None)
+
+
+def _spoiling(name: str) -> Fault:
+    return lambda nemesis, seconds: nemesis.spoil(name, seconds)
+
+
+def _commits(name: str) -> Fault:
+    return lambda nemesis, seconds: nemesis.commits(name, seconds)
+
+
 FAULTS: dict[str, Fault] = {
-    **{name: (lambda n, s, name=name: n.spoil(name, s)) for name in SPOILING},
-    **{name: (lambda n, s, name=name: n.commits(name, s)) for name in OUTCOMES},
+    **{name: _spoiling(name) for name in SPOILING},
+    **{name: _commits(name) for name in OUTCOMES},
     "slow answers": Nemesis.slow,
     "event queue held": Nemesis.hold_queue,
     "late burst": Nemesis.late_burst,

@@ -47,7 +47,7 @@ class Owner:
 
     def __init__(self, name: str, around: Surroundings) -> None:
         self.name, self.around = name, around
-        self.shards: dict[int, "Owned"] = {}
+        self.shards: dict[int, Owned] = {}
         self.alive, self.standing_still = True, False
         self.wall_offset_micros = 0
         self.fencings = Fencings()
@@ -122,8 +122,9 @@ class Owner:
         """It ends in order: gives up its shards, then leaves."""
 
         def gone() -> None:
-            if not self.shards:
-                self.around.group.leave(self)
+            if not self.shards and self.alive:
+                if self.around.group.knows(self):
+                    self.around.group.leave(self)
                 self.alive = False
 
         for shard in list(self.shards):

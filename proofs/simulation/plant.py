@@ -141,13 +141,14 @@ class Plant:
         self.journal("archive", p=point.number, id=event.fresh)
 
     def remember(self, point: PointModel, begin: int, end: int) -> None:
-        """History from before the run."""
+        """History from before the run; its last event is the snapshot."""
         at = begin
         while at < end:
+            if point.snapshot is not None:
+                self._enter(point, point.snapshot)
             self._fresh += 1
-            event = Event(self._fresh, at, _value(self._fresh, point.point_type))
+            point.snapshot = event = Event(self._fresh, at, _value(self._fresh, point.point_type))
             self.journal("write", p=point.number, t=at, v=event.value, f=1, id=event.fresh)
-            self._enter(point, event)
             at += int(self._clockwork.chance.expovariate(1 / max(point.mean_seconds, 240.0)) * TICKS_PER_SECOND) + 1
 
     # -- what people do -------------------------------------------------------------------------------------------------------------

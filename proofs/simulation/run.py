@@ -62,9 +62,7 @@ class Run:
         self.group = Group(self.clockwork, delivery.shards, delivery.session_timeout_seconds)
         topics = {topic.dataset: (f"id-{topic.dataset}", topic.partition_count(delivery.shards)) for topic in TOPICS}
         inventory: dict[int, dict[str, Point]] = {shard: {} for shard in range(delivery.shards)}
-        self.around = Surroundings(
-            self.clockwork, self.config, self.broker, self.channels, self.web_api, self.group, inventory, topics
-        )
+        self.around = Surroundings(self.clockwork, self.config, self.broker, self.channels, self.web_api, self.group, inventory, topics)
         self.owners: list[Owner] = []
         self._flowing = True
         for _ in range(20 + self._chance.randrange(6)):

@@ -127,7 +127,11 @@ class World:
         flight.content = {} if trip < 0 else self.pi.recorded(flight.at, flight.asked_to, flight.max_count, now)
         if flight.read.purpose is Purpose.FIRST and trip >= 0:
             seen = [e.ticks for e in self.pi.visible(now)]
-            flight.content = {"snapshot": max(seen, default=None), "before": max((t for t in seen if t <= START), default=None)}
+            flight.content = {
+                "snapshot": max(seen, default=None),
+                "before": max((t for t in seen if t <= START), default=None),
+                "settled": max((t for t in seen if t <= now - RULES.settle), default=None),
+            }
         self.flight = flight
 
     def land(self, flight: Flight, now: int) -> None:
@@ -137,7 +141,11 @@ class World:
             self.point.failed(flight.read, now, RULES)
             self.point.done()
         elif flight.read.purpose is Purpose.FIRST:
-            self.point.first_answered(flight.content["snapshot"], flight.content["before"], flight.sent, RULES)
+            content = flight.content
+            if content["snapshot"] is not None and content["settled"] is None:
+                self.point.failed(flight.read, now, RULES)
+            else:
+                self.point.first_answered(content["snapshot"], content["before"], content["settled"], flight.sent, RULES)
             self.point.done()
         else:
             self.take(
