@@ -116,8 +116,8 @@ class Incarnation:
         return min([self.state.alive_at, *unheard])
 
     def _open_hand_over(self, now: Moment) -> str | None:
-        """Nobody listened since the last owner's sign of life: a blind interval of every point that had coverage."""
-        known = [key for key in self.coverage if key in self.points]
+        """Nobody listened since the last owner's sign of life: a blind interval of every point, be it covered already or not."""
+        known = list(self.points)
         if self.state.alive_at is None or not known:
             return None
         takeover = f"{self.config.source}-{self.number}-{self.state.epoch}-takeover"

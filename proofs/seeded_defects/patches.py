@@ -126,13 +126,14 @@ def web_exception_ignored() -> None:
 def item_errors_ignored() -> None:
     """A value that carries `Errors` is taken for a value."""
 
-    def sample_of(item: Any, point_type: str) -> tuple[int, Sample]:
-        if isinstance(item, dict):
-            item.pop("Errors", None)
-        return read(item, point_type)
+    def page_of(content: Any, *more: Any) -> tuple[Page, list[normalise.Unreadable]]:
+        for item in content.get("Items") or []:
+            if isinstance(item, dict):
+                item.pop("Errors", None)
+        return understand(content, *more)
 
-    read = normalise.sample_of
-    _set(normalise, "sample_of", sample_of)
+    understand = batch.page_of
+    _set(batch, "page_of", page_of)
 
 
 # -- values ------------------------------------------------------------------------------------------------------------------------

@@ -72,6 +72,8 @@ class Broker:
     patience_seconds: float
     faults: dict[str, float] = field(default_factory=dict)
     away: bool = False
+    slow_reading_seconds: float = 1.0
+    """To read `progress` takes up to so long; what is committed meanwhile is not in the answer."""
     logs: dict[tuple[str, int], list[Entry]] = field(default_factory=dict)
     _coordinators: dict[str, Coordinator] = field(default_factory=dict)
 
@@ -208,7 +210,7 @@ class Broker:
                     break
                 if entry.transaction.state is State.COMMITTED:
                     found.append((entry.key or "", _copied(entry.value)))
-            self._reply(lambda: told(found))
+            self._reply(lambda: told(found), self.clockwork.chance.random() * self.slow_reading_seconds)
 
         self._reply(act)
 

@@ -215,17 +215,6 @@ def sign_of_life_from_a_channel_that_may_be_dead() -> None:
     _set(Hearing, "heard_until", lambda self, now: now.ticks)
 
 
-@bug
-def incidents_of_the_owner_before_closed_at_the_take_over() -> None:
-    """What they hid has not been read again."""
-
-    def owes(self: Incarnation, point_key: str, incident_id: str) -> bool:
-        point = self.coverage.get(point_key)
-        return point is not None and point_key in self.points and point.owes(incident_id)
-
-    _set(Incarnation, "_owes", owes)
-
-
 # -- reads -----------------------------------------------------------------------------------------------------------------------------
 
 

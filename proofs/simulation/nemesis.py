@@ -13,7 +13,7 @@ from schemas.times import TICKS_PER_SECOND
 if TYPE_CHECKING:
     from proofs.simulation.run import Run
 
-LEAST_FAULTS = 8
+LEAST_FAULTS = 12
 Fault = Callable[["Nemesis", float], None]
 
 
@@ -25,11 +25,13 @@ class Nemesis:
         self._chance = run.clockwork.chance
 
     def plan(self, begin: float, end: float) -> None:
-        """Draws the faults of a run."""
-        for _ in range(LEAST_FAULTS + self._chance.randrange(10)):
+        """Draws the faults of a run; some values come late before anybody listens."""
+        for _ in range(12):
+            self._clockwork.later(self._chance.random() * 12, self._late)
+        for _ in range(LEAST_FAULTS + self._chance.randrange(14)):
             name, at = self._chance.choice(list(FAULTS)), begin + self._chance.random() * (end - begin)
             self._clockwork.later(at - self._clockwork.now, partial(self._start, name))
-        for _ in range(4 + self._chance.randrange(8)):
+        for _ in range(20 + self._chance.randrange(40)):
             at = begin + self._chance.random() * (end - begin) - self._clockwork.now
             self._clockwork.later(at, self._late if self._chance.random() < 0.5 else self._correct)
 
@@ -63,8 +65,10 @@ class Nemesis:
         plant = self._run.plant
         plant.queue_seconds = self._run.config.coverage.settle_seconds * (0.3 + 0.5 * self._chance.random())
 
+        usual = self._run.usual_queue_seconds
+
         def undo() -> None:
-            plant.queue_seconds = 0.0
+            plant.queue_seconds = usual
 
         self._for(seconds, undo)
 
@@ -84,6 +88,27 @@ class Nemesis:
         """A buffered interface comes back."""
         for _ in range(5):
             self._clockwork.later(self._chance.random() * seconds, self._late)
+
+    def late_under_slow_reads(self, seconds: float) -> None:
+        """Late values come while answers are on the way that cannot show them."""
+        seconds = max(seconds, 60.0)
+        self.slow(seconds)
+        until = self._clockwork.now + seconds
+        done: set[int] = set()
+        for _ in range(6):
+            self._late()
+
+        def again() -> None:
+            for point, begin, end in self._run.rereads():
+                low, high = max(begin, self._clockwork.ticks() - int(LATE_SECONDS * TICKS_PER_SECOND)), min(end, self._clockwork.ticks())
+                if low < high and point.number not in done and self._clockwork.likely(0.3):
+                    done.add(point.number)  # once, for another one would have the hour read once more, and hide what was missed
+                    self._clockwork.tell("late insert under a read")
+                    self._run.plant.write(point, self._chance.randrange(low, high))
+            if self._clockwork.now < until:
+                self._clockwork.later(2.0, again)
+
+        again()
 
     # -- channels -----------------------------------------------------------------------------------------------------------------------
 
@@ -167,6 +192,11 @@ class Nemesis:
             owner.kill()
             self._for(seconds, self._run.start_owner)
 
+    def kill_deaf(self, seconds: float) -> None:
+        """The process ends before it could notice that its channels are dead."""
+        self.drop(True)
+        self._clockwork.later(1.0 + self._chance.random() * 18, lambda: self.kill(seconds))
+
     def stop_in_order(self, seconds: float) -> None:
         if owner := self._run.running_owner():
             owner.stop()
@@ -182,9 +212,20 @@ class Nemesis:
         if owner := self._run.running_owner():
             self._run.group.evict(owner)
 
+    def slow_take_over(self, seconds: float) -> None:
+        """A successor reads progress for long, while the owner before commits on."""
+        broker = self._run.broker
+        broker.slow_reading_seconds = 8.0
+
+        def undo() -> None:
+            broker.slow_reading_seconds = 1.0
+
+        self._for(max(seconds, 20.0), undo)
+        self.lose_session()
+
     def jump(self) -> None:
-        """Somebody sets the clock of a machine."""
-        if owner := self._run.running_owner():
+        """Somebody sets the clocks of machines."""
+        for owner in self._run.owners:
             owner.wall_offset_micros += self._chance.randint(-7200, 7200) * 1_000_000
 
     def new_point(self) -> None:
@@ -209,6 +250,7 @@ FAULTS: dict[str, Fault] = {
     "slow answers": Nemesis.slow,
     "event queue held": Nemesis.hold_queue,
     "late burst": Nemesis.late_burst,
+    "late under slow reads": Nemesis.late_under_slow_reads,
     "channels dropped": lambda n, _: n.drop(False),
     "channels half open": lambda n, _: n.drop(True),
     "channels stall": Nemesis.stall,
@@ -220,9 +262,11 @@ FAULTS: dict[str, Fault] = {
     "message garbled": lambda n, _: n.garble(),
     "brokers away": Nemesis.brokers_away,
     "process killed": Nemesis.kill,
+    "process killed while deaf": Nemesis.kill_deaf,
     "process stopped in order": Nemesis.stop_in_order,
     "process stands still": Nemesis.stand_still,
     "session lost": lambda n, _: n.lose_session(),
+    "slow take-over": Nemesis.slow_take_over,
     "wall clock jumps": lambda n, _: n.jump(),
     "new point": lambda n, _: n.new_point(),
 }

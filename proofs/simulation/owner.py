@@ -159,8 +159,9 @@ class Owner:
         self.later(0.05, act)
 
     def lost(self) -> None:
-        """The session is over; told with the answer to the next heartbeat."""
-        self.later(0.2 + self.around.clockwork.chance.random() * 3, self._lost)
+        """The session is over; told with the answer to a heartbeat, at the latest when the client's own time-out is over too."""
+        chance, session_seconds = self.around.clockwork.chance, self.around.config.delivery.session_timeout_seconds
+        self.later(0.2, lambda: self.later(chance.random() * (session_seconds - 1.0), self._lost))
 
     def _lost(self) -> None:
         for owned in list(self.shards.values()):

@@ -65,6 +65,7 @@ class Run:
         self.around = Surroundings(self.clockwork, self.config, self.broker, self.channels, self.web_api, self.group, inventory, topics)
         self.owners: list[Owner] = []
         self._flowing = True
+        self.usual_queue_seconds = self.plant.queue_seconds = self._chance.choice((0.0, 3.0, 8.0))
         for _ in range(20 + self._chance.randrange(6)):
             self.add_point(history=self._chance.random() < 0.8)
         for _ in range(2 + self._chance.randrange(2)):
@@ -97,7 +98,7 @@ class Run:
         ticks = self.clockwork.ticks() + int(ahead * TICKS_PER_SECOND)
         if ahead > 0:
             self.clockwork.tell("value from the future")
-        run = self._chance.choice((2, 3, 9)) if chance > 0.97 else 1
+        run = self._chance.choice((2, 3, 9, 25)) if chance > 0.96 else 1
         if run > 1:
             self.clockwork.tell("run at one instant")
         for _ in range(run):
@@ -116,6 +117,16 @@ class Run:
     def lines(self) -> list[Any]:
         """The sockets of processes that run."""
         return [line for owner in self.owners if owner.beats() for owned in owner.shards.values() for line in owned.lines]
+
+    def rereads(self) -> list[tuple[PointModel, int, int]]:
+        """The ranges of covered data that processes are reading again."""
+        incarnations = [o.tenure.incarnation for owner in self.owners if owner.beats() for o in owner.shards.values()]
+        flights = [(coverage.point_key, coverage.in_flight) for i in incarnations if i is not None for coverage in i.coverage.values()]
+        return [
+            (self.plant.points[int(key.rpartition(":")[2])], read.begin, read.end)
+            for key, read in flights
+            if read is not None and read.end is not None
+        ]
 
     # -- the run ------------------------------------------------------------------------------------------------------------------------
 
