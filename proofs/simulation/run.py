@@ -10,7 +10,8 @@ from proofs.simulation.channels import Channels
 from proofs.simulation.clockwork import EPOCH, Clockwork
 from proofs.simulation.group import Group
 from proofs.simulation.nemesis import Nemesis
-from proofs.simulation.owner import Owned, Owner, Surroundings
+from proofs.simulation.owned import Owned, Surroundings
+from proofs.simulation.owner import Owner
 from proofs.simulation.plant import SERVER_ID, Plant, PointModel
 from proofs.simulation.web_api import WebApi
 from schemas.config import Config
