@@ -238,21 +238,19 @@ class PointCoverage:
         self._forward_retry.succeeded()
 
     def forward_answered(self, read: Read, page: Page, sent: int, now: int, rules: Rules) -> list[Range]:
-        """What a forward page states; moves `high` to the newest item that is settled: the next read starts at it.
+        """What a forward page states; moves `high` to an item of the answer: the next read starts at it.
 
-        Later ones are left out: the newest may be the snapshot, and the event before it may still be on its way from the snapshot into the
-        archive, however old it is. What lies before a settled item that the archive shows has got there.
-        A late preview that came less than settle before the request was sent, or since, and lies below the new end may be missing in the
-        answer: its hour becomes dirty. So do all hours of the answer if the point was blind up to less than settle before.
+        It is the newest item that is settled and older than every preview that came less than settle before the request was sent, or since:
+        such a preview may be missing in the answer, and so may the event before it, however old, being on its way from the snapshot into
+        the archive. What lies before an older item that the archive shows has got there.
+        All hours of the answer become dirty if the point was blind up to less than settle before.
         """
         times = [*map(ticks_of, page.samples), *page.unreadable]
         newest, settled = max(times, default=read.begin), sent - rules.settle
-        end = max(read.begin, min([max((t for t in times if t <= settled), default=read.begin), *self._on_their_way(settled, rules)]))
+        young = self._reached_back_to(settled)
+        end = max([read.begin, *(t for t in times if t <= settled and (young is None or t < young))])
         more = page.cut and newest < settled
         self.high, self._read_on = end, more and end == newest
-        for ticks, came in self._open:
-            if ticks < end and came > settled and came - ticks > rules.settle:
-                self.mark(hour_of(ticks), now, None)
         if self.blind is not None and settled < self.blind[0] and read.begin < end:
             self._mark_hours(read.begin, end - 1, *self.blind)
         if not more:
@@ -266,9 +264,9 @@ class PointCoverage:
             self._forward_retry.succeeded()
         return cut_around(read.begin, end, page)
 
-    def _on_their_way(self, settled: int, rules: Rules) -> list[int]:
-        """Instants of previews, hardly late, that came so shortly that the archive need not show them yet: the end waits for them."""
-        return [ticks for ticks, came in self._open if came > settled and came - ticks <= rules.settle]
+    def _reached_back_to(self, settled: int) -> int | None:
+        """The oldest instant of the previews that came after `settled`; None if none did."""
+        return min((ticks for ticks, came in self._open if came > settled), default=None)
 
     def reread_answered(
         self, read: Read, pages: list[tuple[int, int, Page]], sent: int, rules: Rules, page_values: int

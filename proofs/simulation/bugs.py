@@ -280,7 +280,7 @@ def the_end_is_settled_and_no_item() -> None:
 @bug
 def previews_on_their_way_not_waited_for() -> None:
     """The covered end passes a value that came a little late and is still in the event queue."""
-    _set(PointCoverage, "_on_their_way", lambda self, settled, rules: [])
+    _set(PointCoverage, "_reached_back_to", lambda self, settled: None)
 
 
 @bug

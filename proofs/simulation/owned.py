@@ -202,11 +202,7 @@ class Owned:
 
     def _failed(self, fenced: bool) -> None:
         self.fenced_since_assigned |= fenced
-        try:
-            self.tenure.failed(fenced, self.owner.now())
-        except NotReady as error:
-            self.owner.gave_up(error)
-            return
+        self.tenure.failed(fenced, self.owner.now())
         self.step()
 
     # -- channels and reads -----------------------------------------------------------------------------------------------------------

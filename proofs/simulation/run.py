@@ -79,6 +79,7 @@ class Run:
         number = len(self.plant.points) + 1
         mean = self._chance.choice((4.0, 20.0, 20.0, 60.0, 200.0))
         point = PointModel(number, self._chance.choice(_POINT_TYPES), mean, self._chance.choice((0.0, 0.3, 0.7)))
+        point.late_seconds = self._chance.choice((0.0, 0.0, 0.0, 10.0, 45.0))
         self.plant.add(point)
         if history:
             self.plant.remember(point, self.clockwork.ticks() - int(7000 * TICKS_PER_SECOND), self.clockwork.ticks() - TICKS_PER_SECOND)
@@ -95,7 +96,7 @@ class Run:
         if not self._flowing:
             return
         chance = self._chance.random()
-        ahead = 30.0 * self._chance.random() if chance < 0.01 else -2.0 * self._chance.random()
+        ahead = 30.0 * self._chance.random() if chance < 0.01 else -point.late_seconds - 2.0 * self._chance.random()
         ticks = self.clockwork.ticks() + int(ahead * TICKS_PER_SECOND)
         if ahead > 0:
             self.clockwork.tell("value from the future")

@@ -153,43 +153,42 @@ def test_trap_34_an_older_value_does_not_become_the_newest_preview() -> None:
     assert point.snapshot == at("09:20")
 
 
-def test_a_preview_that_came_since_the_request_was_sent_and_lies_below_the_new_end_marks_its_hour() -> None:
+def test_the_end_stays_below_a_preview_that_came_since_the_request_was_sent() -> None:
     point = covered("08:00", "09:00")
     read = Read(Purpose.FORWARD, at("09:00"), None)
     point.sent(read)
     assert not point.preview(at("09:15"), at("10:00:01"))  # not below the covered end: as yet
     assert not point.preview(at("09:59:59"), at("10:00:01"))
-    point.forward_answered(read, page(at("09:10"), at("09:30")), at("10:00"), at("10:00:02"), RULES)
-    assert point.high == at("09:30")
-    assert point.dirty == {hour("09:15"): Mark(at("10:00:02"), None)}
+    stated = point.forward_answered(read, page(at("09:10"), at("09:30")), at("10:00"), at("10:00:02"), RULES)
+    assert times(stated) == [(at("09:00"), at("09:10"), [])]
+    assert not point.dirty
 
 
-@pytest.mark.parametrize(("came", "dirty"), [("09:59:30", True), ("09:57:59", False)])
-def test_a_late_preview_that_came_less_than_settle_before_the_request_marks_its_hour(came: str, dirty: bool) -> None:
+@pytest.mark.parametrize(("came", "end"), [("09:59:30", "09:10"), ("09:57:59", "09:50")])
+def test_the_end_stays_below_a_preview_that_came_less_than_settle_before_the_request(came: str, end: str) -> None:
     """PI may still hold it in its event queue: the answer says nothing about it."""
     point = covered("08:00", "09:00")
     point.preview(at("09:15"), at(came))
     forward(point, page(at("09:10"), at("09:50")), sent=at("10:00"))
-    assert (hour("09:15") in point.dirty) is dirty
+    assert point.high == at(end)
 
 
-def test_the_end_waits_for_a_preview_that_came_so_shortly_that_the_archive_need_not_show_it() -> None:
+def test_the_end_stays_below_the_event_before_a_young_preview_for_that_may_be_on_its_way_into_the_archive() -> None:
     point = covered("08:00", "09:00")
-    point.preview(at("09:57:30"), at("09:58:30"))
-    forward(point, page(at("09:10"), at("09:58")), sent=at("10:00"))
-    assert point.high == at("09:57:30")
-    assert not point.dirty
-    stated = forward(point, page(at("09:57:30"), at("09:58")), sent=at("10:01"))
-    assert times(stated) == [(at("09:57:30"), at("09:58"), [at("09:57:30")])]
+    point.preview(at("09:20"), at("09:21"))
+    point.preview(at("09:57:30"), at("09:58:30"))  # from here on 09:20 is no snapshot any more
+    first = forward(point, page(at("09:10"), at("09:57:30")), sent=at("10:00"))
+    assert times(first) == [(at("09:00"), at("09:10"), [])]
+    second = forward(point, page(at("09:10"), at("09:20"), at("09:57:30")), sent=at("10:01"))
+    assert times(second) == [(at("09:10"), at("09:57:30"), [at("09:10"), at("09:20")])]
 
 
 def test_a_cut_page_that_has_to_wait_is_read_again_after_a_pause_and_its_read_does_not_count_as_whole() -> None:
     point = covered("08:00", "09:00")
-    point.preview(at("09:00"), at("09:58:30"))
     point.preview(at("09:57:30"), at("09:58:30"))
     as_of = point.as_of
-    forward(point, page(at("09:57:30"), at("09:57:40"), cut=True), sent=at("10:00"))
-    assert (point.high, point.as_of) == (at("09:57:30"), as_of)
+    forward(point, page(at("09:10"), at("09:57:30"), at("09:57:40"), cut=True), sent=at("10:00"))
+    assert (point.high, point.as_of) == (at("09:10"), as_of)
     assert point.next_read(at("10:00"), RULES) is None
 
 
@@ -197,9 +196,9 @@ def test_a_late_preview_at_the_very_end_is_remembered_until_the_read_that_states
     point = covered("08:00", "09:00")
     point.preview(at("09:15"), at("09:59:50"))
     forward(point, page(at("09:10"), at("09:15"), cut=True), sent=at("10:00"))
-    assert point.high == at("09:15")
-    forward(point, page(at("09:15"), at("09:40")), sent=at("10:00:10"))
-    assert hour("09:15") in point.dirty
+    assert point.high == at("09:10")
+    forward(point, page(at("09:10"), at("09:15"), at("09:40")), sent=at("10:02:10"))
+    assert point.high == at("09:40")
 
 
 def test_previews_before_the_first_read_that_lie_below_its_anchor_make_their_hours_dirty() -> None:
