@@ -122,19 +122,20 @@ class Reads:
         contents = [[answers[key] for key in resources] for resources in asked.named]
         absent = self._servers_without_a_value(asked.tasks, contents)
         for task, content in zip(asked.tasks, contents, strict=True):
-            if task.point["server"] in absent and task.read.purpose is not Purpose.FIRST and not task.doubted:
+            ranged = task.read.purpose is not Purpose.FIRST and not task.doubted
+            if ranged and task.point["server"] in absent and batch.empty(content[0]):
                 self._doubt(task)
             else:
                 self._answered(task, content, asked.sent, now)
 
     @staticmethod
     def _servers_without_a_value(tasks: list[Task], contents: list[list[Any]]) -> set[str]:
-        """Data servers whose ranges all came back empty: their archive may be away without saying so (design 3.2)."""
+        """Data servers of whose ranges none came back with a value: their archive may be away without saying so (design 3.2)."""
         shown: dict[str, bool] = {}
         for task, content in zip(tasks, contents, strict=True):
             if task.read.purpose is not Purpose.FIRST and not isinstance(content[0], BridgeError):
                 server = task.point["server"]
-                shown[server] = shown.get(server, False) or not batch.empty(content[0])
+                shown[server] = shown.get(server, False) or batch.shows_a_value(content[0])
         return {server for server, any_value in shown.items() if not any_value}
 
     def _doubt(self, task: Task) -> None:
