@@ -240,17 +240,18 @@ class PointCoverage:
     def forward_answered(self, read: Read, page: Page, sent: int, now: int, rules: Rules) -> list[Range]:
         """What a forward page states; moves `high` to an item of the answer: the next read starts at it.
 
-        It is the newest item that is settled and older than every preview that came less than settle before the request was sent, or since:
-        such a preview may be missing in the answer, and so may the event before it, however old, being on its way from the snapshot into
-        the archive. What lies before an older item that the archive shows has got there.
+        It is the newest item that is settled and older than all that came less than settle before the request was sent, or since: that may
+        be missing in the answer, and so may the event before it, however old, being on its way from the snapshot into the archive. An item
+        of which no preview told counts as such, if it is the last. What lies before an older item that the archive shows has got there.
         All hours of the answer become dirty if the point was blind up to less than settle before.
         """
         times = [*map(ticks_of, page.samples), *page.unreadable]
         newest, settled = max(times, default=read.begin), sent - rules.settle
-        young = self._reached_back_to(settled)
-        end = max([read.begin, *(t for t in times if t <= settled and (young is None or t < young))])
+        end = self._sure_end(read.begin, page, settled)
         more = page.cut and newest < settled
-        self.high, self._read_on = end, more and end == newest
+        if more and end == read.begin and self._young(settled) is None:
+            end = newest  # two instants on a page: otherwise it would come again and again
+        self.high, self._read_on = end, more and end > read.begin
         if self.blind is not None and settled < self.blind[0] and read.begin < end:
             self._mark_hours(read.begin, end - 1, *self.blind)
         if not more:
@@ -264,7 +265,15 @@ class PointCoverage:
             self._forward_retry.succeeded()
         return cut_around(read.begin, end, page)
 
-    def _reached_back_to(self, settled: int) -> int | None:
+    def _sure_end(self, begin: int, page: Page, settled: int) -> int:
+        """The newest instant of the page that is settled and before which nothing can be missing; `begin` if there is none."""
+        young, times = self._young(settled), [*map(ticks_of, page.samples), *page.unreadable]
+        newest = ticks_of(page.samples[-1]) if page.samples else begin
+        if (self.snapshot is None or newest > self.snapshot) and newest == max(times, default=begin):
+            young = newest if young is None else min(young, newest)
+        return max([begin, *(ticks for ticks in times if ticks <= settled and (young is None or ticks < young))])
+
+    def _young(self, settled: int) -> int | None:
         """The oldest instant of the previews that came after `settled`; None if none did."""
         return min((ticks for ticks, came in self._open if came > settled), default=None)
 

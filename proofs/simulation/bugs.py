@@ -280,7 +280,18 @@ def the_end_is_settled_and_no_item() -> None:
 @bug
 def previews_on_their_way_not_waited_for() -> None:
     """The covered end passes a value that came a little late and is still in the event queue."""
-    _set(PointCoverage, "_reached_back_to", lambda self, settled: None)
+    _set(PointCoverage, "_young", lambda self, settled: None)
+
+
+@bug
+def an_item_that_no_preview_told_of_taken_for_old() -> None:
+    """The covered end reaches a snapshot that came a moment ago, and passes the event before it."""
+
+    def sure_end(self: PointCoverage, begin: int, page: Page, settled: int) -> int:
+        young, times = self._young(settled), [*map(ticks_of, page.samples), *page.unreadable]
+        return max([begin, *(ticks for ticks in times if ticks <= settled and (young is None or ticks < young))])
+
+    _set(PointCoverage, "_sure_end", sure_end)
 
 
 @bug

@@ -4,15 +4,21 @@ import itertools
 
 import pytest
 
-from bridge.coverage import MAX_SLICE_FACTOR, Mark, Page, PointCoverage, Purpose, Range, Read, cut_around
+from bridge.coverage import MAX_SLICE_FACTOR, Mark, Page, PointCoverage, Purpose, Range, Read, cut_around, ticks_of
 from tests.unit.bridge.world import HOUR, RULES, SECOND, at, covered, hour, page, sample, times
 
 SETTLE = RULES.settle
 
 
+def heard(point: PointCoverage, answer: Page) -> None:
+    """A channel told of the newest item of an answer long ago."""
+    point.snapshot = max([point.snapshot or 0, *map(ticks_of, answer.samples)])
+
+
 def forward(point: PointCoverage, answer: Page, sent: int, answered: int | None = None) -> list[Range]:
-    """A forward read with its answer."""
+    """A forward read with its answer, of which a channel told long ago."""
     assert point.high is not None
+    heard(point, answer)
     read = Read(Purpose.FORWARD, point.high, None)
     point.sent(read)
     stated = point.forward_answered(read, answer, sent, sent if answered is None else answered, RULES)
@@ -183,6 +189,26 @@ def test_the_end_stays_below_the_event_before_a_young_preview_for_that_may_be_on
     assert times(second) == [(at("09:10"), at("09:57:30"), [at("09:10"), at("09:20")])]
 
 
+def test_an_item_that_no_preview_told_of_may_have_come_just_now_and_waits_for_the_next_read() -> None:
+    point = covered("08:00", "09:00")
+    point.snapshot = at("09:20")
+    read = Read(Purpose.FORWARD, at("09:00"), None)
+    first = point.forward_answered(read, page(at("09:20"), at("09:40")), at("10:00"), at("10:00"), RULES)
+    assert times(first) == [(at("09:00"), at("09:20"), [])]
+    point.preview(at("09:40"), at("10:00"))  # as the read publishes it
+    second = point.forward_answered(
+        Read(Purpose.FORWARD, at("09:20"), None), page(at("09:20"), at("09:40")), at("10:05"), at("10:05"), RULES
+    )
+    assert times(second) == [(at("09:20"), at("09:40"), [at("09:20")])]
+
+
+def test_cut_pages_of_two_unheard_instants_still_get_on() -> None:
+    point = covered("08:00", "09:00")
+    read = Read(Purpose.FORWARD, at("09:00"), None)
+    point.forward_answered(read, page(at("09:00"), at("09:10"), cut=True), at("12:00"), at("12:00"), RULES)
+    assert point.high == at("09:10")
+
+
 def test_a_cut_page_that_has_to_wait_is_read_again_after_a_pause_and_its_read_does_not_count_as_whole() -> None:
     point = covered("08:00", "09:00")
     point.preview(at("09:57:30"), at("09:58:30"))
@@ -321,6 +347,7 @@ def test_a_blind_interval_above_the_covered_range_is_owed_a_forward_read_and_not
     assert point.owes("lost")
     read = point.next_read(at("08:52"), RULES)
     assert read == Read(Purpose.BLIND, at("08:40"), None, "lost")
+    heard(point, page(at("08:40")))
     point.forward_answered(read, page(at("08:40")), at("08:52"), at("08:52"), RULES)
     assert not point.owes("lost")
 
@@ -347,6 +374,7 @@ def test_a_debt_is_paid_by_the_forward_read_and_by_every_dirty_hour() -> None:
     point.blinded(at("08:30"), at("09:20"), at("09:20"), "lost", HOUR)
     read = point.next_read(at("09:22"), RULES)
     assert read is not None
+    heard(point, page(at("09:10"), at("09:20")))
     point.forward_answered(read, page(at("09:10"), at("09:20")), at("09:22"), at("09:22"), RULES)
     assert point.owes("lost")
     for _ in range(2):

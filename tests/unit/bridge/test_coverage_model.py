@@ -161,6 +161,8 @@ class World:
         elif flight.read.end is None:
             self.state(self.point.forward_answered(flight.read, page, flight.sent, now, RULES), flight.clock)
             self.point.done()
+            if page.samples and not page.cut and (self.point.snapshot is None or last > self.point.snapshot):
+                self.point.preview(last, now)
         else:
             flight.pages.append((flight.at, last if page.cut else flight.read.end, page))
             flight.asked.append((flight.sent, flight.clock))
