@@ -295,30 +295,6 @@ def an_item_that_no_preview_told_of_taken_for_old() -> None:
 
 
 @bug
-def coverage_begins_above_the_newest_settled_event() -> None:
-    """Back-fill passes the event that is on its way from the snapshot into the archive."""
-
-    def first_answered(self: PointCoverage, snapshot: Any, before: Any, settled: Any, sent: int, rules: Rules) -> None:
-        usual(self, snapshot, before, 1 << 62, sent, rules)
-
-    usual = PointCoverage.first_answered
-    _set(PointCoverage, "first_answered", first_answered)
-
-
-@bug
-def what_came_unheard_before_the_first_read_forgotten() -> None:
-    """The first look takes no note of a blind interval."""
-
-    def first_answered(self: PointCoverage, *look: Any) -> None:
-        blind, self.blind = self.blind, None
-        usual(self, *look)
-        self.blind = blind
-
-    usual = PointCoverage.first_answered
-    _set(PointCoverage, "first_answered", first_answered)
-
-
-@bug
 def sequence_taken_before_a_frame_is_full() -> None:
     """A frame that turns out empty leaves a hole: sequences are counted when a frame opens."""
 

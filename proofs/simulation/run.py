@@ -50,7 +50,7 @@ class Run:
     """All that takes part in a run."""
 
     def __init__(self, seed: int, telling: bool = False) -> None:
-        begin = 60.0 * (seed * 7 % 60)
+        begin = 25.0 if seed % 4 == 0 else 60.0 * (seed * 7 % 60)  # a quarter begins when an hour has just become full
         self.seed, self.begin = seed, begin
         self.clockwork = Clockwork(seed, begin, telling)
         self._chance = self.clockwork.chance
@@ -69,7 +69,7 @@ class Run:
         self.usual_queue_seconds = self.plant.queue_seconds = self._chance.choice((0.0, 3.0, 8.0))
         for _ in range(20 + self._chance.randrange(6)):
             self.add_point(history=self._chance.random() < 0.8)
-        for _ in range(2 + self._chance.randrange(2)):
+        for _ in range(1 + self._chance.randrange(3)):
             self.clockwork.later(self._chance.random() * 5, self.start_owner)
 
     # -- taking part --------------------------------------------------------------------------------------------------------------------

@@ -215,6 +215,9 @@ def test_a_cut_page_that_has_to_wait_is_read_again_after_a_pause_and_its_read_do
     as_of = point.as_of
     forward(point, page(at("09:10"), at("09:57:30"), at("09:57:40"), cut=True), sent=at("10:00"))
     assert (point.high, point.as_of) == (at("09:10"), as_of)
+    assert point.next_read(at("10:00"), RULES) is not None
+    forward(point, page(at("09:10"), at("09:57:30"), at("09:57:40"), cut=True), sent=at("10:00"))
+    assert (point.high, point.as_of) == (at("09:10"), as_of)
     assert point.next_read(at("10:00"), RULES) is None
 
 
