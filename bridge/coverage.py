@@ -249,8 +249,6 @@ class PointCoverage:
         newest, settled = max(times, default=read.begin), sent - rules.settle
         end = self._sure_end(read.begin, page, settled)
         more = page.cut and newest < settled
-        if more and end == read.begin and self._young(settled) is None:
-            end = newest  # two instants on a page: otherwise it would come again and again
         self.high, self._read_on = end, more and end > read.begin
         if self.blind is not None and settled < self.blind[0] and read.begin < end:
             self._mark_hours(read.begin, end - 1, *self.blind)
@@ -264,6 +262,13 @@ class PointCoverage:
         else:
             self._forward_retry.succeeded()
         return cut_around(read.begin, end, page)
+
+    def too_short(self, read: Read, page: Page, sent: int, rules: Rules) -> bool:
+        """True if a forward page ends before it says anything that may be stated, and a longer one would: few instants fill it."""
+        settled = sent - rules.settle
+        if not page.cut or not page.samples or ticks_of(page.samples[-1]) >= settled:
+            return False
+        return self._young(settled) is None and self._sure_end(read.begin, page, settled) == read.begin
 
     def _sure_end(self, begin: int, page: Page, settled: int) -> int:
         """The newest instant of the page that is settled and before which nothing can be missing; `begin` if there is none."""

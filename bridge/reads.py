@@ -181,12 +181,14 @@ class Reads:
         page, unreadable = batch.page_of(content, task.at, task.read.end, task.asked_to, task.max_count, task.point["point_type"])
         self._set_aside(task, unreadable, now)
         last = max([*map(ticks_of, page.samples), *page.unreadable], default=task.at)
-        if page.cut and last <= task.at:  # one instant fills the page: a larger one is needed (trap 23)
+        forward = task.read.end is None
+        if page.cut and (last <= task.at or (forward and task.coverage.too_short(task.read, page, sent.ticks, self._owner.rules))):
+            # One instant fills the page (trap 23), or one and the next, which may have come just now: a larger one is needed.
             if task.max_count >= _MAX_PAGE_VALUES:
                 raise PIUnavailable(f"more than {task.max_count} values at one instant")
             task.max_count = min(task.max_count * 2, _MAX_PAGE_VALUES)
             self._unfinished.append(task)
-        elif task.read.end is None:
+        elif forward:
             self._forward(task, page, sent, now)
         else:
             self._reread(task, page, last, sent, now)

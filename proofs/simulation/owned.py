@@ -55,6 +55,8 @@ class Owned:
         self._producer: Producer | None = None
         self._turn = 0
         """Deeds of an earlier turn do not count any more."""
+        self._waiting = False
+        """Whether this turn only waits, and may be cut short."""
         self.lines: list[Line] = []
         self._working: Incarnation | None = None
 
@@ -66,9 +68,8 @@ class Owned:
 
     def stir(self) -> None:
         """Lets it look at once."""
-        self._in_turn(0.0, self.step) if self._waiting else None
-
-    _waiting = False
+        if self._waiting:
+            self._in_turn(0.0, self.step)
 
     def _in_turn(self, seconds: float, deed: Callable[[], None]) -> None:
         self._turn += 1

@@ -202,11 +202,14 @@ def test_an_item_that_no_preview_told_of_may_have_come_just_now_and_waits_for_th
     assert times(second) == [(at("09:20"), at("09:40"), [at("09:20")])]
 
 
-def test_cut_pages_of_two_unheard_instants_still_get_on() -> None:
+def test_a_page_of_two_instants_of_which_the_second_may_have_come_just_now_is_too_short() -> None:
     point = covered("08:00", "09:00")
     read = Read(Purpose.FORWARD, at("09:00"), None)
-    point.forward_answered(read, page(at("09:00"), at("09:10"), cut=True), at("12:00"), at("12:00"), RULES)
-    assert point.high == at("09:10")
+    assert point.too_short(read, page(at("09:00"), at("09:10"), cut=True), at("12:00"), RULES)
+    assert not point.too_short(read, page(at("09:00"), at("09:10")), at("12:00"), RULES)
+    assert not point.too_short(read, page(at("09:00"), at("09:10"), at("09:20"), cut=True), at("12:00"), RULES)
+    point.preview(at("09:10"), at("11:59"))  # nor would a longer one say more until that has settled
+    assert not point.too_short(read, page(at("09:00"), at("09:10"), cut=True), at("12:00"), RULES)
 
 
 def test_a_cut_page_that_has_to_wait_is_read_again_after_a_pause_and_its_read_does_not_count_as_whole() -> None:
