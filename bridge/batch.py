@@ -85,12 +85,15 @@ def _reason(content: Any) -> str:
 def page_of(content: Any, begin: int, end: int | None, asked_to: int, max_count: int, point_type: str) -> tuple[Page, list[Unreadable]]:
     """The items of a `recorded` answer in [begin, end) as a page, and what could not be understood. `asked_to` is where the request ended.
 
-    Raises PIUnavailable where the answer does not say what the archive holds: no list, or the state "No Data" just where the request
-    began or ended, which stands for an archive that is not there (design 3.2); PIUnreadable where an item has no readable time.
+    Raises PIUnavailable where the answer does not say what the archive holds: no list; nothing but values that failed, which PI sends in
+    place of a stream's values (7.5); or the state "No Data" just where the request began or ended, which stands for an archive that is not
+    there (design 3.2). Raises PIUnreadable where an item has no readable time.
     """
     items = content.get("Items") if isinstance(content, dict) else None
     if not isinstance(items, list):
         raise PIUnavailable("an answer without a list `Items`")
+    if items and all(isinstance(item, dict) and item.get("Errors") for item in items):
+        raise PIUnavailable(f"in place of values: {items[0]['Errors']!r:.200}")
     samples, unreadable = samples_of(items, point_type)
     asked = {pitime.whole_second(begin), pitime.whole_second(asked_to, up=True)}
     for end_sample in (*samples[:1], *samples[-1:]):
@@ -106,6 +109,21 @@ def page_of(content: Any, begin: int, end: int | None, asked_to: int, max_count:
     inside = [s for s in samples if ticks_of(s) >= begin and (end is None or ticks_of(s) < end)]
     holes = [item.ticks for item in unreadable if item.ticks is not None and item.ticks >= begin and (end is None or item.ticks < end)]
     return Page(inside, holes, cut), unreadable
+
+
+def empty(content: Any) -> bool:
+    """True if a `recorded` answer holds no item at all: nothing is there, or the archive is not."""
+    return isinstance(content, dict) and content.get("Items") == []
+
+
+def shows_a_value(content: Any) -> bool:
+    """True if a `recorded` answer holds an item that is a value: neither one that failed, nor "No Data"."""
+    items = content.get("Items") if isinstance(content, dict) else None
+    return isinstance(items, list) and any(isinstance(i, dict) and not i.get("Errors") and not _no_data(i.get("Value")) for i in items)
+
+
+def _no_data(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("IsSystem") is True and value.get("Value") == NO_DATA
 
 
 def single_time(content: Any, point_type: str) -> int | None:

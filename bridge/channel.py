@@ -1,66 +1,17 @@
-"""A channel: a WebSocket to PI Web API that pushes snapshots of many points (pi-web-api.md 3). What it misses, reads make good."""
+"""A channel's socket: opened, listened to and opened again as its ear says (pi-web-api.md 3)."""
 
 import asyncio
-import random
 import ssl
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
-from urllib.parse import quote, urlsplit
+from collections.abc import Callable
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, WebSocketException
 
 from bridge import auth
-from bridge.errors import PIRefused
-from bridge.piwebapi import DENIED_PAUSE_SECONDS, trust
+from bridge.hearing import Ear
+from bridge.pitime import Moment
+from bridge.piwebapi import trust
 from schemas.config import PI
-
-_REFUSED = frozenset({400, 404, 409, 414})
-"""What a handshake answers when it is about the streams asked for."""
-_DENIED = frozenset({401, 403})
-
-
-class Listener(Protocol):
-    """What a channel tells: each message, and when it begins and ceases to hear."""
-
-    def opened(self) -> None: ...
-    def message(self, body: str | bytes) -> None: ...
-    def lost(self, reason: str) -> None: ...
-
-
-def addresses(base: str, web_ids: Sequence[str], heartbeat_polls: int, url_bytes: int) -> list[tuple[str, list[str]]]:
-    """The channels that cover all streams, each with its address of at most `url_bytes` and the streams on it."""
-    parts = urlsplit(base)
-    prefix = f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}{parts.path}/streamsets/channel?webIdType=IDOnly&heartbeatRate={heartbeat_polls}"
-    channels: list[tuple[str, list[str]]] = []
-    for web_id in web_ids:
-        part = "&webId=" + quote(web_id)
-        if not channels or len(channels[-1][0]) + len(part) > url_bytes:
-            channels.append((prefix, []))
-        address, streams = channels[-1]
-        channels[-1] = (address + part, [*streams, web_id])
-    return channels
-
-
-@dataclass
-class Reconnect:
-    """Pauses between attempts: doubling up to a limit, with full jitter, so that not all come back at once (trap 37)."""
-
-    first_seconds: float
-    limit_seconds: float
-    chance: random.Random
-    _attempt: int = 0
-
-    def succeeded(self) -> None:
-        """The next failure is the first again."""
-        self._attempt = 0
-
-    def pause_seconds(self) -> float:
-        """How long to wait before the next attempt."""
-        ceiling = min(self.first_seconds * 2**self._attempt, self.limit_seconds)
-        self._attempt = min(self._attempt + 1, 30)
-        return float(ceiling * self.chance.random())
 
 
 class _Direct(connect):
@@ -71,40 +22,35 @@ class _Direct(connect):
 
 
 class Channel:
-    """Keeps one channel open until cancelled. Raises PIRefused if PI refuses the handshake itself: then the streams must be split."""
+    """Keeps one channel open until cancelled, or until PI refuses its streams."""
 
-    def __init__(self, config: PI, address: str, listener: Listener, reconnect: Reconnect, overloaded: Callable[[], bool]) -> None:
-        self._config, self._address, self._listener, self._reconnect = config, address, listener, reconnect
-        self._overloaded = overloaded
+    def __init__(self, config: PI, ear: Ear, now: Callable[[], Moment]) -> None:
+        self._config, self._ear, self._now = config, ear, now
 
     async def run(self) -> None:
-        """Opens, listens, opens again."""
+        """Opens, listens, opens again; ends when the streams must be split."""
+        ear = self._ear
         while True:
-            pause_seconds = 0.0
-            while self._overloaded():  # noqa: ASYNC110 - a size, which no event announces
-                await asyncio.sleep(0.2)
+            while (pause_seconds := ear.pause_seconds(self._now())) > 0:  # noqa: ASYNC110 - a pause, which may have grown meanwhile
+                await asyncio.sleep(pause_seconds)
+            status = None
             try:
                 async with self._connect() as socket:
-                    self._listener.opened()
-                    self._reconnect.succeeded()
+                    ear.opened(self._now())
                     reason = await self._listen(socket)
             except InvalidStatus as error:
                 status = error.response.status_code
                 reason = f"the handshake was answered with status {status}"
-                if status in _REFUSED:
-                    raise PIRefused(f"channel: {reason}", status) from error
-                if status in _DENIED:
-                    pause_seconds = DENIED_PAUSE_SECONDS
             except (WebSocketException, OSError, TimeoutError) as error:
                 reason = f"{type(error).__name__}: {error}"
-            self._listener.lost(reason)
-            await asyncio.sleep(max(pause_seconds, self._reconnect.pause_seconds()))
+            if ear.lost(reason, self._now(), status):
+                return
 
     def _connect(self) -> _Direct:
         channels = self._config.channels
-        context: ssl.SSLContext | None = trust(self._config.ca_file) if self._address.startswith("wss:") else None
+        context: ssl.SSLContext | None = trust(self._config.ca_file) if self._ear.address.startswith("wss:") else None
         return _Direct(
-            self._address,
+            self._ear.address,
             additional_headers=auth.headers(self._config.auth),
             user_agent_header="pibridge",
             ssl=context,
@@ -118,12 +64,12 @@ class Channel:
         )
 
     async def _listen(self, socket: ClientConnection) -> str:
-        """Passes messages on until the channel is silent for too long, or Kafka is too slow; answers why it ended."""
-        while not self._overloaded():
+        """Passes messages on until the ear wants the channel closed; answers why."""
+        while (reason := self._ear.why_close(self._now())) is None:
             try:
-                async with asyncio.timeout(self._config.channels.silence_seconds):
+                async with asyncio.timeout(self._ear.patience_seconds(self._now())):
                     body = await socket.recv()
             except TimeoutError:
-                return f"no message and no heartbeat for {self._config.channels.silence_seconds:g} s"
-            self._listener.message(body)
-        return "Kafka does not take frames fast enough, so the channel was closed"
+                continue
+            self._ear.message(body, self._now())
+        return reason

@@ -152,7 +152,8 @@ class PointCoverage:
             end, cause = max(end, self.blind[0]), cause if cause is not None else self.blind[1]
         self.blind = (end, cause)
         if self.low is not None and self.high is not None:
-            first, last = max(begin - margin, self.low), min(end, self.high - 1)
+            # Below `low` too: back-fill may come there before PI has archived what came last.
+            first, last = max(begin - margin, min(self.start, self.low)), min(end, self.high - 1)
             if first <= last:
                 self._mark_hours(first, last, now, cause)
         return before - self._creditors()
@@ -217,45 +218,69 @@ class PointCoverage:
 
     # -- what an answer means -----------------------------------------------------------------------------------------------------
 
-    def first_answered(self, snapshot: int | None, before_start: int | None, sent: int, rules: Rules) -> None:
-        """Takes the first look: time of the snapshot, and of the event at or before the start, each None if there is none.
+    def first_answered(self, snapshot: int | None, before_start: int | None, settled: int | None, sent: int, rules: Rules) -> None:
+        """Takes the first look: times of the snapshot, of the event at or before the start, of the newest settled one; None: there is none.
 
-        Coverage begins, empty, at the last full hour that is settled, but not above the snapshot: what compression may still remove is
-        never stated. Late previews below it make their hours dirty: back-fill may come there before PI has archived them.
+        Coverage begins, empty, at the last full hour that is settled, but not above the newest settled event, for the same reason as a
+        forward read ends there. Late previews below it make their hours dirty: back-fill may come there before PI has archived them. So
+        does what came unheard before a channel was opened.
         """
         anchor = (sent - rules.settle) // TICKS_PER_HOUR * TICKS_PER_HOUR
-        if snapshot is not None:
-            anchor = min(anchor, snapshot)
+        anchor = min(anchor, self.start if settled is None else settled, anchor if snapshot is None else snapshot)
         self.low = self.high = anchor
         self.start = min(self.start if before_start is None else before_start, anchor)
         for ticks, came in self._open:
             if self.start <= ticks < anchor:
                 self.mark(hour_of(ticks), came, None)
         self._open = [(ticks, came) for ticks, came in self._open if ticks >= anchor]
+        if self.blind is not None and self.start < anchor:
+            self._mark_hours(max(self.start, anchor - rules.blind_margin), anchor - 1, *self.blind)
         self._forward_retry.succeeded()
 
     def forward_answered(self, read: Read, page: Page, sent: int, now: int, rules: Rules) -> list[Range]:
-        """What a forward page states; moves `high`. The newest item is left out, for it may be the snapshot: the next read starts at it.
+        """What a forward page states; moves `high` to an item of the answer: the next read starts at it.
 
-        A late preview that came less than settle before the request was sent, or since, and lies below the new end may be missing in the
-        answer: its hour becomes dirty. So do all hours of the answer if the point was blind up to less than settle before.
+        It is the newest item that is settled and older than all that came less than settle before the request was sent, or since: that may
+        be missing in the answer, and so may the event before it, however old, being on its way from the snapshot into the archive. An item
+        of which no preview told counts as such, if it is the last. What lies before an older item that the archive shows has got there.
+        All hours of the answer become dirty if the point was blind up to less than settle before.
         """
-        newest = max([*map(ticks_of, page.samples), *page.unreadable], default=read.begin)
-        settled = sent - rules.settle
-        end = max(read.begin, min(newest, settled))
-        self.high, self._read_on = end, page.cut and newest < settled
-        for ticks, came in self._open:
-            if ticks < end and came > settled and came - ticks > rules.settle:
-                self.mark(hour_of(ticks), now, None)
+        times = [*map(ticks_of, page.samples), *page.unreadable]
+        newest, settled = max(times, default=read.begin), sent - rules.settle
+        end = self._sure_end(read.begin, page, settled)
+        more = page.cut and newest < settled
+        self.high, self._read_on = end, more and end > read.begin
         if self.blind is not None and settled < self.blind[0] and read.begin < end:
             self._mark_hours(read.begin, end - 1, *self.blind)
-        if not self._read_on:
+        if not more:
             self.as_of = sent
             if self.blind is not None and settled >= self.blind[0]:
                 self.blind = None
         self._open = [(ticks, came) for ticks, came in self._open if ticks >= end and not (ticks == newest == end and came <= settled)]
-        self._forward_retry.succeeded()
+        if more and not self._read_on:
+            self._forward_retry.failed(now, rules)  # the next page begins where this one did, until what is on its way has arrived
+        else:
+            self._forward_retry.succeeded()
         return cut_around(read.begin, end, page)
+
+    def too_short(self, read: Read, page: Page, sent: int, rules: Rules) -> bool:
+        """True if a forward page ends before it says anything that may be stated, and a longer one would: few instants fill it."""
+        settled = sent - rules.settle
+        if not page.cut or not page.samples or ticks_of(page.samples[-1]) >= settled:
+            return False
+        return self._young(settled) is None and self._sure_end(read.begin, page, settled) == read.begin
+
+    def _sure_end(self, begin: int, page: Page, settled: int) -> int:
+        """The newest instant of the page that is settled and before which nothing can be missing; `begin` if there is none."""
+        young, times = self._young(settled), [*map(ticks_of, page.samples), *page.unreadable]
+        newest = ticks_of(page.samples[-1]) if page.samples else begin
+        if (self.snapshot is None or newest > self.snapshot) and newest == max(times, default=begin):
+            young = newest if young is None else min(young, newest)
+        return max([begin, *(ticks for ticks in times if ticks <= settled and (young is None or ticks < young))])
+
+    def _young(self, settled: int) -> int | None:
+        """The oldest instant of the previews that came after `settled`; None if none did."""
+        return min((ticks for ticks, came in self._open if came > settled), default=None)
 
     def reread_answered(
         self, read: Read, pages: list[tuple[int, int, Page]], sent: int, rules: Rules, page_values: int

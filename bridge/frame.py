@@ -7,7 +7,7 @@ from typing import NamedTuple
 from bridge.coverage import Range, ticks_of
 from bridge.progress import ShardState
 from schemas.digest import digest_of
-from schemas.records import Sample, Series, Statement, ValueFrame, Via
+from schemas.records import Point, Sample, Series, Statement, ValueFrame, Via
 from schemas.topics import HISTORY, LIVE, RECORDED, Topic
 
 MAX_FRAME_BYTES = 900_000
@@ -28,6 +28,11 @@ class Named(NamedTuple):
     point_key: str
     tag: str
     uom: str | None
+
+
+def named(point: Point) -> Named:
+    """How the point is written into frames."""
+    return Named(point["point_key"], point["tag"], point["engineering_units"])
 
 
 class Stated(NamedTuple):

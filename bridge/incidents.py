@@ -67,6 +67,10 @@ class Incidents:
             incident.unheard.discard(point)
             incident.owed.discard(point)
 
+    def is_open(self, incident_id: str) -> bool:
+        """True until it is closed."""
+        return incident_id in self._open
+
     def inherit(self, incident_id: str, points: Iterable[str]) -> None:
         """Lets an incident of the previous owner wait for the same points as the hand-over does: what that makes good mends it too."""
         incident = self._open[incident_id]

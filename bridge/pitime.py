@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 from bridge.errors import PIUnreadable
 from schemas.times import TICKS_PER_SECOND, datetime_of, ticks_of
@@ -38,6 +39,17 @@ def whole_second(ticks: int, up: bool = False) -> int:
     return -(-ticks // TICKS_PER_SECOND) * TICKS_PER_SECOND if up else ticks // TICKS_PER_SECOND * TICKS_PER_SECOND
 
 
+class Moment(NamedTuple):
+    """One instant on the three clocks that the bridge lives by."""
+
+    seconds: float
+    """Our monotonic clock: for pauses and patience."""
+    ticks: int
+    """PI's clock, at least: for all that is stated."""
+    micros: int
+    """The bridge's wall clock, which may jump: it is told, and nothing is reckoned with it."""
+
+
 class PIClock:
     """PI's clock as a lower bound, carried by our monotonic clock between its own readings.
 
@@ -62,3 +74,7 @@ class PIClock:
             raise LookupError("PI's clock has not been read yet")
         ticks, at = self._reading
         return ticks + int((monotonic_seconds - at) * TICKS_PER_SECOND)
+
+    def moment(self, monotonic_seconds: float, wall_micros: int) -> Moment:
+        """The instant on all clocks; raises LookupError before the first reading."""
+        return Moment(monotonic_seconds, self.now(monotonic_seconds), wall_micros)

@@ -9,15 +9,13 @@ from typing import Any, cast
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 import httpx2
-from aiolimiter import AsyncLimiter
 
 from bridge import auth, batch, pitime
+from bridge.budget import Budget
 from bridge.errors import BridgeError, PIRefused, PIUnavailable, PIUnreadable
 from bridge.normalise import parse_json
 from schemas.config import PI
 
-DENIED_PAUSE_SECONDS = 30.0
-"""Credentials that were refused are not tried again sooner: accounts lock."""
 _CSRF = {"X-Requested-With": "pibridge"}
 """PI refuses every POST without this header, whatever its value (7.3)."""
 
@@ -56,9 +54,8 @@ class PIWebAPI:
         self.requests: Counter[str] = Counter()
         """Requests sent, by kind."""
         self._answer_bytes = config.load.answer_bytes
-        self._rate = AsyncLimiter(max(1.0, config.load.requests_per_second), max(1.0, 1 / config.load.requests_per_second))
+        self._budget = Budget(config.load.requests_per_second)
         self._slots = asyncio.Semaphore(config.load.concurrency)
-        self._not_before = 0.0
         self._client = httpx2.AsyncClient(
             headers={**auth.headers(config.auth), "Accept": "application/json", "User-Agent": "pibridge"},
             verify=trust(config.ca_file) if config.url.startswith("https:") else True,
@@ -102,9 +99,9 @@ class PIWebAPI:
         assert method == "GET" or address == self.base + "/batch"
         headers = {} if method == "GET" else {**_CSRF, "Content-Type": "application/json"}
         async with self._slots:
-            if (pause := self._not_before - time.monotonic()) > 0:
-                await asyncio.sleep(pause)
-            await self._rate.acquire()
+            while (pause_seconds := self._budget.pause_seconds(time.monotonic())) > 0:  # noqa: ASYNC110 - it may grow meanwhile
+                await asyncio.sleep(pause_seconds)
+            self._budget.sent(time.monotonic())
             self.requests[kind] += 1
             try:
                 async with self._client.stream(method, address, content=content, headers=headers) as response:
@@ -127,10 +124,7 @@ class PIWebAPI:
     def _judge(self, response: httpx2.Response, body: bytes, what: str) -> tuple[Any, BridgeError | None]:
         wish = response.headers.get("Retry-After", "")
         retry_after_seconds = float(wish) if wish.isascii() and wish.isdigit() else None
-        if response.status_code == 429:
-            self._not_before = time.monotonic() + (retry_after_seconds or 1.0)
-        elif response.status_code == 401:
-            self._not_before = time.monotonic() + DENIED_PAUSE_SECONDS
+        self._budget.answered(response.status_code, retry_after_seconds, time.monotonic())
         try:
             document: Any = parse_json(body)
         except PIUnreadable as error:

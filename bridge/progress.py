@@ -47,7 +47,7 @@ class ShardState:
             "partitions": self.partitions,
             "topic_ids": dict(self.topic_ids),
             "alive_at": (self.alive_at or 0) // TICKS_PER_MICROSECOND,
-            "incidents": list(self.incidents.values()),
+            "incidents": [incident.copy() for incident in self.incidents.values()],
         }
         return {"point": None, "shard": shard}
 

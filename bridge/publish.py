@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeVar
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from bridge.errors import ShardLost
+from bridge.tenure import Patience
 from schemas.config import Config
 
 T = TypeVar("T")
@@ -114,12 +115,12 @@ class Publisher:
 
     def _retried(self, what: str, step: Callable[[float], object]) -> None:
         """Repeats a call as long as Kafka calls its failure retriable (the outcome is then still to be had), within our patience."""
-        deadline = time.monotonic() + self._patience_seconds
+        patience = Patience(self._patience_seconds, time.monotonic())
         while True:
             try:
                 step(_TRY_SECONDS)
             except KafkaException as error:
-                if not error.args[0].retriable() or time.monotonic() > deadline or self._given_up:
+                if self._given_up or not patience.again(error.args[0].retriable(), time.monotonic()):
                     raise self._lost(f"{what} failed", error) from error
             else:
                 return

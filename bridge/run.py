@@ -2,8 +2,6 @@
 
 import asyncio
 import random
-import time
-from collections import deque
 from contextlib import closing
 from typing import Any, cast
 
@@ -11,11 +9,15 @@ import structlog
 from confluent_kafka import KafkaException
 
 from bridge import kafka
-from bridge.errors import BridgeError, NotReady, PIRefused, PIUnavailable, PIUnreadable, ShardLost
+from bridge.errors import BridgeError, NotReady, PIRefused, PIUnavailable, PIUnreadable
+from bridge.incarnation import Incarnation
 from bridge.inventory import Inventory
+from bridge.listening import listen
 from bridge.ownership import Membership
 from bridge.piwebapi import PIWebAPI
-from bridge.shard import Shard, World
+from bridge.reading import read
+from bridge.shard import OwnedShard, Work, World
+from bridge.tenure import Fencings
 from schemas.config import Config
 from schemas.records import Point
 
@@ -23,78 +25,6 @@ log = structlog.get_logger("bridge.run")
 _CLOCK_SECONDS = 30.0
 _RETRY_SECONDS = 2.0
 _STATUS_SECONDS = 10.0
-_FENCINGS, _FENCING_SECONDS = 3, 600.0
-"""So many fencings in so long mean that two deployments fight over one source."""
-
-
-class OwnedShard:
-    """A shard for as long as the group gives it to us, through as many incarnations as that takes."""
-
-    def __init__(self, number: int, world: World, fenced: "Fencings") -> None:
-        self.points: dict[str, Point] = {}
-        self.points_known = asyncio.Event()
-        self.stop = asyncio.Event()
-        self.current: Shard | None = None
-        self._number, self._world, self._fenced = number, world, fenced
-
-    async def keep(self) -> None:
-        """Owns the shard until `stop`, or cancelled. Raises what no new take-over can mend."""
-        while not self.stop.is_set():
-            try:
-                await self._wait_for_points()
-                await self._own()
-            except ShardLost as error:
-                log.warning("shard lost", shard=self._number, reason=str(error), fenced=error.fenced)
-                if error.fenced:
-                    self._fenced.add(time.monotonic())
-            except KafkaException as error:
-                log.warning("shard interrupted", shard=self._number, reason=str(error))
-            if not self.stop.is_set():
-                await asyncio.sleep(_RETRY_SECONDS * self._world.chance.random())
-
-    async def _wait_for_points(self) -> None:
-        await asyncio.wait(
-            [known := asyncio.ensure_future(self.points_known.wait()), stop := asyncio.ensure_future(self.stop.wait())],
-            return_when="FIRST_COMPLETED",
-        )
-        known.cancel()
-        stop.cancel()
-
-    async def _own(self) -> None:
-        if self.stop.is_set():
-            return
-        self.current = Shard(self._number, self._world, self.points)
-        if self._number != 0:
-            await self.current.run(self.stop)
-            return
-        house = asyncio.create_task(Inventory(self._world).run())
-        owning = asyncio.create_task(self.current.run(self.stop))
-        try:
-            done, _ = await asyncio.wait([house, owning], return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in (house, owning):
-                task.cancel()
-            await asyncio.gather(house, owning, return_exceptions=True)
-
-
-class Fencings:
-    """Counts how often another producer took a shard's place."""
-
-    def __init__(self) -> None:
-        self._times: deque[float] = deque()
-
-    def add(self, now_seconds: float) -> None:
-        """Takes note of one; raises NotReady when they come too often: then another deployment has our transactional ids."""
-        self._times.append(now_seconds)
-        while self._times and now_seconds - self._times[0] > _FENCING_SECONDS:
-            self._times.popleft()
-        if len(self._times) >= _FENCINGS:
-            raise NotReady(
-                f"fenced {len(self._times)} times within ten minutes: another deployment uses kafka.transactional_prefix and this source; "
-                "stop one of them, or give it another prefix and group"
-            )
 
 
 class Bridge:
@@ -108,29 +38,42 @@ class Bridge:
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def assigned(self, shard: int) -> None:
-        owned = self._owned[shard] = OwnedShard(shard, self._world, self._fenced)
+        owned = self._owned[shard] = OwnedShard(shard, self._world, self._fenced, self._work_of(shard))
         task = self._tasks[shard] = asyncio.create_task(owned.keep(), name=f"shard-{shard}")
         task.add_done_callback(self._ended)
 
+    def _work_of(self, shard: int) -> list[Work]:
+        """What goes on while the shard is owned; the owner of shard 0 keeps house as well."""
+        world = self._world
+
+        async def listening(incarnation: Incarnation) -> None:
+            await listen(world, incarnation.hearing)
+
+        async def reading(incarnation: Incarnation) -> None:
+            await read(world, incarnation.reads)
+
+        async def keeping_house(_: Incarnation) -> None:
+            await Inventory(world).run()
+
+        return [listening, reading, keeping_house] if shard == 0 else [listening, reading]
+
     def point(self, shard: int, key: str, point: Point | None) -> None:
-        owned = self._owned.get(shard)
-        if owned is None:
-            return
-        if point is not None and point["in_scope"]:
-            owned.points[key] = point
-        elif owned.points.pop(key, None) is not None and owned.current is not None:
-            owned.current.incidents.forget(key)
+        if (owned := self._owned.get(shard)) is not None:
+            owned.tenure.point(key, point)
 
     def points_known(self, shard: int) -> None:
-        if shard in self._owned:
-            self._owned[shard].points_known.set()
+        if (owned := self._owned.get(shard)) is not None:
+            owned.tenure.points_known()
+            owned.stir()
 
     async def revoked(self, shard: int) -> None:
         owned, task = self._owned.pop(shard, None), self._tasks.pop(shard, None)
         if owned is None or task is None:
             return
-        owned.stop.set()
+        owned.tenure.revoked()
+        owned.stir()
         await asyncio.wait([task], timeout=self._world.config.delivery.drain_seconds)
+        owned.tenure.lost()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         log.info("shard handed over", shard=shard)
@@ -138,7 +81,8 @@ class Bridge:
     def lost(self, shard: int) -> None:
         owned, task = self._owned.pop(shard, None), self._tasks.pop(shard, None)
         if owned is not None and task is not None:
-            task.cancel()
+            owned.tenure.lost()
+            task.cancel()  # a commit that is on its way is not waited for
             log.warning("shard lost to another member", shard=shard)
 
     def failed(self, error: Exception) -> None:
@@ -181,7 +125,8 @@ class Bridge:
             await asyncio.sleep(_STATUS_SECONDS)
             counts: dict[str, int] = {}
             for owned in self._owned.values():
-                for name, count in (owned.current.committed if owned.current is not None else {}).items():
+                incarnation = owned.tenure.incarnation
+                for name, count in (incarnation.committed_counts if incarnation is not None else {}).items():
                     counts[name] = counts.get(name, 0) + count
             log.info("status", shards=sorted(self._owned), committed=counts, pi_requests=dict(self._world.pi.requests))
 

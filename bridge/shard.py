@@ -1,35 +1,27 @@
-"""One shard, from take-over to hand-over: its channels, its reads, its transactions (design 3.5, 3.6 and 4)."""
+"""One owned shard as a task: does the steps that its tenure asks for, with threads, sockets and timers, and tells it what came of them."""
 
 import asyncio
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, cast
 
 import structlog
+from confluent_kafka import KafkaException
 
-from bridge import progress
-from bridge.coverage import PointCoverage, Rules, ticks_of
-from bridge.dead_letters import DeadLetters
-from bridge.errors import NotReady
-from bridge.frame import FrameBuilder, Limits, Named
-from bridge.incidents import Incidents
+from bridge.errors import NotReady, ShardLost
+from bridge.incarnation import Incarnation, Record, Setting
 from bridge.kafka import Codec, read_partition
-from bridge.listening import Listening
+from bridge.pitime import Moment
 from bridge.piwebapi import PIWebAPI
-from bridge.progress import ShardState
 from bridge.publish import Message, Publisher
-from bridge.reading import Reading
-from schemas.config import Config, Coverage
-from schemas.records import Point, Progress, Sample, Via
-from schemas.times import TICKS_PER_SECOND
-from schemas.topics import DEAD_LETTERS, INCIDENTS, PROGRESS, Topic
+from bridge.tenure import Act, Fencings, Step, Tenure
+from schemas.config import Config
+from schemas.records import Progress
+from schemas.topics import PROGRESS
 from schemas.wire import WireError
 
-ALIVE_SECONDS = 10.0
-_LOOK_SECONDS = 0.2
-"""However long frames gather, what is due and whether to stop is looked at this often."""
 log = structlog.get_logger("bridge.shard")
 
 
@@ -44,260 +36,141 @@ class World:
     """Kafka's id and number of partitions by dataset."""
     chance: random.Random
 
+    def now(self) -> Moment:
+        """The present on all clocks; PI's must have been read once."""
+        return self.pi.clock.moment(time.monotonic(), self.now_micros())
+
     def now_micros(self) -> int:
-        """The bridge's clock."""
+        """The bridge's wall clock."""
         return time.time_ns() // 1000
 
 
-def rules_of(coverage: Coverage) -> Rules:
-    """The configured times in ticks."""
-
-    def ticks(seconds: float) -> int:
-        return int(seconds * TICKS_PER_SECOND)
-
-    return Rules(
-        settle=ticks(coverage.settle_seconds),
-        seal_previews=coverage.seal_previews,
-        seal_min=ticks(coverage.seal_min_seconds),
-        seal_max=ticks(coverage.seal_max_seconds),
-        quiet=ticks(coverage.quiet_seconds),
-        blind_margin=ticks(coverage.blind_margin_seconds),
-        slice=ticks(coverage.slice_seconds),
-    )
+Work = Callable[[Incarnation], Coroutine[Any, Any, None]]
+"""Something that goes on while a shard is owned."""
 
 
-class Shard:
-    """One incarnation of a shard: from fencing the previous owner to the last commit. Any doubt about a commit ends it with ShardLost."""
+class OwnedShard:
+    """A shard for as long as the group gives it to us."""
 
-    def __init__(self, number: int, world: World, points: dict[str, Point]) -> None:
-        delivery = world.config.delivery
-        self.number, self.world = number, world
-        self.points = points
-        """Points in scope by key; the owner of the process keeps it up to date."""
-        self.rules = rules_of(world.config.coverage)
-        self.coverage: dict[str, PointCoverage] = {}
-        self.dead_letters = DeadLetters(world.config.source)
-        self.state: ShardState
-        self.frames: FrameBuilder
-        self.incidents: Incidents
-        self._takeover: str | None = None
-        self._blind_from = 0
-        self._inherited: frozenset[str] = frozenset()
-        self._publisher = Publisher(
-            world.config, f"{world.config.kafka.transactional_prefix}.{world.config.source}.{number}", delivery.transaction_timeout_seconds
-        )
-        self._changed: set[str] = set()
-        self._first_gathered: float | None = None
-        self._committing_bytes = 0
-        self._last_commit = 0.0
-        self._stopping = False
-        self.committed: dict[str, int] = {}
-        """Frames, samples and statements committed, by name, for the log."""
+    def __init__(self, number: int, world: World, fenced: Fencings, work: list[Work]) -> None:
+        self.tenure = Tenure(Setting(number, world.config, world.topics, world.chance), fenced)
+        self._world, self._work = world, work
+        self._publisher: Publisher | None = None
+        self._workers: list[asyncio.Future[None]] = []
+        self._stirred = asyncio.Event()
 
-    # -- life ---------------------------------------------------------------------------------------------------------------------
+    def stir(self) -> None:
+        """Lets it look again at once what is to be done: something happened to its tenure."""
+        self._stirred.set()
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Owns the shard until `stop`; then commits what was gathered. Raises ShardLost, NotReady, KafkaException."""
-        listening, reading = Listening(self), Reading(self)
-        workers: list[asyncio.Task[Any]] = []
-        commits: asyncio.Task[None] | None = None
-        stopping = asyncio.create_task(stop.wait())
+    async def keep(self) -> None:
+        """Does what the tenure asks for, until that ends. Raises what no new take-over can mend."""
         try:
-            await self._take_over()
-            commits = asyncio.create_task(self._commit_in_turn())
-            workers = [asyncio.create_task(listening.run()), asyncio.create_task(reading.run())]
-            done, _ = await asyncio.wait([stopping, commits, *workers], return_when=asyncio.FIRST_COMPLETED)
-            for task in done - {stopping}:
-                task.result()
-            await _end(workers)
-            self._stopping = True
-            await commits
-            await self._commit()
+            while (step := self.tenure.next(self._world.now())).act is not Act.END:
+                await self._do(step)
+                self._tell()
         finally:
-            await _end([stopping, *workers, *([commits] if commits is not None else [])])
-            await self._publisher.close()
+            await self._rest()
+            await self._close()
 
-    async def _take_over(self) -> None:
-        """Fences, then reads progress, then commits the new epoch, before anything else is done (KIP-618's order)."""
+    async def _do(self, step: Step) -> None:
+        match step.act:
+            case Act.WAIT:
+                await self._wait(step.seconds)
+            case Act.OPEN:
+                await self._try(self._open())
+            case Act.READ:
+                await self._try(self._read())
+            case Act.COMMIT:
+                await self._try(self._commit(step.records))
+            case Act.WORK:
+                self._begin_work()
+            case Act.REST:
+                await self._rest()
+            case Act.CLOSE:
+                await self._close()
+
+    async def _try(self, attempt: Awaitable[None]) -> None:
+        """Awaits a step that may fail, and tells the tenure if it does."""
+        tenure, now = self.tenure, self._world.now
+        try:
+            await attempt
+        except ShardLost as error:
+            log.warning("shard lost", shard=tenure.number, reason=str(error), fenced=error.fenced)
+            tenure.failed(error.fenced, now())
+        except KafkaException as error:
+            log.warning("shard interrupted", shard=tenure.number, reason=str(error))
+            tenure.failed(False, now())
+
+    async def _wait(self, seconds: float) -> None:
+        """Until the time is over, the tenure was stirred, or a worker ended with an error."""
+        self._stirred.clear()
+        stirred = asyncio.ensure_future(self._stir())
+        try:
+            await asyncio.wait([stirred, *self._workers], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stirred.cancel()
+        for worker in [worker for worker in self._workers if worker.done()]:
+            self._workers.remove(worker)
+            await self._try(worker)
+
+    async def _stir(self) -> None:
+        await self._stirred.wait()
+
+    async def _open(self) -> None:
+        config = self._world.config
+        self._publisher = Publisher(config, self.tenure.transactional_id, config.delivery.transaction_timeout_seconds)
         await self._publisher.open()
-        config, codec = self.world.config, self.world.codec
+        self.tenure.opened()
+
+    async def _read(self) -> None:
+        config, codec, number = self._world.config, self._world.codec, self.tenure.number
 
         def read() -> list[tuple[str, Progress | None]]:
-            records = read_partition(config, PROGRESS.name(config.source), self.number)
+            records = read_partition(config, PROGRESS.name(config.source), number)
             return [(key, None if value is None else cast(Progress, codec.decode(PROGRESS, value))) for key, value in records]
 
         try:
-            left, points = progress.newest(await asyncio.to_thread(read))
+            left = await asyncio.to_thread(read)
         except WireError as error:
-            raise NotReady(f"a progress record of shard {self.number} cannot be understood, so nothing can be known: {error}") from error
-        fresh = ShardState(self.number, self.world.topics[PROGRESS.dataset][1])
-        self.state = fresh if left is None else progress.shard_state(left)
-        self._check_topics(left is None)
-        self.state.epoch += 1
-        for record in points.values():
-            point = PointCoverage(record["point_key"], record["start"])
-            progress.restore(point, record)
-            self.coverage[point.point_key] = point
-        limits = config.delivery
-        self.frames = FrameBuilder(self.state, config.source, Limits(limits.frame_seconds, limits.frame_samples, limits.frame_bytes))
-        self.incidents = Incidents(config.source, self.number, self.state.incidents)
-        self.state.alive_at = self._deaf_since()
-        self._open_hand_over()
-        self._blind_from = self.state.alive_at = self.state.alive_at or self.world.pi.now()
-        await self._commit(alive=False)
-        log.info("shard taken over", shard=self.number, epoch=self.state.epoch, points=len(self.coverage), known=left is not None)
+            raise NotReady(f"a progress record of shard {number} cannot be understood, so nothing can be known: {error}") from error
+        self.tenure.progress_read(left, self._world.now())
 
-    def _check_topics(self, first: bool) -> None:
-        ids = {dataset: topic_id for dataset, (topic_id, _) in self.world.topics.items()}
-        if first:
-            self.state.topic_ids = ids
-        elif self.state.partitions != self.world.topics[PROGRESS.dataset][1]:
-            raise NotReady(f"shard {self.number} was kept with {self.state.partitions} shards: set delivery.shards back")
-        elif changed := sorted(d for d, topic_id in self.state.topic_ids.items() if ids.get(d) != topic_id):
-            raise NotReady(
-                f"topics were created anew since shard {self.number} was last owned: {', '.join(changed)}; their records are gone"
-            )
+    async def _commit(self, records: tuple[Record, ...]) -> None:
+        assert self._publisher is not None
+        await self._publisher.commit([self._message(record) for record in records])
+        self.tenure.committed(self._world.now())
 
-    def _deaf_since(self) -> int | None:
-        """Since when the points were not listened to: the last sign of life, or earlier where a channel was lost and not reopened."""
-        if self.state.alive_at is None:
-            return None
-        unheard = [i["from_time"] * 10 for i in self.state.incidents.values() if i["to_time"] is None]
-        return min([self.state.alive_at, *unheard])
+    def _message(self, record: Record) -> Message:
+        key = None if record.key is None else record.key.encode()
+        topic = record.topic
+        return Message(topic.name(self._world.config.source), record.partition, key, self._world.codec.encode(topic, record.value))
 
-    def _open_hand_over(self) -> None:
-        """Nobody listened since the last owner's sign of life: a blind interval of every point that had coverage."""
-        known = [key for key in self.coverage if key in self.points]
-        if self.state.alive_at is None or not known:
-            return
-        self._takeover = f"{self.world.config.source}-{self.number}-{self.state.epoch}-takeover"
-        self._inherited = frozenset(self.state.incidents)
-        self.incidents.open(
-            "BRIDGE_DOWN",
-            self._takeover,
-            known,
-            self.state.alive_at // 10,
-            self.world.now_micros(),
-            f"shard {self.number} had no owner; what came meanwhile is read from the archive",
+    def _begin_work(self) -> None:
+        incarnation = self.tenure.incarnation
+        assert incarnation is not None
+        log.info(
+            "shard taken over",
+            shard=incarnation.number,
+            epoch=incarnation.state.epoch,
+            points=len(incarnation.coverage),
+            known=incarnation.known,
         )
-        for incident_id in self._inherited:
-            self.incidents.inherit(incident_id, known)
+        self._workers = [asyncio.create_task(work(incarnation)) for work in self._work]
 
-    # -- what channels and reads bring --------------------------------------------------------------------------------------------
+    async def _rest(self) -> None:
+        """Cancels channels and reads and waits until they have ended; their own errors come up elsewhere."""
+        workers, self._workers = self._workers, []
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
 
-    def named(self, point: Point) -> Named:
-        """How the point is written into frames."""
-        return Named(point["point_key"], point["tag"], point["engineering_units"])
+    async def _close(self) -> None:
+        publisher, self._publisher = self._publisher, None
+        if publisher is not None:
+            await publisher.close()
 
-    def covering(self, point: Point) -> PointCoverage:
-        """Coverage of a point in scope, new where there was none."""
-        known = self.coverage.get(point["point_key"])
-        if known is None:
-            known = self.coverage[point["point_key"]] = PointCoverage(point["point_key"], point["start_time"] * 10)
-        known.start = min(known.start, point["start_time"] * 10)
-        return known
-
-    def preview(self, point: Point, samples: list[Sample], via: Via, received_micros: int, now: int) -> None:
-        """Publishes live values; one that lies below the covered end makes its hour dirty."""
-        self.frames.preview(self.named(point), samples, via, received_micros, time.monotonic())
-        coverage = self.covering(point)
-        for sample in samples:
-            if coverage.preview(ticks_of(sample), now):
-                self.changed(point["point_key"])
-
-    def changed(self, point_key: str) -> None:
-        """The point's progress goes into the next transaction."""
-        self._changed.add(point_key)
-
-    def blind_since(self) -> tuple[int, str | None]:
-        """Since when nobody listens to a point that has no channel yet, and the incident about that."""
-        return self._blind_from, self._takeover
-
-    def heard_again(self, points: Iterable[Point], since: int, incident_id: str | None) -> None:
-        """A channel hears these points again, for the first time since `since` (PI's ticks)."""
-        now = self.world.pi.now()
-        keys = []
-        for point in points:
-            superseded = self.covering(point).blinded(since, now, now, incident_id, self.rules.blind_margin)
-            if incident_id is not None:
-                self.incidents.follow(superseded, incident_id)
-            self.changed(point["point_key"])
-            keys.append(point["point_key"])
-        if incident_id is not None:
-            self.incidents.heard(incident_id, keys, now // 10)
-
-    def overloaded(self) -> bool:
-        """True while more waits for Kafka than the configured bytes."""
-        return self._committing_bytes + self.frames.waiting_bytes > self.world.config.delivery.waiting_bytes
-
-    # -- transactions -------------------------------------------------------------------------------------------------------------
-
-    async def _commit_in_turn(self) -> None:
-        delivery = self.world.config.delivery
-        pause_seconds = min(delivery.frame_seconds, delivery.commit_seconds, _LOOK_SECONDS) / 2
-        while not self._stopping:
-            await asyncio.sleep(pause_seconds)
-            now = time.monotonic()
-            self.frames.close_old(now)
-            if not self._something():
-                self._first_gathered = None
-                if now - self._last_commit >= ALIVE_SECONDS:
-                    await self._commit()
-                continue
-            self._first_gathered = self._first_gathered or now
-            waited = now - self._first_gathered + pause_seconds
-            if waited >= delivery.commit_seconds or self.frames.waiting_bytes >= delivery.commit_bytes:
-                await self._commit()
-
-    def _something(self) -> bool:
-        return not self.frames.empty or bool(self._changed) or bool(self.incidents.changed) or not self.dead_letters.empty
-
-    async def _commit(self, alive: bool = True) -> None:
-        """Commits all that was gathered, with the progress it implies, in one transaction."""
-        codec, source, pi = self.world.codec, self.world.config.source, self.world.pi
-        now = pi.now()
-        if alive:
-            self.state.alive_at = now
-        self.incidents.settle(self._owes, self.world.now_micros())
-        self.state.incidents = self.incidents.records
-        self._committing_bytes = self.frames.waiting_bytes
-        frames = self.frames.take(now // 10, everything=True)
-        self._first_gathered = None
-        messages = [Message(topic.name(source), self.number, None, codec.encode(topic, frame)) for topic, frame in frames]
-        messages += [self._keyed(INCIDENTS, incident["incident_id"], incident) for incident in self.incidents.take_changed()]
-        messages += [self._keyed(DEAD_LETTERS, letter["point_key"], letter) for letter in self.dead_letters.take()]
-        changed, self._changed = self._changed, set()
-        for key in sorted(changed):
-            if (record := progress.point_record(self.coverage[key])) is not None:
-                messages.append(self._progress(key, record))
-        messages.append(self._progress(progress.SHARD_KEY, self.state.record()))
-        await self._publisher.commit(messages)
-        self._last_commit = time.monotonic()
-        self._committing_bytes = 0
-        for topic, frame in frames:
-            self._count(topic.dataset, sum(len(series["samples"]) for series in frame["series"]))
-            self._count(f"{topic.dataset}_frames", 1)
-
-    def _owes(self, point_key: str, incident_id: str) -> bool:
-        if incident_id in self._inherited and self._takeover in self.state.incidents:
-            return True
-        point = self.coverage.get(point_key)
-        return point is not None and point_key in self.points and point.owes(incident_id)
-
-    def _keyed(self, topic: Topic, key: str | None, record: Any) -> Message:
-        return Message(
-            topic.name(self.world.config.source), None, None if key is None else key.encode(), self.world.codec.encode(topic, record)
-        )
-
-    def _progress(self, key: str, record: Progress) -> Message:
-        return Message(PROGRESS.name(self.world.config.source), self.number, key.encode(), self.world.codec.encode(PROGRESS, record))
-
-    def _count(self, name: str, more: int) -> None:
-        self.committed[name] = self.committed.get(name, 0) + more
-
-
-async def _end(tasks: list[asyncio.Task[Any]]) -> None:
-    """Cancels tasks and waits until they have ended; their own errors were dealt with or come up elsewhere."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    def _tell(self) -> None:
+        incarnation = self.tenure.incarnation
+        for event, details in incarnation.take_notes() if incarnation is not None else []:
+            log.warning(event, shard=self.tenure.number, **details)

@@ -14,6 +14,8 @@ from proofs import evidence
 from proofs.evidence import ROOT, Evidence
 from proofs.seeded_defects import part as seeded_defects
 from proofs.seeded_defects.deployment import ProofFailed
+from proofs.simulation import part as simulation
+from proofs.simulation.bugs import BUGS
 
 _DESCRIPTION = """\
 Proofs that take too long for `make test`, which holds a short form of each. Results go to docs/evidence/<part>.json
@@ -23,10 +25,15 @@ parts:
   seeded_defects   some 25 runs of simulator, bridge, Kafka and Spark, most with a defect on purpose, which the
                    verifier has to notice; about a minute each
   simulator_benchmark   what the simulator costs and serves, beside json.dumps; some ten minutes
+  simulation       the bridge's core against models of PI and Kafka under virtual time: 2,000 seeds of half an hour
+                   each, and 50 seeds for each bug on purpose; a second of CPU a seed
 
 examples:
   make prove
   make prove ARGS="seeded_defects --only crash"
+  make prove ARGS="simulation --seeds 200 --no-bugs"
+  make prove ARGS="simulation --seed 17"
+  make prove ARGS="simulation --only fencing"
 
 exit codes: 0 all as expected, 1 something was not, 2 wrong options, 3 a server could not be started, 130 interrupted"""
 
@@ -51,7 +58,22 @@ def prove_simulator_benchmark(given: argparse.Namespace, found: Evidence) -> boo
     return all(goal["met"] for goal in found.results["goals"].values())
 
 
-PARTS: dict[str, Part] = {"seeded_defects": prove_seeded_defects, "simulator_benchmark": prove_simulator_benchmark}
+def prove_simulation(given: argparse.Namespace, found: Evidence) -> bool:
+    """Seeds and bugs; or one seed, told line by line."""
+    if given.seed is not None:
+        verdict, text = simulation.replay(given.seed, given.bug)
+        sys.stdout.write(text + "\n")
+        return not verdict.failures
+    good = simulation.run(found, say, given.seeds, given.bugs, given.only)
+    sys.stdout.write((json.dumps(found.results) if given.json else simulation.table(found.results)) + "\n")
+    return good
+
+
+PARTS: dict[str, Part] = {
+    "simulation": prove_simulation,
+    "seeded_defects": prove_seeded_defects,
+    "simulator_benchmark": prove_simulator_benchmark,
+}
 
 
 def say(line: str) -> None:
@@ -69,6 +91,10 @@ def main() -> int:
     parser.add_argument("--only", default="", metavar="WORD", help="of a part, only what has this in its name")
     parser.add_argument("--fresh", action="store_true", help="run again what has a result already")
     parser.add_argument("--directory", type=Path, metavar="DIR", help="keep logs and data there (default: a temporary directory)")
+    parser.add_argument("--seeds", type=int, default=simulation.SEEDS, metavar="N", help="of the simulation (default %(default)s)")
+    parser.add_argument("--bugs", action=argparse.BooleanOptionalAction, default=True, help="of the simulation (default: with bugs)")
+    parser.add_argument("--seed", type=int, metavar="N", help="of the simulation: only this seed, told line by line; no evidence")
+    parser.add_argument("--bug", default="", choices=["", *BUGS], metavar="NAME", help="with --seed: with this bug")
     parser.add_argument("--json", action="store_true", help="results as JSON on stdout")
     given = parser.parse_args()
     if unknown := [name for name in given.parts if name not in PARTS]:

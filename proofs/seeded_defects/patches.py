@@ -4,14 +4,16 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 from confluent_kafka import Producer
 
-from bridge import batch, coverage, frame, normalise, pitime, publish, reading, shard
+from bridge import batch, coverage, frame, normalise, pitime, publish, reads, shard
 from bridge.coverage import Page, PointCoverage, Range, Read, Rules
 from bridge.errors import BridgeError
+from bridge.pitime import Moment
 from bridge.publish import Message, Publisher
 from schemas.records import Sample
 from schemas.times import TICKS_PER_SECOND
@@ -45,12 +47,12 @@ def next_page_at_plus_one_tick() -> None:
         self.high += 1
         return coverage.cut_around(read.begin, self.high, page)
 
-    def reread(self: reading.Reading, task: reading.Task, page: Page, last: int, sent: reading.Sent) -> None:
-        again(self, task, page, last + page.cut, sent)
+    def reread(self: reads.Reads, task: reads.Task, page: Page, last: int, sent: reads.Sent, now: Moment) -> None:
+        again(self, task, page, last + page.cut, sent, now)
 
-    forward, again = PointCoverage.forward_answered, reading.Reading._reread
+    forward, again = PointCoverage.forward_answered, reads.Reads._reread
     _set(PointCoverage, "forward_answered", forward_answered)
-    _set(reading.Reading, "_reread", reread)
+    _set(reads.Reads, "_reread", reread)
 
 
 @patch
@@ -87,27 +89,25 @@ def a_reread_ends_at_its_newest_item() -> None:
 def as_of_clock_at_the_answer() -> None:
     """A statement overrules what was heard while its answer was on the way."""
 
-    def answered(self: reading.Reading, task: reading.Task, contents: list[Any], sent: reading.Sent) -> None:
-        take(self, task, contents, sent._replace(clock=self._shard.state.take_clock()))
+    def answered(self: reads.Reads, task: reads.Task, contents: list[Any], sent: reads.Sent, now: Moment) -> None:
+        take(self, task, contents, sent._replace(clock=self._owner.state.take_clock()), now)
 
-    take = reading.Reading._answered
-    _set(reading.Reading, "_answered", answered)
+    take = reads.Reads._answered
+    _set(reads.Reads, "_answered", answered)
 
 
 @patch
 def a_clock_used_twice() -> None:
     """A request only looks at the clock, and the next request or frame has the same one."""
 
-    async def round_(self: reading.Reading, tasks: list[reading.Task]) -> None:
-        state = self._shard.state
-        count = state.count
-        sending = asyncio.ensure_future(one(self, tasks))
-        await asyncio.sleep(0)  # its clock is taken now
-        state.count = count
-        await sending
+    def next_(self: reads.Reads, now: Moment) -> reads.Batch | None:
+        count = self._owner.state.count
+        asked = take(self, now)
+        self._owner.state.count = count
+        return asked
 
-    one = reading.Reading._round
-    _set(reading.Reading, "_round", round_)
+    take = reads.Reads.next
+    _set(reads.Reads, "next", next_)
 
 
 @patch
@@ -127,13 +127,14 @@ def web_exception_ignored() -> None:
 def item_errors_ignored() -> None:
     """A value that carries `Errors` is taken for a value."""
 
-    def sample_of(item: Any, point_type: str) -> tuple[int, Sample]:
-        if isinstance(item, dict):
-            item.pop("Errors", None)
-        return read(item, point_type)
+    def page_of(content: Any, *more: Any) -> tuple[Page, list[normalise.Unreadable]]:
+        for item in content.get("Items") or []:
+            if isinstance(item, dict):
+                item.pop("Errors", None)
+        return understand(content, *more)
 
-    read = normalise.sample_of
-    _set(normalise, "sample_of", sample_of)
+    understand = batch.page_of
+    _set(batch, "page_of", page_of)
 
 
 # -- values ------------------------------------------------------------------------------------------------------------------------
@@ -288,14 +289,13 @@ def _commit_whole(producer: Producer, messages: Sequence[Message]) -> None:
 def a_slow_take_over() -> None:
     """No defect: a new owner takes its time between reading progress and its first commit."""
 
-    async def commit(self: shard.Shard, alive: bool = True) -> None:
-        if not alive:
-            _tell_progress_is_read(self.number)
-            await asyncio.sleep(TAKE_OVER_SECONDS)
-        await usual(self, alive)
+    async def read(self: shard.OwnedShard) -> None:
+        await usual(self)
+        _tell_progress_is_read(self.tenure.number)
+        await asyncio.sleep(TAKE_OVER_SECONDS)
 
-    usual = shard.Shard._commit
-    _set(shard.Shard, "_commit", commit)
+    usual = shard.OwnedShard._read
+    _set(shard.OwnedShard, "_read", read)
 
 
 @patch
@@ -347,6 +347,22 @@ def _source_option(name: str, value: str) -> None:
     _set(kafka, "source_options", lambda settings: options(settings) | {name: value})
 
 
+_changed: list[tuple[Any, str, Any]] = []
+
+
 def _set(owner: Any, name: str, value: Any) -> None:
     assert hasattr(owner, name), f"{owner.__name__} has no {name} any more: the patch changes nothing"
+    _changed.append((owner, name, vars(owner)[name]))
     setattr(owner, name, value)
+
+
+@contextmanager
+def applied(change: Patch) -> Iterator[None]:
+    """A patch for a while."""
+    before = len(_changed)
+    try:
+        change()
+        yield
+    finally:
+        while len(_changed) > before:
+            setattr(*_changed.pop())

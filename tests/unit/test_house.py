@@ -15,12 +15,15 @@ ROOMS: dict[str, set[str]] = {
     "simulator": set(),
     "verifier": set(),
     "console": {"schemas", "bridge", "spark_jobs", "simulator"},
-    "proofs": {"schemas", "bridge", "spark_jobs", "console"},
+    "proofs": {"schemas", "bridge", "spark_jobs", "verifier", "console"},
 }
 """Each room, and the rooms it may import."""
 PURE = {
     "schemas": {"wire", "records", "shards", "digest", "topics", "values", "times"},
-    "bridge": {"normalise", "frame", "coverage", "urgency", "batch", "pitime", "progress", "incidents", "dead_letters", "errors"},
+    "bridge": {
+        "batch", "budget", "coverage", "dead_letters", "errors", "frame", "hearing", "incarnation", "incidents", "normalise", "pitime",
+        "progress", "reads", "tenure", "urgency",
+    },
     "spark_jobs": {"tables", "quoting"},
     "verifier": {
         "archive", "checks", "differences", "digest", "disconnects", "errors", "events", "findings", "frames", "landing", "ledger", "names",

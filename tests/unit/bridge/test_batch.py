@@ -264,3 +264,38 @@ def test_a_value_without_a_readable_time_is_unreadable() -> None:
 
 def test_forward_reads_reach_beyond_pis_now() -> None:
     assert batch.AHEAD == 10 * MINUTE
+
+
+def test_values_that_failed_in_place_of_a_streams_values_are_no_answer_wherever_they_are_stamped() -> None:
+    failed = item("2024-01-01T12:00:00Z", None, Errors=[{"FieldName": "Value", "Message": ["The archive cannot be read."]}])
+    with pytest.raises(PIUnavailable, match="in place of values"):
+        batch.page_of({"Items": [failed]}, at("09:00"), at("10:00"), at("10:00"), 1000, "Float64")
+
+
+def test_a_value_that_failed_among_others_is_set_aside_alone() -> None:
+    failed = item(at("09:20"), None, Errors=[{"FieldName": "Value", "Message": ["?"]}])
+    page, unreadable = batch.page_of({"Items": [item(at("09:10")), failed]}, at("09:00"), at("10:00"), at("10:00"), 1000, "Float64")
+    assert (len(page.samples), page.unreadable, len(unreadable)) == (1, [at("09:20")], 1)
+
+
+def test_only_an_answer_without_any_item_is_empty() -> None:
+    assert batch.empty({"Items": []})
+    assert not batch.empty({"Items": [item(at("09:10"))]})
+    assert not batch.empty({"Message": "?"})
+
+
+@pytest.mark.parametrize(
+    ("items", "shown"),
+    [
+        ([item(at("09:10"))], True),
+        ([item(at("09:10"), None, Errors=["?"]), item(at("09:10"))], True),
+        ([item(at("09:10"), {"Name": "I/O Timeout", "Value": 246, "IsSystem": True})], True),
+        ([item(at("09:10"), {"Name": "open", "Value": 248, "IsSystem": False})], True),
+        ([], False),
+        ([item(at("09:10"), None, Errors=["?"])], False),
+        ([item(at("09:10"), {"Name": "No Data", "Value": 248, "IsSystem": True})], False),
+        (None, False),
+    ],
+)
+def test_an_answer_shows_a_value_unless_all_it_has_failed_or_says_no_data(items: Any, shown: bool) -> None:
+    assert batch.shows_a_value({"Items": items}) is shown

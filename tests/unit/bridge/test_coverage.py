@@ -4,15 +4,21 @@ import itertools
 
 import pytest
 
-from bridge.coverage import MAX_SLICE_FACTOR, Mark, Page, PointCoverage, Purpose, Range, Read, cut_around
+from bridge.coverage import MAX_SLICE_FACTOR, Mark, Page, PointCoverage, Purpose, Range, Read, cut_around, ticks_of
 from tests.unit.bridge.world import HOUR, RULES, SECOND, at, covered, hour, page, sample, times
 
 SETTLE = RULES.settle
 
 
+def heard(point: PointCoverage, answer: Page) -> None:
+    """A channel told of the newest item of an answer long ago."""
+    point.snapshot = max([point.snapshot or 0, *map(ticks_of, answer.samples)])
+
+
 def forward(point: PointCoverage, answer: Page, sent: int, answered: int | None = None) -> list[Range]:
-    """A forward read with its answer."""
+    """A forward read with its answer, of which a channel told long ago."""
     assert point.high is not None
+    heard(point, answer)
     read = Read(Purpose.FORWARD, point.high, None)
     point.sent(read)
     stated = point.forward_answered(read, answer, sent, sent if answered is None else answered, RULES)
@@ -57,7 +63,15 @@ def test_trap_25_the_end_is_the_newest_item_and_not_the_time_of_the_request() ->
 def test_nothing_younger_than_settle_is_stated() -> None:
     point = covered("08:00", "09:00")
     stated = forward(point, page(at("09:30"), at("09:58:30"), at("09:59:30")), sent=at("10:00"))
-    assert times(stated) == [(at("09:00"), at("09:58"), [at("09:30")])]
+    assert times(stated) == [(at("09:00"), at("09:30"), [])]
+
+
+def test_the_end_is_a_settled_item_for_the_event_before_a_new_snapshot_may_still_be_on_its_way_into_the_archive() -> None:
+    point = covered("08:00", "09:00")
+    first = forward(point, page(at("09:10"), at("09:59:30")), sent=at("10:00"))  # 09:40 was the snapshot until 09:59:30
+    assert times(first) == [(at("09:00"), at("09:10"), [])]
+    second = forward(point, page(at("09:10"), at("09:40"), at("09:59:30")), sent=at("10:05"))
+    assert times(second) == [(at("09:10"), at("09:59:30"), [at("09:10"), at("09:40")])]
 
 
 def test_a_quiet_point_keeps_its_end_while_as_of_moves_on() -> None:
@@ -74,8 +88,8 @@ def test_trap_29_an_empty_answer_moves_nothing_and_is_no_error() -> None:
 
 def test_trap_48_a_future_value_cannot_push_the_end_beyond_pis_now() -> None:
     point = covered("08:00", "09:00")
-    stated = forward(point, page(at("09:30"), at("10:09")), sent=at("10:00"))
-    assert times(stated) == [(at("09:00"), at("09:58"), [at("09:30")])]
+    stated = forward(point, page(at("09:20"), at("09:30"), at("10:09")), sent=at("10:00"))
+    assert times(stated) == [(at("09:00"), at("09:30"), [at("09:20")])]
 
 
 def test_a_cut_page_ends_at_its_last_instant_and_more_is_read_at_once() -> None:
@@ -89,7 +103,7 @@ def test_a_cut_page_ends_at_its_last_instant_and_more_is_read_at_once() -> None:
 def test_a_cut_page_that_reaches_into_the_unsettled_states_nothing_younger_than_settle() -> None:
     point = covered("08:00", "09:00")
     stated = forward(point, page(at("09:30"), at("09:59:58"), at("10:09"), cut=True), sent=at("10:00"))
-    assert times(stated) == [(at("09:00"), at("09:58"), [at("09:30")])]
+    assert times(stated) == [(at("09:00"), at("09:30"), [])]
     assert point.as_of == at("10:00")
     assert point.next_read(at("10:00", SECOND), RULES) is None
 
@@ -145,48 +159,85 @@ def test_trap_34_an_older_value_does_not_become_the_newest_preview() -> None:
     assert point.snapshot == at("09:20")
 
 
-def test_a_preview_that_came_since_the_request_was_sent_and_lies_below_the_new_end_marks_its_hour() -> None:
+def test_the_end_stays_below_a_preview_that_came_since_the_request_was_sent() -> None:
     point = covered("08:00", "09:00")
     read = Read(Purpose.FORWARD, at("09:00"), None)
     point.sent(read)
     assert not point.preview(at("09:15"), at("10:00:01"))  # not below the covered end: as yet
     assert not point.preview(at("09:59:59"), at("10:00:01"))
-    point.forward_answered(read, page(at("09:10"), at("09:30")), at("10:00"), at("10:00:02"), RULES)
-    assert point.high == at("09:30")
-    assert point.dirty == {hour("09:15"): Mark(at("10:00:02"), None)}
+    stated = point.forward_answered(read, page(at("09:10"), at("09:30")), at("10:00"), at("10:00:02"), RULES)
+    assert times(stated) == [(at("09:00"), at("09:10"), [])]
+    assert not point.dirty
 
 
-@pytest.mark.parametrize(("came", "dirty"), [("09:59:30", True), ("09:57:59", False)])
-def test_a_late_preview_that_came_less_than_settle_before_the_request_marks_its_hour(came: str, dirty: bool) -> None:
+@pytest.mark.parametrize(("came", "end"), [("09:59:30", "09:10"), ("09:57:59", "09:50")])
+def test_the_end_stays_below_a_preview_that_came_less_than_settle_before_the_request(came: str, end: str) -> None:
     """PI may still hold it in its event queue: the answer says nothing about it."""
     point = covered("08:00", "09:00")
     point.preview(at("09:15"), at(came))
     forward(point, page(at("09:10"), at("09:50")), sent=at("10:00"))
-    assert (hour("09:15") in point.dirty) is dirty
+    assert point.high == at(end)
 
 
-def test_a_preview_that_came_in_time_marks_nothing_although_the_answer_was_sent_soon_after() -> None:
+def test_the_end_stays_below_the_event_before_a_young_preview_for_that_may_be_on_its_way_into_the_archive() -> None:
+    point = covered("08:00", "09:00")
+    point.preview(at("09:20"), at("09:21"))
+    point.preview(at("09:57:30"), at("09:58:30"))  # from here on 09:20 is no snapshot any more
+    first = forward(point, page(at("09:10"), at("09:57:30")), sent=at("10:00"))
+    assert times(first) == [(at("09:00"), at("09:10"), [])]
+    second = forward(point, page(at("09:10"), at("09:20"), at("09:57:30")), sent=at("10:01"))
+    assert times(second) == [(at("09:10"), at("09:57:30"), [at("09:10"), at("09:20")])]
+
+
+def test_an_item_that_no_preview_told_of_may_have_come_just_now_and_waits_for_the_next_read() -> None:
+    point = covered("08:00", "09:00")
+    point.snapshot = at("09:20")
+    read = Read(Purpose.FORWARD, at("09:00"), None)
+    first = point.forward_answered(read, page(at("09:20"), at("09:40")), at("10:00"), at("10:00"), RULES)
+    assert times(first) == [(at("09:00"), at("09:20"), [])]
+    point.preview(at("09:40"), at("10:00"))  # as the read publishes it
+    second = point.forward_answered(
+        Read(Purpose.FORWARD, at("09:20"), None), page(at("09:20"), at("09:40")), at("10:05"), at("10:05"), RULES
+    )
+    assert times(second) == [(at("09:20"), at("09:40"), [at("09:20")])]
+
+
+def test_a_page_of_two_instants_of_which_the_second_may_have_come_just_now_is_too_short() -> None:
+    point = covered("08:00", "09:00")
+    read = Read(Purpose.FORWARD, at("09:00"), None)
+    assert point.too_short(read, page(at("09:00"), at("09:10"), cut=True), at("12:00"), RULES)
+    assert not point.too_short(read, page(at("09:00"), at("09:10")), at("12:00"), RULES)
+    assert not point.too_short(read, page(at("09:00"), at("09:10"), at("09:20"), cut=True), at("12:00"), RULES)
+    point.preview(at("09:10"), at("11:59"))  # nor would a longer one say more until that has settled
+    assert not point.too_short(read, page(at("09:00"), at("09:10"), cut=True), at("12:00"), RULES)
+
+
+def test_a_cut_page_that_has_to_wait_is_read_again_after_a_pause_and_its_read_does_not_count_as_whole() -> None:
     point = covered("08:00", "09:00")
     point.preview(at("09:57:30"), at("09:58:30"))
-    forward(point, page(at("09:10"), at("09:58")), sent=at("10:00"))
-    assert point.high == at("09:58")
-    assert not point.dirty
+    as_of = point.as_of
+    forward(point, page(at("09:10"), at("09:57:30"), at("09:57:40"), cut=True), sent=at("10:00"))
+    assert (point.high, point.as_of) == (at("09:10"), as_of)
+    assert point.next_read(at("10:00"), RULES) is not None
+    forward(point, page(at("09:10"), at("09:57:30"), at("09:57:40"), cut=True), sent=at("10:00"))
+    assert (point.high, point.as_of) == (at("09:10"), as_of)
+    assert point.next_read(at("10:00"), RULES) is None
 
 
 def test_a_late_preview_at_the_very_end_is_remembered_until_the_read_that_states_it() -> None:
     point = covered("08:00", "09:00")
     point.preview(at("09:15"), at("09:59:50"))
     forward(point, page(at("09:10"), at("09:15"), cut=True), sent=at("10:00"))
-    assert point.high == at("09:15")
-    forward(point, page(at("09:15"), at("09:40")), sent=at("10:00:10"))
-    assert hour("09:15") in point.dirty
+    assert point.high == at("09:10")
+    forward(point, page(at("09:10"), at("09:15"), at("09:40")), sent=at("10:02:10"))
+    assert point.high == at("09:40")
 
 
 def test_previews_before_the_first_read_that_lie_below_its_anchor_make_their_hours_dirty() -> None:
     point = PointCoverage("main:1", at("00:00"))
     point.preview(at("07:30"), at("10:29:59"))
     point.preview(at("10:29"), at("10:29:59"))
-    point.first_answered(at("10:29"), None, at("10:30"), RULES)
+    point.first_answered(at("10:29"), None, at("10:27"), at("10:30"), RULES)
     assert point.dirty == {hour("07:30"): Mark(at("10:29:59"), None)}
     read = point.next_read(at("10:30"), RULES)
     assert read is not None
@@ -302,6 +353,7 @@ def test_a_blind_interval_above_the_covered_range_is_owed_a_forward_read_and_not
     assert point.owes("lost")
     read = point.next_read(at("08:52"), RULES)
     assert read == Read(Purpose.BLIND, at("08:40"), None, "lost")
+    heard(point, page(at("08:40")))
     point.forward_answered(read, page(at("08:40")), at("08:52"), at("08:52"), RULES)
     assert not point.owes("lost")
 
@@ -328,6 +380,7 @@ def test_a_debt_is_paid_by_the_forward_read_and_by_every_dirty_hour() -> None:
     point.blinded(at("08:30"), at("09:20"), at("09:20"), "lost", HOUR)
     read = point.next_read(at("09:22"), RULES)
     assert read is not None
+    heard(point, page(at("09:10"), at("09:20")))
     point.forward_answered(read, page(at("09:10"), at("09:20")), at("09:22"), at("09:22"), RULES)
     assert point.owes("lost")
     for _ in range(2):
@@ -352,25 +405,44 @@ def test_a_cut_page_does_not_pay_a_blind_interval() -> None:
 def test_coverage_begins_at_the_last_full_hour_that_is_settled() -> None:
     point = PointCoverage("main:1", at("00:00"))
     assert point.next_read(at("10:01"), RULES) == Read(Purpose.FIRST, at("00:00"), None)
-    point.first_answered(at("10:00:30"), None, at("10:01"), RULES)
+    point.first_answered(at("10:00:30"), None, at("09:58"), at("10:01"), RULES)
     assert (point.low, point.high) == (at("09:00"), at("09:00"))
 
 
 def test_coverage_begins_not_above_the_snapshot() -> None:
     point = PointCoverage("main:1", at("00:00"))
-    point.first_answered(at("03:20"), None, at("10:30"), RULES)
+    point.first_answered(at("03:20"), None, at("03:20"), at("10:30"), RULES)
     assert (point.low, point.high, point.start) == (at("03:20"), at("03:20"), at("00:00"))
 
 
 def test_without_a_snapshot_coverage_begins_at_the_hour() -> None:
     point = PointCoverage("main:1", at("00:00"))
-    point.first_answered(None, None, at("10:30"), RULES)
+    point.first_answered(None, None, at("10:20"), at("10:30"), RULES)
     assert (point.low, point.high, point.start) == (at("10:00"), at("10:00"), at("00:00"))
+
+
+def test_coverage_begins_not_above_the_newest_settled_event() -> None:
+    point = PointCoverage("main:1", at("00:00"))
+    point.first_answered(at("10:29:50"), None, at("04:40"), at("10:30"), RULES)  # 09:10 may be on its way from the snapshot
+    assert (point.low, point.high) == (at("04:40"), at("04:40"))
+
+
+def test_without_any_event_coverage_begins_at_the_start() -> None:
+    point = PointCoverage("main:1", at("00:00"))
+    point.first_answered(None, None, None, at("10:30"), RULES)
+    assert (point.low, point.high) == (at("00:00"), at("00:00"))
+
+
+def test_what_came_before_a_channel_was_opened_is_read_again_although_the_first_read_came_later() -> None:
+    point = PointCoverage("main:1", at("00:00"))
+    point.blinded(at("10:20"), at("10:29"), at("10:29"), "takeover", 2 * HOUR)
+    point.first_answered(at("10:29"), None, at("10:27"), at("10:30"), RULES)
+    assert point.dirty == {hour(h): Mark(at("10:29"), "takeover") for h in ("08:00", "09:00")}
 
 
 def test_the_event_before_the_start_is_filled_too() -> None:
     point = PointCoverage("main:1", at("06:00"))
-    point.first_answered(at("10:29"), at("02:10"), at("10:30"), RULES)
+    point.first_answered(at("10:29"), at("02:10"), at("10:27"), at("10:30"), RULES)
     assert point.start == at("02:10")
     forward(point, page(at("10:29")), at("10:30"))
     assert point.next_read(at("10:30"), RULES) == Read(Purpose.BACKFILL, at("02:10"), at("10:00"))
@@ -378,7 +450,7 @@ def test_the_event_before_the_start_is_filled_too() -> None:
 
 def test_a_point_whose_only_event_lies_before_the_start_has_nothing_to_fill() -> None:
     point = PointCoverage("main:1", at("06:00"))
-    point.first_answered(at("02:10"), at("02:10"), at("10:30"), RULES)
+    point.first_answered(at("02:10"), at("02:10"), at("02:10"), at("10:30"), RULES)
     assert point.low == point.high == point.start == at("02:10")
     forward(point, page(at("02:10")), at("10:30"))
     assert point.next_read(at("10:31"), RULES) is None
@@ -386,7 +458,7 @@ def test_a_point_whose_only_event_lies_before_the_start_has_nothing_to_fill() ->
 
 def test_a_start_above_the_anchor_does_not_leave_low_below_it() -> None:
     point = PointCoverage("main:1", at("12:00"))
-    point.first_answered(None, None, at("10:30"), RULES)
+    point.first_answered(None, None, None, at("10:30"), RULES)
     assert point.start == point.low == at("10:00")
 
 
@@ -463,8 +535,8 @@ def test_previews_above_the_new_end_are_still_to_be_covered() -> None:
     point = covered("06:00", "09:00", as_of="09:02")
     point.preview(at("10:01"), at("10:01"))
     forward(point, page(at("09:10"), at("10:01")), sent=at("10:02"))
-    assert point.high == at("10:00")
-    assert point.next_read(at("11:02"), RULES) == Read(Purpose.FORWARD, at("10:00"), None)
+    assert point.high == at("09:10")
+    assert point.next_read(at("11:02"), RULES) == Read(Purpose.FORWARD, at("09:10"), None)
 
 
 def test_nothing_is_asked_while_a_read_is_in_flight() -> None:

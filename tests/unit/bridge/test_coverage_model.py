@@ -127,7 +127,11 @@ class World:
         flight.content = {} if trip < 0 else self.pi.recorded(flight.at, flight.asked_to, flight.max_count, now)
         if flight.read.purpose is Purpose.FIRST and trip >= 0:
             seen = [e.ticks for e in self.pi.visible(now)]
-            flight.content = {"snapshot": max(seen, default=None), "before": max((t for t in seen if t <= START), default=None)}
+            flight.content = {
+                "snapshot": max(seen, default=None),
+                "before": max((t for t in seen if t <= START), default=None),
+                "settled": max((t for t in seen if t <= now - RULES.settle), default=None),
+            }
         self.flight = flight
 
     def land(self, flight: Flight, now: int) -> None:
@@ -137,7 +141,11 @@ class World:
             self.point.failed(flight.read, now, RULES)
             self.point.done()
         elif flight.read.purpose is Purpose.FIRST:
-            self.point.first_answered(flight.content["snapshot"], flight.content["before"], flight.sent, RULES)
+            content = flight.content
+            if content["snapshot"] is not None and content["settled"] is None:
+                self.point.failed(flight.read, now, RULES)
+            else:
+                self.point.first_answered(content["snapshot"], content["before"], content["settled"], flight.sent, RULES)
             self.point.done()
         else:
             self.take(
@@ -147,12 +155,15 @@ class World:
     def take(self, flight: Flight, page: Page, now: int) -> None:
         """Takes a page: a forward page is stated at once, a re-read when its last page came."""
         last = max(map(ticks_of, page.samples), default=flight.at)
-        if page.cut and last <= flight.at:
+        forward = flight.read.end is None
+        if page.cut and (last <= flight.at or (forward and self.point.too_short(flight.read, page, flight.sent, RULES))):
             flight.max_count *= 2
             self.send(flight, now)
         elif flight.read.end is None:
             self.state(self.point.forward_answered(flight.read, page, flight.sent, now, RULES), flight.clock)
             self.point.done()
+            if page.samples and not page.cut and (self.point.snapshot is None or last > self.point.snapshot):
+                self.point.preview(last, now)
         else:
             flight.pages.append((flight.at, last if page.cut else flight.read.end, page))
             flight.asked.append((flight.sent, flight.clock))

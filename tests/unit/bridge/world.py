@@ -1,12 +1,16 @@
 """Points, values and answers to test with. Times of day are times on 2024-01-01, UTC, as ticks."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from bridge import pitime
 from bridge.coverage import Page, PointCoverage, Range, Rules, ticks_of
-from schemas.records import Sample
+from bridge.incarnation import Incarnation, Setting
+from bridge.pitime import Moment
+from schemas.config import Config
+from schemas.records import Point, Progress, Sample
 from schemas.times import TICKS_PER_HOUR, TICKS_PER_SECOND
+from schemas.topics import TOPICS
 from tests.unit.schemas import frames
 
 SECOND, MINUTE, HOUR = TICKS_PER_SECOND, 60 * TICKS_PER_SECOND, TICKS_PER_HOUR
@@ -60,3 +64,61 @@ def covered(low: str, high: str, start: str | None = None, as_of: str | None = N
     point = PointCoverage("main:1", at(low if start is None else start), at(low), at(high))
     point.as_of = at(high) + RULES.settle if as_of is None else at(as_of)
     return point
+
+
+def config(load: dict[str, Any] | None = None, channels: dict[str, Any] | None = None, **delivery: Any) -> Config:
+    """A configuration of one shard, with sections changed."""
+    return Config.model_validate(
+        {
+            "source": "plant1",
+            "pi": {
+                "url": "https://pi.example/piwebapi",
+                "auth": {"kind": "anonymous"},
+                "servers": {"main": "85bb49d6-f101-4807-baf9-57c2fbd33000"},
+                "points": [{"server": "main"}],
+                "load": load or {},
+                "channels": {"open_interval_seconds": 0.0} | (channels or {}),
+            },
+            "kafka": {"bootstrap_servers": "kafka:9092"},
+            "registry": {"url": "https://registry.example"},
+            "delivery": {"shards": 1} | delivery,
+        }
+    )
+
+
+class Middle:
+    """Chance that is always in the middle."""
+
+    def random(self) -> float:
+        return 0.5
+
+
+def setting(settings: Config | None = None) -> Setting:
+    """What an incarnation of shard 0 is told."""
+    topics = {topic.dataset: (f"id of {topic.dataset}", topic.partition_count(1)) for topic in TOPICS}
+    return Setting(0, settings or config(), topics, Middle())
+
+
+def moment(clock: str, seconds: float | None = None) -> Moment:
+    """A time of day on all clocks; the monotonic one counts from 00:00 unless told."""
+    ticks = at(clock)
+    return Moment((ticks - at("00:00")) / SECOND if seconds is None else seconds, ticks, ticks // 10)
+
+
+def point(number: int, start: str = "00:00", **fields: Any) -> Point:
+    """A point in scope."""
+    record: dict[str, Any] = {
+        "source": "plant1", "point_key": f"main:{number}", "server": "main", "server_id": "", "point_id": number, "web_id": f"W{number}",
+        "tag": f"T{number}", "path": "", "descriptor": None, "point_class": None, "point_type": "Float64", "digital_set": None,
+        "engineering_units": None, "zero": None, "span": None, "step": False, "future": False, "display_digits": None, "in_scope": True,
+        "start_time": at(start) // 10, "received_time": 0,
+    }  # fmt: skip
+    record.update(fields)
+    return cast(Point, record)
+
+
+def incarnation(
+    *numbers: int, now: str = "10:00", left: Sequence[tuple[str, Progress | None]] = (), settings: Config | None = None
+) -> Incarnation:
+    """An incarnation that has just taken over, with these points in scope."""
+    return Incarnation(setting(settings), {f"main:{n}": point(n) for n in numbers}, left, moment(now))

@@ -1,0 +1,257 @@
+"""A shard's reads of the archive: which go out together, how pages follow one another, what their answers state (design 3.2, 4). Pure."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bridge import batch
+from bridge.coverage import Page, PointCoverage, Purpose, Range, Read, ticks_of
+from bridge.errors import BridgeError, PIRefused, PIUnavailable, PIUnreadable
+from bridge.frame import InstantTooLarge, Stated, named
+from bridge.normalise import Unreadable
+from bridge.pitime import Moment
+from bridge.urgency import most_urgent
+from schemas.records import Point
+
+if TYPE_CHECKING:
+    from bridge.incarnation import Incarnation
+
+_MAX_PAGE_VALUES = 150_000
+"""PI Web API's default limit for what one call returns (pi-web-api.md 2.5)."""
+
+
+class Sent(NamedTuple):
+    """When a request went out: PI's clock, and a clock of the shard, taken for it alone: no two requests share a place in the order."""
+
+    ticks: int
+    clock: int
+
+
+@dataclass
+class Task:
+    """A read on its way through its pages."""
+
+    coverage: PointCoverage
+    point: Point
+    read: Read
+    at: int
+    """Begin of the next page."""
+    max_count: int
+    pages: list[tuple[int, int, Page]] = field(default_factory=list)
+    sent: list[Sent] = field(default_factory=list)
+    """When each page was asked for."""
+    asked_to: int = 0
+    """Where the request of the page on its way ends."""
+
+    witness: Point | None = None
+    """A point that is known to have an event at or before `at`: asked for it beside a range that came back empty."""
+    doubted: bool = False
+    """The range came back empty, and so did all others of the server: it is asked for once more."""
+
+    def resources(self, base: str, name: str, now: int, settled: int) -> dict[str, str]:
+        """The sub-requests of the next page, by key."""
+        web_id = self.point["web_id"]
+        if self.read.purpose is Purpose.FIRST:
+            return {
+                name + "s": batch.snapshot(base, web_id),
+                name + "b": batch.at_or_before(base, web_id, self.read.begin),
+                name + "e": batch.at_or_before(base, web_id, settled),
+            }
+        self.asked_to = now + batch.AHEAD if self.read.end is None else self.read.end
+        asked = {name: batch.recorded(base, web_id, self.at, self.asked_to, self.max_count)}
+        return asked if self.witness is None else asked | {name + "w": batch.at_or_before(base, self.witness["web_id"], self.at)}
+
+
+class Batch(NamedTuple):
+    """Reads that go out in one request, its addresses by key, and when."""
+
+    tasks: list[Task]
+    named: list[dict[str, str]]
+    """Each task's part."""
+    sent: Sent
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """All sub-requests."""
+        return {key: address for resources in self.named for key, address in resources.items()}
+
+
+class Reads:
+    """Says what to read next, the most urgent first, a batch at a time; pages of a read follow one another until its range is whole."""
+
+    def __init__(self, incarnation: "Incarnation") -> None:
+        self._owner = incarnation
+        self._load = incarnation.config.pi.load
+        self._base = incarnation.config.pi.url
+        self._unfinished: list[Task] = []
+
+    # -- what to ask --------------------------------------------------------------------------------------------------------------
+
+    def next(self, now: Moment) -> Batch | None:
+        """The next request; None while nothing is due, or Kafka does not take what was read. It counts as sent at `now`."""
+        tasks = [] if self._owner.overloaded() else self._due(now)
+        if not tasks:
+            return None
+        sent = Sent(now.ticks, self._owner.state.take_clock())
+        return Batch(
+            tasks,
+            [task.resources(self._base, str(at), sent.ticks, sent.ticks - self._owner.rules.settle) for at, task in enumerate(tasks)],
+            sent,
+        )
+
+    def _due(self, now: Moment) -> list[Task]:
+        owner, limit = self._owner, self._load.batch_points
+        tasks, self._unfinished = self._unfinished[:limit], self._unfinished[limit:]
+        points = (owner.covering(point) for point in owner.points.values())
+        for coverage, read in most_urgent(points, now.ticks, owner.rules, limit - len(tasks)):
+            coverage.sent(read)
+            tasks.append(Task(coverage, owner.points[coverage.point_key], read, read.begin, self._load.page_values))
+        return tasks
+
+    # -- what an answer means -----------------------------------------------------------------------------------------------------
+
+    def failed(self, asked: Batch, reason: str, now: Moment) -> None:
+        """The whole request got no answer."""
+        self._owner.note("batch failed", reads=len(asked.tasks), reason=reason)
+        for task in asked.tasks:
+            self._failed(task, now)
+
+    def answered(self, asked: Batch, answers: Mapping[str, Any | BridgeError], now: Moment) -> None:
+        """Takes the content, or the failure, of each sub-request."""
+        contents = [[answers[key] for key in resources] for resources in asked.named]
+        absent = self._servers_without_a_value(asked.tasks, contents)
+        for task, content in zip(asked.tasks, contents, strict=True):
+            ranged = task.read.purpose is not Purpose.FIRST and not task.doubted
+            if ranged and task.point["server"] in absent and batch.empty(content[0]):
+                self._doubt(task)
+            else:
+                self._answered(task, content, asked.sent, now)
+
+    @staticmethod
+    def _servers_without_a_value(tasks: list[Task], contents: list[list[Any]]) -> set[str]:
+        """Data servers of whose ranges none came back with a value: their archive may be away without saying so (design 3.2)."""
+        shown: dict[str, bool] = {}
+        for task, content in zip(tasks, contents, strict=True):
+            if task.read.purpose is not Purpose.FIRST and not isinstance(content[0], BridgeError):
+                server = task.point["server"]
+                shown[server] = shown.get(server, False) or batch.shows_a_value(content[0])
+        return {server for server, any_value in shown.items() if not any_value}
+
+    def _doubt(self, task: Task) -> None:
+        """Has the range asked for again together with an event that must be there: its own point's, or another's of the server."""
+        task.doubted = True
+        if _has_event_at(task.coverage, task.point, task.at):
+            task.witness = task.point
+        else:
+            others = (point for point in self._owner.points.values() if point["server"] == task.point["server"])
+            task.witness = next((p for p in others if _has_event_at(self._owner.covering(p), p, task.at)), None)
+        self._unfinished.append(task)
+
+    def _answered(self, task: Task, contents: list[Any], sent: Sent, now: Moment) -> None:
+        try:
+            for content in contents:
+                if isinstance(content, BridgeError):
+                    raise content
+            if task.read.purpose is Purpose.FIRST:
+                self._first(task, contents, sent)
+            else:
+                if (
+                    task.witness is not None
+                    and batch.empty(contents[0])
+                    and batch.single_time(contents[1], task.witness["point_type"]) is None
+                ):
+                    raise PIUnavailable("no value, and an event that was there before is not shown either: the archive is away")
+                self._page(task, contents[0], sent, now)
+        except (PIUnavailable, PIRefused, PIUnreadable) as error:
+            if isinstance(error, PIUnreadable):
+                self._set_aside(task, [Unreadable(str(error), json.dumps(contents).encode(), error.ticks)], now)
+            self._owner.note("read failed", point=task.coverage.point_key, purpose=task.read.purpose.name, reason=str(error))
+            self._failed(task, now)
+        self._owner.changed(task.coverage.point_key)
+
+    def _first(self, task: Task, contents: list[Any], sent: Sent) -> None:
+        snapshot, before, settled = (batch.single_time(content, task.point["point_type"]) for content in contents)
+        if snapshot is not None and settled is None:
+            raise PIUnavailable("there is a snapshot, and the archive shows no event: it is away, or the point is younger than settle")
+        task.coverage.first_answered(snapshot, before, settled, sent.ticks, self._owner.rules)
+        task.coverage.done()
+
+    def _page(self, task: Task, content: Any, sent: Sent, now: Moment) -> None:
+        page, unreadable = batch.page_of(content, task.at, task.read.end, task.asked_to, task.max_count, task.point["point_type"])
+        self._set_aside(task, unreadable, now)
+        last = max([*map(ticks_of, page.samples), *page.unreadable], default=task.at)
+        forward = task.read.end is None
+        if page.cut and (last <= task.at or (forward and task.coverage.too_short(task.read, page, sent.ticks, self._owner.rules))):
+            # One instant fills the page (trap 23), or one and the next, which may have come just now: a larger one is needed.
+            if task.max_count >= _MAX_PAGE_VALUES:
+                raise PIUnavailable(f"more than {task.max_count} values at one instant")
+            task.max_count = min(task.max_count * 2, _MAX_PAGE_VALUES)
+            self._unfinished.append(task)
+        elif forward:
+            self._forward(task, page, sent, now)
+        else:
+            self._reread(task, page, last, sent, now)
+
+    def _forward(self, task: Task, page: Page, sent: Sent, now: Moment) -> None:
+        owner, coverage = self._owner, task.coverage
+        ranges = coverage.forward_answered(task.read, page, sent.ticks, now.ticks, owner.rules)
+        coverage.done()
+        self._state(task, ranges, sent, now)
+        assert coverage.high is not None
+        newest = page.samples[-1] if page.samples and not page.cut else None
+        if newest is not None and ticks_of(newest) >= coverage.high and (coverage.snapshot is None or ticks_of(newest) > coverage.snapshot):
+            instant = [sample for sample in page.samples if ticks_of(sample) == ticks_of(newest)]
+            owner.preview(task.point, instant, "READ", now)
+
+    def _reread(self, task: Task, page: Page, last: int, sent: Sent, now: Moment) -> None:
+        assert task.read.end is not None
+        end = last if page.cut else task.read.end
+        task.pages.append((task.at, end, page))
+        task.sent.append(sent)
+        if page.cut:
+            task.at = last
+            self._unfinished.append(task)
+            return
+        stated = task.coverage.reread_answered(task.read, task.pages, task.sent[0].ticks, self._owner.rules, self._load.page_values)
+        task.coverage.done()
+        for ranges, asked in zip(stated, task.sent, strict=True):
+            self._state(task, ranges, asked, now)
+
+    # -- what is published --------------------------------------------------------------------------------------------------------
+
+    def _state(self, task: Task, ranges: list[Range], sent: Sent, now: Moment) -> None:
+        for stated in ranges:
+            while True:
+                try:
+                    self._publish(task, stated, sent, now)
+                except InstantTooLarge as error:
+                    self._too_large(task, error, now)
+                    lower = Range(stated.begin, error.ticks, [s for s in stated.samples if ticks_of(s) < error.ticks])
+                    self._state(task, [lower], sent, now)
+                    stated = Range(error.ticks + 1, stated.end, [s for s in stated.samples if ticks_of(s) > error.ticks])
+                else:
+                    break
+
+    def _publish(self, task: Task, stated: Range, sent: Sent, now: Moment) -> None:
+        history = task.read.purpose is Purpose.BACKFILL
+        statement = Stated(stated, sent.ticks, sent.clock)
+        self._owner.frames.statement(named(task.point), statement, history, task.read.cause, now.micros, now.seconds)
+
+    def _too_large(self, task: Task, error: InstantTooLarge, now: Moment) -> None:
+        key = task.coverage.point_key
+        incident_id = f"{self._owner.config.source}-{key}-{error.ticks}-too-large"
+        self._owner.incidents.event("VALUE_TOO_LARGE", incident_id, key, error.ticks // 10, now.micros, f"point {key}: {error}")
+
+    def _set_aside(self, task: Task, unreadable: list[Unreadable], now: Moment) -> None:
+        for item in unreadable:
+            self._owner.dead_letters.add("READ", item.reason, item.content, now.micros, task.coverage.point_key, item.ticks)
+
+    def _failed(self, task: Task, now: Moment) -> None:
+        task.coverage.failed(task.read, now.ticks, self._owner.rules)
+        task.coverage.done()
+
+
+def _has_event_at(coverage: PointCoverage, point: Point, ticks: int) -> bool:
+    """True if the archive is known to hold an event at or before an instant: the one that the first look moved the start to."""
+    return coverage.high is not None and coverage.start <= ticks and coverage.start < point["start_time"] * 10
