@@ -1,14 +1,18 @@
 """Requests of the batch controller and their answers (pi-web-api.md 2.2, 2.3 and 4). Pure."""
 
 import json
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
+
+import msgspec
 
 from bridge import pitime
 from bridge.coverage import Page, ticks_of
 from bridge.errors import BridgeError, PIRefused, PIUnavailable, PIUnreadable
-from bridge.normalise import NO_DATA, Unreadable, samples_of
+from bridge.normalise import NO_DATA, Unreadable, parse_json
+from bridge.regular import MISFIT, Values, range_of, samples_of
 
 AHEAD = 600 * 10_000_000
 """Ordinary points accept values up to about ten minutes ahead of PI's clock (8.2): forward reads reach so far beyond it."""
@@ -16,6 +20,7 @@ AHEAD = 600 * 10_000_000
 _VALUE_FIELDS = ("Timestamp", "Value", "Good", "Questionable", "Substituted", "Annotated", "Errors")
 _SINGLE = ";".join((*_VALUE_FIELDS, "WebException"))
 _RANGE = ";".join((*(f"Items.{name}" for name in _VALUE_FIELDS), "WebException"))
+_RECORDED = "/recorded?"
 _TRY_AGAIN = frozenset({408, 425, 429})
 
 
@@ -23,7 +28,7 @@ def recorded(base: str, web_id: str, begin: int, end: int, max_count: int) -> st
     """Address of a point's archive from `begin` to `end`, in whole seconds around them: the answer is cut to size by `page_of`."""
     first, last = pitime.text_of(pitime.whole_second(begin)), pitime.text_of(pitime.whole_second(end, up=True))
     return (
-        f"{base}/streams/{quote(web_id)}/recorded?startTime={first}&endTime={last}&boundaryType=Inside"
+        f"{base}/streams/{quote(web_id)}{_RECORDED}startTime={first}&endTime={last}&boundaryType=Inside"
         f"&maxCount={max_count}&selectedFields={_RANGE}"
     )
 
@@ -44,17 +49,44 @@ def body(resources: Mapping[str, str]) -> bytes:
     return json.dumps({key: {"Method": "GET", "Resource": address} for key, address in resources.items()}).encode()
 
 
-def contents(document: Any, keys: Iterable[str]) -> dict[str, Any | BridgeError]:
+class _Answer(msgspec.Struct):
+    """A sub-answer, its content not yet decoded (2.2)."""
+
+    Status: int
+    Content: msgspec.Raw
+
+
+_answers = msgspec.json.Decoder(dict[str, _Answer]).decode
+
+
+def parse(body: bytes) -> Any:
+    """A batch answer for `contents`. Raises PIUnreadable if it is no JSON; any other shape is left as it is."""
+    try:
+        answers = _answers(body)
+    except MISFIT:
+        return parse_json(body)
+    return parse_json(body) if answers.keys() & {"WebException", "Errors"} else answers
+
+
+def contents(document: Any, resources: Mapping[str, str]) -> dict[str, Any | BridgeError]:
     """Content of each sub-answer by key, or the failure in its place: a failed sub-request is a value, not an exception (trap 4).
 
+    What answers a request for recorded values is `Values`, if all of them have the regular shape; else a content is plain JSON.
     Raises PIUnavailable if the document is no batch answer at all.
     """
     if not isinstance(document, dict):
         raise PIUnavailable("the batch answer is not an object keyed by request")
-    return {key: _content(document.get(key), key) for key in keys}
+    return {key: _content(document.get(key), key, _RECORDED in address) for key, address in resources.items()}
 
 
-def _content(answer: Any, key: str) -> Any | BridgeError:
+def _content(answer: Any, key: str, is_range: bool) -> Any | BridgeError:
+    if isinstance(answer, _Answer):
+        if is_range and 200 <= answer.Status < 300 and (values := range_of(answer.Content)) is not None:
+            return values
+        try:
+            answer = {"Status": answer.Status, "Content": parse_json(bytes(answer.Content))}
+        except PIUnreadable as error:
+            return PIUnavailable(f"request {key}: {error}")
     if not isinstance(answer, dict) or not isinstance(answer.get("Status"), int):
         return PIUnavailable(f"the batch answer lacks request {key}, or its status")
     return failure_of(answer["Status"], answer.get("Content"), f"request {key}") or answer["Content"]
@@ -88,24 +120,24 @@ def page_of(content: Any, begin: int, end: int | None, asked_to: int, max_count:
     Raises PIUnavailable where the answer does not say what the archive holds: no list, or the state "No Data" just where the request
     began or ended, which stands for an archive that is not there (design 3.2); PIUnreadable where an item has no readable time.
     """
-    items = content.get("Items") if isinstance(content, dict) else None
-    if not isinstance(items, list):
+    values = content if isinstance(content, Values) else content.get("Items") if isinstance(content, dict) else None
+    if not isinstance(values, Values | list):
         raise PIUnavailable("an answer without a list `Items`")
-    samples, unreadable = samples_of(items, point_type)
+    samples, unreadable = samples_of(values, point_type)
     asked = {pitime.whole_second(begin), pitime.whole_second(asked_to, up=True)}
     for end_sample in (*samples[:1], *samples[-1:]):
         if end_sample["system_state"] == NO_DATA and ticks_of(end_sample) in asked:
             raise PIUnavailable(f"the archive is not available at {pitime.text_of(ticks_of(end_sample))}: PI answers No Data")
-    if any(item.ticks is None for item in unreadable):
-        raise PIUnreadable(f"an item of {len(items)} has no readable time, so nothing is stated from this answer")
-    cut = len(items) >= max_count
-    times = [*map(ticks_of, samples), *(item.ticks for item in unreadable if item.ticks is not None)]
-    limit = max(times) if cut else None  # a page that is full may end inside an instant: what is sure ends before its last one
-    if limit is not None and end is not None and limit >= end:
+    count = len(samples) + len(unreadable)
+    holes = [item.ticks for item in unreadable if item.ticks is not None]
+    if len(holes) < len(unreadable):
+        raise PIUnreadable(f"an item of {count} has no readable time, so nothing is stated from this answer")
+    cut = count >= max_count  # a page that is full may end inside an instant: what is sure ends before its last one
+    if cut and end is not None and max([*map(ticks_of, samples[-1:]), *holes]) >= end:
         cut = False
-    inside = [s for s in samples if ticks_of(s) >= begin and (end is None or ticks_of(s) < end)]
-    holes = [item.ticks for item in unreadable if item.ticks is not None and item.ticks >= begin and (end is None or item.ticks < end)]
-    return Page(inside, holes, cut), unreadable
+    first = bisect_left(samples, begin, key=ticks_of)
+    inside = samples[first:] if end is None else samples[first : bisect_left(samples, end, key=ticks_of)]
+    return Page(inside, [ticks for ticks in holes if ticks >= begin and (end is None or ticks < end)], cut), unreadable
 
 
 def single_time(content: Any, point_type: str) -> int | None:

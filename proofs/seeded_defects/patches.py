@@ -142,13 +142,12 @@ def item_errors_ignored() -> None:
 def microsecond_truncation() -> None:
     """The last digit of PI's 100 ns stamps is cut off (trap 16)."""
 
-    def sample_of(item: Any, point_type: str) -> tuple[int, Sample]:
-        ticks, sample = read(item, point_type)
-        sample["ticks"] = 0
-        return ticks - ticks % 10, sample
+    def parse(text: object) -> int:
+        ticks = exact(text)
+        return ticks - ticks % 10
 
-    read = normalise.sample_of
-    _set(normalise, "sample_of", sample_of)
+    exact = pitime.parse
+    _set(pitime, "parse", parse)
 
 
 @patch
