@@ -113,26 +113,28 @@ def samples_of(values: Values | list[Any], point_type: str) -> tuple[list[Sample
 
 
 def _samples(values: Values, point_type: str) -> list[Sample]:
-    samples = []
-    for item, ticks in zip(values.items, values.ticks, strict=True):
-        sample = normalise.PLAIN.copy()
-        sample["event_time"] = ticks // 10
-        sample["ticks"] = ticks % 10
-        value = item.Value
-        if type(value) is float:
-            sample["value_type"] = "DOUBLE"
-            sample["value_double"] = value
-        else:
-            normalise.put(sample, value, point_type)
-        if not item.Good:
-            sample["good"] = False
-        if item.Questionable:
-            sample["questionable"] = True
-        if item.Substituted:
-            sample["substituted"] = True
-        if item.Annotated:
-            sample["annotated"] = True
-        samples.append(sample)
-    if all(map(lt, values.ticks, islice(values.ticks, 1, None))):
+    samples = [_sample(item, ticks, point_type) for item, ticks in zip(values.items, values.ticks, strict=True)]
+    if len(samples) < 2 or all(map(lt, values.ticks, islice(values.ticks, 1, None))):
         return samples
     return normalise.in_order(list(zip(values.ticks, samples, strict=True)))
+
+
+def _sample(item: Item, ticks: int, point_type: str) -> Sample:
+    sample = normalise.PLAIN.copy()
+    sample["event_time"] = ticks // 10
+    sample["ticks"] = ticks % 10
+    value = item.Value
+    if type(value) is float:
+        sample["value_type"] = "DOUBLE"
+        sample["value_double"] = value
+    else:
+        normalise.put(sample, value, point_type)
+    if not item.Good:
+        sample["good"] = False
+    if item.Questionable:
+        sample["questionable"] = True
+    if item.Substituted:
+        sample["substituted"] = True
+    if item.Annotated:
+        sample["annotated"] = True
+    return sample

@@ -86,8 +86,7 @@ class FrameEncoder:
                 out += rows[at : at + count]
                 at += count
             out.append(b"\0")
-        if series:
-            out.append(b"\0")
+        out.append(b"\0")
         return b"".join(out)
 
     def _prefix(self, series: Series) -> bytes:
@@ -158,6 +157,14 @@ class FrameEncoder:
         zero = 8 if number == "value_double" else 1
         head = self._heads[number](up_to)[3:-zero]
         return Shape(head, self._sample(zeros)[3 + len(head) + zero :])
+
+
+def encoder_of(schema: Schema) -> Callable[[ValueFrame], bytes]:
+    """Encodes frames of a schema: by column, or by fastavro where the schema is not laid out for that."""
+    try:
+        return FrameEncoder(schema).encode
+    except SchemaMismatch:
+        return _writer(cast(dict[str, Any], schema))
 
 
 def _fixed_rows(
@@ -236,6 +243,7 @@ def _without(record: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _writer(definition: dict[str, Any]) -> Callable[[Any], bytes]:
+    """Encodes records of a schema by fastavro, which raises ValueError or TypeError, naming the field, where one does not fit."""
     schema = fastavro.parse_schema(definition)
 
     def write(record: Any) -> bytes:

@@ -1,12 +1,13 @@
+import re
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge import pitime
 from bridge.errors import PIUnreadable
-from schemas.times import TICKS_PER_SECOND
+from schemas.times import TICKS_PER_SECOND, ticks_of
 
 FIRST, LAST = pitime.parse("0001-01-01T00:00:00Z"), pitime.parse("9999-12-31T23:59:59.9999999Z")
 
@@ -52,6 +53,11 @@ def test_an_instant_comes_back_as_it_was_written(ticks: int) -> None:
         "2024-02-30T00:00:00Z",
         "2024-01-31T24:00:00Z",
         "2024-01-31T23:59:60Z",
+        "2024-01-31T23:59:60.1234567Z",
+        "2024-01-31T00:00:00.123_567Z",
+        "2024-01-31T00:00:00Z1234567Z",
+        "2024-01- 1T00:00:00.1234567Z",
+        "2024-W05-3T00:00:00.1234567Z",
         "0000-01-01T00:00:00Z",
         "2024-01-31T00:00:00Z\n",
         "٢٠٢٤-01-31T00:00:00Z",
@@ -64,6 +70,44 @@ def test_trap_28_anything_but_utc_as_pi_prints_it_is_unreadable(text: object) ->
     with pytest.raises(PIUnreadable) as raised:
         pitime.parse(text)
     assert len(str(raised.value)) < 200
+
+
+def by_the_book(text: str) -> int | None:
+    """Ticks of a time, read with a pattern and the standard library; None if it is none."""
+    match = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,7}))?Z", text, re.ASCII)
+    try:
+        whole = datetime.strptime(match[1] + "+0000", "%Y-%m-%dT%H:%M:%S%z") if match else None
+    except ValueError:
+        return None
+    if match is None or whole is None:
+        return None
+    return ticks_of(whole) + int((match[2] or "").ljust(7, "0"))
+
+
+@st.composite
+def nearly_times(draw: st.DrawFn) -> str:
+    """A time with any number of digits, and a character or two changed, put in or left out."""
+    text = pitime.text_of(draw(st.integers(FIRST, LAST)))
+    text = text[: draw(st.sampled_from([19, 20, *range(21, 28)]))] + draw(st.sampled_from(["Z", "Z", "Z", "", "z", "00Z"]))
+    for _ in range(draw(st.integers(0, 2))):
+        at = draw(st.integers(0, len(text)))
+        text = (
+            text[:at]
+            + draw(st.sampled_from(["0", "6", "9", " ", "+", "-", "_", ".", "Z", "T", ":", "٣", ""]))
+            + text[at + draw(st.integers(0, 1)) :]
+        )
+    return text
+
+
+@given(nearly_times())
+@settings(max_examples=1000, deadline=None)
+def test_a_text_is_a_time_if_and_only_if_the_book_says_so(text: str) -> None:
+    expected = by_the_book(text)
+    if expected is None:
+        with pytest.raises(PIUnreadable):
+            pitime.parse(text)
+    else:
+        assert pitime.parse(text) == expected
 
 
 @given(st.integers(-(10**17), 10**17))

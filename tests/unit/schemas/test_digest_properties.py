@@ -49,6 +49,13 @@ def test_digests_of_parts_add_up_to_the_digest_of_the_whole(samples: list[Sample
 
 
 @given(st.lists(any_sample(), max_size=8))
+@settings(max_examples=200, deadline=None)
+def test_a_digest_is_made_of_the_hash_of_each_sample_whatever_stands_beside_it(samples: list[Sample]) -> None:
+    hashes = [digest.hash_of(sample) for sample in samples]
+    assert digest.digest_of(iter(samples)) == sum(h >> 33 for h in hashes) % (1 << 31) << 32 | sum(hashes) % (1 << 32)
+
+
+@given(st.lists(any_sample(), max_size=8))
 @settings(max_examples=60, deadline=None)
 def test_a_digest_is_a_long_that_is_not_negative(samples: list[Sample]) -> None:
     assert 0 <= digest.digest_of(samples) < 1 << 63
