@@ -77,22 +77,19 @@ class Values(msgspec.Struct, gc=False):
 
 def range_of(content: msgspec.Raw) -> Values | None:
     """The values of a `recorded` answer; None if it is anything else, or a value does not fit."""
-    parse = pitime.parse
     try:
         items = _range(content).Items
-        return Values(items, [parse(item.Timestamp) for item in items], content, None)
+        return Values(items, pitime.parse_all([item.Timestamp for item in items]), content, None)
     except (*MISFIT, PIUnreadable):
         return None
 
 
 def heard(body: bytes | str) -> list[tuple[str, Values | list[Any]]]:
     """WebID and values of each stream of a channel message; none for a heartbeat. Raises PIUnreadable if it has another shape."""
-    parse = pitime.parse
     try:
-        return [
-            (stream.WebId, Values(stream.Items, [parse(item.Timestamp) for item in stream.Items], body, at))
-            for at, stream in enumerate(_message(body).Items)
-        ]
+        streams = _message(body).Items
+        ticks = iter(pitime.parse_all([item.Timestamp for stream in streams for item in stream.Items]))
+        return [(stream.WebId, Values(stream.Items, list(islice(ticks, len(stream.Items))), body, at)) for at, stream in enumerate(streams)]
     except (*MISFIT, PIUnreadable):
         return [(series.web_id, series.items) for series in channel_message(parse_json(body))]
 

@@ -147,7 +147,7 @@ def microsecond_truncation() -> None:
         return ticks - ticks % 10
 
     exact = pitime.parse
-    _set(pitime, "parse", parse)
+    _set_parse(parse)
 
 
 @patch
@@ -192,7 +192,12 @@ def local_time_over_the_end_of_summer_time() -> None:
         return int(local.replace(fold=0).timestamp()) * TICKS_PER_SECOND + rest
 
     utc = pitime.parse
+    _set_parse(parse)
+
+
+def _set_parse(parse: Callable[[object], int]) -> None:
     _set(pitime, "parse", parse)
+    _set(pitime, "parse_all", lambda texts: [parse(text) for text in texts])
 
 
 # -- transactions ------------------------------------------------------------------------------------------------------------------

@@ -110,6 +110,36 @@ def test_a_text_is_a_time_if_and_only_if_the_book_says_so(text: str) -> None:
         assert pitime.parse(text) == expected
 
 
+REAL = st.builds(
+    lambda ticks, size: pitime.text_of(ticks)[:size].removesuffix("Z") + "Z",
+    st.integers(FIRST, LAST),
+    st.sampled_from([19, *range(21, 28)]),
+)
+
+
+@given(st.lists(REAL, max_size=200))
+@settings(max_examples=300, deadline=None)
+def test_many_times_at_once_are_the_times_of_each(texts: list[str]) -> None:
+    assert pitime.parse_all(texts) == [pitime.parse(text) for text in texts]
+
+
+@given(st.lists(REAL, min_size=30, max_size=60), nearly_times(), st.integers(0, 30))
+@settings(max_examples=1000, deadline=None)
+def test_one_text_among_many_is_a_time_if_and_only_if_it_is_one_alone(texts: list[str], doubtful: str, at: int) -> None:
+    texts.insert(at, doubtful)
+    if by_the_book(doubtful) is None:
+        with pytest.raises(PIUnreadable):
+            pitime.parse_all(texts)
+    else:
+        assert pitime.parse_all(texts) == [pitime.parse(text) for text in texts]
+
+
+@pytest.mark.parametrize("count", [0, 1, 23, 24, 25, 4095, 4096, 4097])
+def test_any_number_of_times_is_read(count: int) -> None:
+    ticks = [FIRST + n * (LAST - FIRST) // 5000 for n in range(count)]
+    assert pitime.parse_all(list(map(pitime.text_of, ticks))) == ticks
+
+
 @given(st.integers(-(10**17), 10**17))
 def test_whole_seconds_lie_around_an_instant(ticks: int) -> None:
     below, above = pitime.whole_second(ticks), pitime.whole_second(ticks, up=True)
