@@ -2,7 +2,8 @@
 
 `python -m benchmarks.fast_path [--json] [--output FILE] [--repetitions N]` prints microseconds of CPU per value, and values per second: median
 and range over the repetitions, in each of which both ways run one after the other. What both make is compared first: a step that makes
-something else has no figure, and the exit code is 1.
+something else has no figure, and the exit code is 1. The live path is from a channel message to encoded frames, the read path from a batch
+answer to encoded frames of statements with their digests.
 
 The points are of the kinds that a plant has: of a hundred 87 with floating-point numbers (two of them fail now and then and give system
 states), 5 with integers, 5 digital, 3 with texts. Times have PI's seven digits, less trailing zeros.
@@ -177,7 +178,7 @@ class Bench:
     """Inputs of all steps, made once, and the steps."""
 
     def __init__(self) -> None:
-        chance = random.Random(5)  # noqa: S311 - the same values at each run
+        chance = random.Random(5)
         self.points = points()
         self.by_web_id = {point.web_id: point.number for point in self.points}
         self.body = batch_answer(self.points, chance)
@@ -185,11 +186,18 @@ class Bench:
         self.messages = {shape: messages(self.points, *shape, chance) for shape in ((100, 1), (100, 10), (1, 1))}
         self.encoder = FrameEncoder(SCHEMA)
 
-    def heard(self, shape: tuple[int, int]) -> Streams:
-        return [(self.by_web_id[web_id], values) for body in self.messages[shape] for web_id, values in regular.heard(body)]
+    def hear(self, shape: tuple[int, int], take: Callable[[int, list[Sample]], None]) -> None:
+        """Message by message, as they come."""
+        for body in self.messages[shape]:
+            for web_id, values in regular.heard(body):
+                number = self.by_web_id[web_id]
+                take(number, regular.samples_of(values, self.points[number].point_type)[0])
 
-    def loaded(self, shape: tuple[int, int]) -> Streams:
-        return [(self.by_web_id[s["WebId"]], s["Items"]) for body in self.messages[shape] for s in json.loads(body)["Items"]]
+    def hear_plain(self, shape: tuple[int, int], take: Callable[[int, list[Sample]], None]) -> None:
+        for body in self.messages[shape]:
+            for web_id, items in normalise.channel_message(json.loads(body)):
+                number = self.by_web_id[web_id]
+                take(number, normalise.samples_of(items, self.points[number].point_type)[0])
 
     def answered(self) -> Streams:
         return [(int(key), values) for key, values in batch.contents(batch.parse(self.body), self.resources).items()]
@@ -200,10 +208,11 @@ class Bench:
     def sampled_plain(self, streams: Streams) -> list[tuple[int, list[Sample]]]:
         return [(number, normalise.samples_of(values, self.points[number].point_type)[0]) for number, values in streams]
 
-    def live_frames(self, samples: list[tuple[int, list[Sample]]]) -> list[ValueFrame]:
+    def live_frames(
+        self, hear: Callable[[tuple[int, int], Callable[[int, list[Sample]], None]], None], shape: tuple[int, int]
+    ) -> list[ValueFrame]:
         builder = FrameBuilder(ShardState(5, 12, epoch=3), "plant1", LIMITS)
-        for number, some in samples:
-            builder.preview(self.points[number].named, some, "CHANNEL", 1, 0.0)
+        hear(shape, lambda number, samples: builder.preview(self.points[number].named, samples, "CHANNEL", 1, 0.0))
         return [frame for _, frame in builder.take(1, everything=True)]
 
     def read_frames(self, contents: Streams) -> list[ValueFrame]:
@@ -225,42 +234,50 @@ class Bench:
         ]  # fmt: skip
 
     def steps(self) -> list[Step]:
-        def plain(ours: Streams, peer: Streams) -> bool:
-            return self.sampled(ours) == self.sampled_plain(peer)
-
-        recorded = items_of_batch(self.body)
-        answered = self.answered()
-        samples = self.sampled(answered)
-        read = self.read_frames(answered)
-        count = POINTS * READ_VALUES
+        samples = self.sampled(self.answered())
+        read = self.read_frames(self.answered())
+        shape, count = "batch 100 x 1000", POINTS * READ_VALUES
         steps = [
-            Step("decode", "batch 100 x 1000", count, self.answered, lambda: items_of_batch(self.body), "json.loads", plain),
-            Step("normalise", "batch 100 x 1000", count, lambda: self.sampled(answered), lambda: self.sampled_plain(recorded), "from dicts", _equal),
+            Step("decode", shape, count, self.decoded_batch, lambda: json.loads(self.body), "json.loads", _same_items),
             Step(
-                "digest", "batch 100 x 1000", count, lambda: [digest.digest_of(some) for _, some in samples],
+                "and normalise", shape, count, lambda: self.sampled(self.answered()), lambda: self.sampled_plain(items_of_batch(self.body)),
+                "json.loads, dicts", _equal,
+            ),
+            Step(
+                "digest", shape, count, lambda: [digest.digest_of(some) for _, some in samples],
                 lambda: [digest_by_sample(some) for _, some in samples], "per sample", _equal,
             ),
-            Step("encode", "statements of 1000", count, lambda: self.encoded(read), lambda: [avro(f) for f in read], "fastavro", _equal),
+            Step("encode", "statements", count, lambda: self.encoded(read), lambda: [avro(frame) for frame in read], "fastavro", _equal),
             Step(
-                "read path", "batch 100 x 1000", count, lambda: self.encoded(self.read_frames(self.answered())),
-                lambda: [avro(f) for f in self.read_frames_plain(self.sampled_plain(items_of_batch(self.body)))], "all of these", _same_series,
+                "read path", shape, count, lambda: self.encoded(self.read_frames(self.answered())),
+                lambda: [avro(frame) for frame in self.read_frames_plain(self.sampled_plain(items_of_batch(self.body)))], "all of these",
+                _same_series,
             ),
         ]  # fmt: skip
-        for shape in self.messages:
-            steps += self.live_steps(shape, plain)
-        return steps
+        return steps + [step for shape in self.messages for step in self.live_steps(shape)]
 
-    def live_steps(self, shape: tuple[int, int], plain: Callable[[Any, Any], bool]) -> list[Step]:
-        name = f"message {shape[0]} x {shape[1]}"
-        loaded, heard = self.loaded(shape), self.heard(shape)
-        frames = self.live_frames(self.sampled(heard))
+    def decoded_batch(self) -> dict[str, list[regular.Item]]:
+        return {key: regular.decode_range(answer.Content).Items for key, answer in batch.decode_answers(self.body).items()}
+
+    def live_steps(self, shape: tuple[int, int]) -> list[Step]:
+        name, bodies = f"message {shape[0]} x {shape[1]}", self.messages[shape]
+        frames = self.live_frames(self.hear, shape)
+
+        def gathered(hear: Callable[..., None]) -> list[tuple[int, list[Sample]]]:
+            samples: list[tuple[int, list[Sample]]] = []
+            hear(shape, lambda number, some: samples.append((number, some)))
+            return samples
+
         return [
-            Step("decode", name, LIVE_VALUES, lambda: self.heard(shape), lambda: self.loaded(shape), "json.loads", plain),
-            Step("normalise", name, LIVE_VALUES, lambda: self.sampled(heard), lambda: self.sampled_plain(loaded), "from dicts", _equal),
-            Step("encode", f"frames of {name}", LIVE_VALUES, lambda: self.encoded(frames), lambda: [avro(f) for f in frames], "fastavro", _equal),
             Step(
-                "live path", name, LIVE_VALUES, lambda: self.encoded(self.live_frames(self.sampled(self.heard(shape)))),
-                lambda: [avro(f) for f in self.live_frames(self.sampled_plain(self.loaded(shape)))], "all of these", _equal,
+                "decode", name, LIVE_VALUES, lambda: [regular.decode_message(body) for body in bodies],
+                lambda: [json.loads(body) for body in bodies], "json.loads", _same_messages,
+            ),
+            Step("and normalise", name, LIVE_VALUES, lambda: gathered(self.hear), lambda: gathered(self.hear_plain), "json.loads, dicts", _equal),
+            Step("encode", "frames of " + name, LIVE_VALUES, lambda: self.encoded(frames), lambda: [avro(f) for f in frames], "fastavro", _equal),
+            Step(
+                "live path", name, LIVE_VALUES, lambda: self.encoded(self.live_frames(self.hear, shape)),
+                lambda: [avro(frame) for frame in self.live_frames(self.hear_plain, shape)], "all of these", _equal,
             ),
         ]  # fmt: skip
 
@@ -279,6 +296,24 @@ def _equal(ours: Any, peer: Any) -> bool:
     return bool(ours == peer)
 
 
+def _plain(items: list[regular.Item]) -> list[tuple[Any, ...]]:
+    return [(i.Timestamp, i.Value, i.Good, i.Questionable, i.Substituted, i.Annotated) for i in items]
+
+
+def _plain_of(items: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    return [(i["Timestamp"], i["Value"], i["Good"], i["Questionable"], i["Substituted"], i["Annotated"]) for i in items]
+
+
+def _same_items(ours: dict[str, list[regular.Item]], peer: dict[str, Any]) -> bool:
+    return {key: _plain(items) for key, items in ours.items()} == {key: _plain_of(a["Content"]["Items"]) for key, a in peer.items()}
+
+
+def _same_messages(ours: list[Any], peer: list[Any]) -> bool:
+    return [[(s.WebId, _plain(s.Items)) for s in message.Items] for message in ours] == [
+        [(s["WebId"], _plain_of(s["Items"])) for s in message["Items"]] for message in peer
+    ]
+
+
 def _same_series(ours: list[bytes], peer: list[bytes]) -> bool:
     """Whether encoded frames hold the same series, however they are spread over frames."""
     left, right = ([series for body in some for series in cast(list[Series], wire.decode(body, SCHEMA)["series"])] for some in (ours, peer))
@@ -292,7 +327,8 @@ def measure(step: Step, repetitions: int) -> Result | None:
     """None if the two ways do not make the same."""
     if not step.same(step.ours(), step.peer()):
         return None
-    ours, peer = [], []
+    ours: list[float] = []
+    peer: list[float] = []
     for _ in range(repetitions):
         for way, into in ((step.ours, ours), (step.peer, peer)):
             gc.collect()

@@ -56,13 +56,13 @@ class _Answer(msgspec.Struct):
     Content: msgspec.Raw
 
 
-_answers = msgspec.json.Decoder(dict[str, _Answer]).decode
+decode_answers = msgspec.json.Decoder(dict[str, _Answer]).decode
 
 
 def parse(body: bytes) -> Any:
     """A batch answer for `contents`. Raises PIUnreadable if it is no JSON; any other shape is left as it is."""
     try:
-        answers = _answers(body)
+        answers = decode_answers(body)
     except MISFIT:
         return parse_json(body)
     return parse_json(body) if answers.keys() & {"WebException", "Errors"} else answers

@@ -53,8 +53,8 @@ class _Message(msgspec.Struct):
     Items: list[_Stream]
 
 
-_range = msgspec.json.Decoder(_Range).decode
-_message = msgspec.json.Decoder(_Message).decode
+decode_range = msgspec.json.Decoder(_Range).decode
+decode_message = msgspec.json.Decoder(_Message).decode
 
 
 class Values(msgspec.Struct, gc=False):
@@ -78,7 +78,7 @@ class Values(msgspec.Struct, gc=False):
 def range_of(content: msgspec.Raw) -> Values | None:
     """The values of a `recorded` answer; None if it is anything else, or a value does not fit."""
     try:
-        items = _range(content).Items
+        items = decode_range(content).Items
         return Values(items, pitime.parse_all([item.Timestamp for item in items]), content, None)
     except (*MISFIT, PIUnreadable):
         return None
@@ -87,7 +87,7 @@ def range_of(content: msgspec.Raw) -> Values | None:
 def heard(body: bytes | str) -> list[tuple[str, Values | list[Any]]]:
     """WebID and values of each stream of a channel message; none for a heartbeat. Raises PIUnreadable if it has another shape."""
     try:
-        streams = _message(body).Items
+        streams = decode_message(body).Items
         ticks = iter(pitime.parse_all([item.Timestamp for stream in streams for item in stream.Items]))
         return [(stream.WebId, Values(stream.Items, list(islice(ticks, len(stream.Items))), body, at)) for at, stream in enumerate(streams)]
     except (*MISFIT, PIUnreadable):
