@@ -1,9 +1,9 @@
 """What a value costs on its way through the bridge, step by step, beside the obvious way to do the same.
 
-`python -m benchmarks.fast_path [--json] [--output FILE] [--repetitions N]` prints microseconds of CPU per value, and values per second: median
-and range over the repetitions, in each of which both ways run one after the other. What both make is compared first: a step that makes
-something else has no figure, and the exit code is 1. The live path is from a channel message to encoded frames, the read path from a batch
-answer to encoded frames of statements with their digests.
+`python -m benchmarks.fast_path [--json] [--output FILE] [--repetitions N]` prints microseconds of CPU per value, and values per second:
+median and range over the repetitions, in each of which both ways run one after the other. What both make is compared first: a step that
+makes something else has no figure, and the exit code is 1. The live path is from a channel message to encoded frames, the read path from a
+batch answer to encoded frames of statements with their digests.
 
 The points are of the kinds that a plant has: of a hundred 87 with floating-point numbers (two of them fail now and then and give system
 states), 5 with integers, 5 digital, 3 with texts. Times have PI's seven digits, less trailing zeros.
@@ -42,6 +42,10 @@ LIMITS = Limits(0.1, 1000, 256_000)
 SCHEMA = wire.schema("value_frame")
 Streams = list[tuple[int, Any]]
 """Number of a point, and values of it."""
+Shape = tuple[int, int]
+"""Streams in a channel message, and values of each."""
+Take = Callable[[int, list[Sample]], None]
+"""Takes the samples of the point with this number."""
 
 
 class Point(NamedTuple):
@@ -140,7 +144,7 @@ def messages(of: list[Point], streams: int, values: int, chance: random.Random) 
             {
                 "WebId": point.web_id, "Name": point.named.tag, "Path": rf"\\ABC_PI_Ops\{point.named.tag}", "Links": {},
                 "Items": [
-                    item(point, now + k * 1_000_000 + chance.randrange(1_000_000), chance) | {"UnitsAbbreviation": ""} for k in range(values)
+                    item(point, now + k * 10**6 + chance.randrange(10**6), chance) | {"UnitsAbbreviation": ""} for k in range(values)
                 ],
                 "UnitsAbbreviation": "",
             }
@@ -186,14 +190,14 @@ class Bench:
         self.messages = {shape: messages(self.points, *shape, chance) for shape in ((100, 1), (100, 10), (1, 1))}
         self.encoder = FrameEncoder(SCHEMA)
 
-    def hear(self, shape: tuple[int, int], take: Callable[[int, list[Sample]], None]) -> None:
+    def hear(self, shape: Shape, take: Take) -> None:
         """Message by message, as they come."""
         for body in self.messages[shape]:
             for web_id, values in regular.heard(body):
                 number = self.by_web_id[web_id]
                 take(number, regular.samples_of(values, self.points[number].point_type)[0])
 
-    def hear_plain(self, shape: tuple[int, int], take: Callable[[int, list[Sample]], None]) -> None:
+    def hear_plain(self, shape: Shape, take: Take) -> None:
         for body in self.messages[shape]:
             for web_id, items in normalise.channel_message(json.loads(body)):
                 number = self.by_web_id[web_id]
@@ -208,9 +212,7 @@ class Bench:
     def sampled_plain(self, streams: Streams) -> list[tuple[int, list[Sample]]]:
         return [(number, normalise.samples_of(values, self.points[number].point_type)[0]) for number, values in streams]
 
-    def live_frames(
-        self, hear: Callable[[tuple[int, int], Callable[[int, list[Sample]], None]], None], shape: tuple[int, int]
-    ) -> list[ValueFrame]:
+    def live_frames(self, hear: Callable[[Shape, Take], None], shape: Shape) -> list[ValueFrame]:
         builder = FrameBuilder(ShardState(5, 12, epoch=3), "plant1", LIMITS)
         hear(shape, lambda number, samples: builder.preview(self.points[number].named, samples, "CHANNEL", 1, 0.0))
         return [frame for _, frame in builder.take(1, everything=True)]
@@ -240,7 +242,7 @@ class Bench:
         steps = [
             Step("decode", shape, count, self.decoded_batch, lambda: json.loads(self.body), "json.loads", _same_items),
             Step(
-                "and normalise", shape, count, lambda: self.sampled(self.answered()), lambda: self.sampled_plain(items_of_batch(self.body)),
+                "normalise too", shape, count, lambda: self.sampled(self.answered()), lambda: self.sampled_plain(items_of_batch(self.body)),
                 "json.loads, dicts", _equal,
             ),
             Step(
@@ -259,11 +261,11 @@ class Bench:
     def decoded_batch(self) -> dict[str, list[regular.Item]]:
         return {key: regular.decode_range(answer.Content).Items for key, answer in batch.decode_answers(self.body).items()}
 
-    def live_steps(self, shape: tuple[int, int]) -> list[Step]:
+    def live_steps(self, shape: Shape) -> list[Step]:
         name, bodies = f"message {shape[0]} x {shape[1]}", self.messages[shape]
         frames = self.live_frames(self.hear, shape)
 
-        def gathered(hear: Callable[..., None]) -> list[tuple[int, list[Sample]]]:
+        def gathered(hear: Callable[[Shape, Take], None]) -> list[tuple[int, list[Sample]]]:
             samples: list[tuple[int, list[Sample]]] = []
             hear(shape, lambda number, some: samples.append((number, some)))
             return samples
@@ -273,8 +275,14 @@ class Bench:
                 "decode", name, LIVE_VALUES, lambda: [regular.decode_message(body) for body in bodies],
                 lambda: [json.loads(body) for body in bodies], "json.loads", _same_messages,
             ),
-            Step("and normalise", name, LIVE_VALUES, lambda: gathered(self.hear), lambda: gathered(self.hear_plain), "json.loads, dicts", _equal),
-            Step("encode", "frames of " + name, LIVE_VALUES, lambda: self.encoded(frames), lambda: [avro(f) for f in frames], "fastavro", _equal),
+            Step(
+                "normalise too", name, LIVE_VALUES, lambda: gathered(self.hear), lambda: gathered(self.hear_plain), "json.loads, dicts",
+                _equal,
+            ),
+            Step(
+                "encode", "frames of " + name, LIVE_VALUES, lambda: self.encoded(frames), lambda: [avro(frame) for frame in frames],
+                "fastavro", _equal,
+            ),
             Step(
                 "live path", name, LIVE_VALUES, lambda: self.encoded(self.live_frames(self.hear, shape)),
                 lambda: [avro(frame) for frame in self.live_frames(self.hear_plain, shape)], "all of these", _equal,
@@ -287,8 +295,8 @@ class Bench:
 
 def _statement(samples: list[Sample]) -> dict[str, Any]:
     return {
-        "kind": "STATED", "from_time": BEGIN // 10, "from_ticks": 0, "to_time": END // 10, "to_ticks": 0, "as_of": END // 10, "as_of_clock": 1,
-        "count": len(samples), "digest": digest_by_sample(samples),
+        "kind": "STATED", "from_time": BEGIN // 10, "from_ticks": 0, "to_time": END // 10, "to_ticks": 0, "as_of": END // 10,
+        "as_of_clock": 1, "count": len(samples), "digest": digest_by_sample(samples),
     }  # fmt: skip
 
 
@@ -350,19 +358,19 @@ def as_json(results: list[Result]) -> dict[str, Any]:
         "xxhash": xxhash.VERSION,
     }
     rows = [
-        {"step": r.step.name, "shape": r.step.shape, "values": r.step.values, "ours": way(r.ours), "peer": way(r.peer) | {"name": r.step.peer_name},
-         "times_faster": round(r.times_faster, 2)}
+        {"step": r.step.name, "shape": r.step.shape, "values": r.step.values, "ours": way(r.ours),
+         "peer": way(r.peer) | {"name": r.step.peer_name}, "times_faster": round(r.times_faster, 2)}
         for r in results
     ]  # fmt: skip
     return {"schema_version": 1, "versions": versions, "results": rows}
 
 
 def as_text(results: list[Result]) -> str:
-    lines = [f"{'step':10} {'shape':28} {'values/s':>10} {'us per value (range)':>24}   {'the obvious way':>28} {'times':>6}"]
+    lines = [f"{'step':14}{'shape':28}{'values/s':>10}{'us per value (range)':>26}{'the obvious way':>44}{'times':>7}"]
     for r in results:
         ours, peer = (f"{f.median:.2f} ({f.least:.2f} to {f.most:.2f})" for f in (r.ours, r.peer))
-        named = f"{r.step.peer_name} {peer}"
-        lines.append(f"{r.step.name:10} {r.step.shape:28} {1e6 / r.ours.median:>10,.0f} {ours:>24}   {named:>34} {r.times_faster:>6.1f}")
+        peer = f"{r.step.peer_name} {peer}"
+        lines.append(f"{r.step.name:14}{r.step.shape:28}{1e6 / r.ours.median:>10,.0f}{ours:>26}{peer:>44}{r.times_faster:>7.1f}")
     return "\n".join(lines)
 
 

@@ -38,7 +38,7 @@ class Stated(NamedTuple):
     as_of_clock: int
 
 
-@dataclass
+@dataclass(slots=True)
 class OpenFrame:
     """A frame that still takes series."""
 

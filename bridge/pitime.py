@@ -10,8 +10,6 @@ from bridge.errors import PIUnreadable
 from schemas.times import TICKS_PER_SECOND, datetime_of, ticks_of
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,7}))?Z", re.ASCII)
-
-
 _MINUTE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:", re.ASCII)
 _SCALES = {20: TICKS_PER_SECOND} | {21 + digits: int(10 ** (7 - digits)) for digits in range(1, 8)}
 """Ticks that the last digit of a time stands for, by length of its text."""
@@ -19,6 +17,7 @@ _SCALES = {20: TICKS_PER_SECOND} | {21 + digits: int(10 ** (7 - digits)) for dig
 _COLUMNS_FROM = 24
 """Fewer texts are cheaper one after the other."""
 _LANES = 4096
+"""Texts worked on at once."""
 _DIGITS, *_masks = (
     int.from_bytes(struct.pack("<Q", m) * _LANES, "little")
     for m in (0x0F0F0F0F0F0F0F0F, 0x00FF00FF00FF00FF, 0x0000FFFF0000FFFF, 0xFFFFFFFF)
@@ -48,12 +47,14 @@ def parse(text: object) -> int:
 
 def parse_all(texts: list[str]) -> list[int]:
     """What `parse` makes of each text; raises PIUnreadable if one is no time. From a few dozen on it costs half of that."""
-    if _COLUMNS_FROM <= len(texts) <= _LANES:
-        seven = [text if len(text) == 28 else _with_seven_digits(text) for text in texts]
-        joined = "".join(seven)
-        if joined.isascii() and set(map(len, seven)) == {28}:
+    if len(texts) > _LANES:
+        return [ticks for at in range(0, len(texts), _LANES) for ticks in parse_all(texts[at : at + _LANES])]
+    if len(texts) >= _COLUMNS_FROM:
+        rows = [text if len(text) == 28 else _with_seven_digits(text) for text in texts]
+        joined = "".join(rows)
+        if joined.isascii() and set(map(len, rows)) == {28}:
             try:
-                return list(map(add, map(_minute_of, [text[:17] for text in seven]), _within_minutes(joined.encode(), len(texts))))
+                return list(map(add, map(_minute_of, [text[:17] for text in rows]), _within_minutes(joined.encode(), len(rows))))
             except ValueError:
                 pass  # worded by `parse`
     return [parse(text) for text in texts]

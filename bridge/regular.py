@@ -88,8 +88,14 @@ def heard(body: bytes | str) -> list[tuple[str, Values | list[Any]]]:
     """WebID and values of each stream of a channel message; none for a heartbeat. Raises PIUnreadable if it has another shape."""
     try:
         streams = decode_message(body).Items
-        ticks = iter(pitime.parse_all([item.Timestamp for stream in streams for item in stream.Items]))
-        return [(stream.WebId, Values(stream.Items, list(islice(ticks, len(stream.Items))), body, at)) for at, stream in enumerate(streams)]
+        ticks = pitime.parse_all([item.Timestamp for stream in streams for item in stream.Items])
+        values: list[tuple[str, Values | list[Any]]] = []
+        begin = 0
+        for at, stream in enumerate(streams):
+            end = begin + len(stream.Items)
+            values.append((stream.WebId, Values(stream.Items, ticks[begin:end], body, at)))
+            begin = end
+        return values
     except (*MISFIT, PIUnreadable):
         return [(series.web_id, series.items) for series in channel_message(parse_json(body))]
 
@@ -110,8 +116,10 @@ def samples_of(values: Values | list[Any], point_type: str) -> tuple[list[Sample
 
 
 def _samples(values: Values, point_type: str) -> list[Sample]:
+    if len(values.items) == 1:  # as most streams of a channel message are
+        return [_sample(values.items[0], values.ticks[0], point_type)]
     samples = [_sample(item, ticks, point_type) for item, ticks in zip(values.items, values.ticks, strict=True)]
-    if len(samples) < 2 or all(map(lt, values.ticks, islice(values.ticks, 1, None))):
+    if all(map(lt, values.ticks, islice(values.ticks, 1, None))):
         return samples
     return normalise.in_order(list(zip(values.ticks, samples, strict=True)))
 

@@ -91,9 +91,15 @@ def test_any_number_of_samples_has_the_bytes_that_fastavro_writes(count: int) ->
 
 
 def test_day_by_day_frames_are_encoded_without_fastavro_writing_each_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    encoder, written = FrameEncoder(SCHEMA), list[Sample]()
-    monkeypatch.setattr(encoder, "_whole", written.append)
-    monkeypatch.setattr(encoder, "_sample", lambda sample, write=encoder._sample: (written.append(sample), write(sample))[1])
+    encoder, written = FrameEncoder(SCHEMA), list[object]()
+    write = encoder._sample
+
+    def noted(sample: Sample) -> bytes:
+        written.append(sample)
+        return write(sample)
+
+    monkeypatch.setattr(encoder, "_whole", None)
+    monkeypatch.setattr(encoder, "_sample", noted)
     doubles = [sample(NINE + n, value_type="DOUBLE", value_double=float(n)) for n in range(300)]
     longs = [sample(NINE + n, value_type="LONG", value_long=n) for n in range(300)]
     states = [sample(NINE + n, value_type="DIGITAL", digital_code=n % 3, value_string=str(n % 3)) for n in range(300)]
