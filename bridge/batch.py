@@ -62,10 +62,9 @@ decode_answers = msgspec.json.Decoder(dict[str, _Answer]).decode
 def parse(body: bytes) -> Any:
     """A batch answer for `contents`. Raises PIUnreadable if it is no JSON; any other shape is left as it is."""
     try:
-        answers = decode_answers(body)
+        return decode_answers(body)
     except MISFIT:
         return parse_json(body)
-    return parse_json(body) if answers.keys() & {"WebException", "Errors"} else answers
 
 
 def contents(document: Any, resources: Mapping[str, str]) -> dict[str, Any | BridgeError]:

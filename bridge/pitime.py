@@ -52,7 +52,7 @@ def parse_all(texts: list[str]) -> list[int]:
     if len(texts) >= _COLUMNS_FROM:
         rows = [text if len(text) == 28 else _with_seven_digits(text) for text in texts]
         joined = "".join(rows)
-        if joined.isascii() and set(map(len, rows)) == {28}:
+        if set(map(len, rows)) == {28}:
             try:
                 return list(map(add, map(_minute_of, [text[:17] for text in rows]), _within_minutes(joined.encode(), len(rows))))
             except ValueError:

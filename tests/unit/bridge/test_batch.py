@@ -109,6 +109,13 @@ def test_trap_1_an_answer_that_is_no_object_is_no_answer(document: object) -> No
         batch.contents(document, asked("0"))
 
 
+@pytest.mark.parametrize("name", ["WebException", "Errors"])
+@pytest.mark.parametrize("value", [{"Status": 200, "Content": {}}, ["no"], {"StatusCode": 503}])
+def test_trap_6_a_batch_answer_that_is_an_error_itself_is_a_failure_whatever_shape_it_has(name: str, value: object) -> None:
+    document = batch.parse(json.dumps({"0": ok(answer()), name: value}).encode())
+    assert type(batch.failure_of(200, document, "batch")) is PIUnavailable
+
+
 @pytest.mark.parametrize(
     ("status", "content", "kind"),
     [

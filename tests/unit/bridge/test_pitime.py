@@ -58,6 +58,13 @@ def test_an_instant_comes_back_as_it_was_written(ticks: int) -> None:
         "2024-01-31T00:00:00Z1234567Z",
         "2024-01- 1T00:00:00.1234567Z",
         "2024-W05-3T00:00:00.1234567Z",
+        "2024-01-31T23:59: 5.1234567Z",
+        "2024-01-31T23:59:5 .1234567Z",
+        "2024-01-31T23:59:05.12345 7Z",
+        "2024-01-31T23:59:05,1234567Z",
+        "2024-01-31T23:59:05.123456٣Z",
+        "2024-01-31T23:59:٠5.1234567Z",
+        "2024-01-31T23:59:75.1234567Z",
         "0000-01-01T00:00:00Z",
         "2024-01-31T00:00:00Z\n",
         "٢٠٢٤-01-31T00:00:00Z",
@@ -70,6 +77,12 @@ def test_trap_28_anything_but_utc_as_pi_prints_it_is_unreadable(text: object) ->
     with pytest.raises(PIUnreadable) as raised:
         pitime.parse(text)
     assert len(str(raised.value)) < 200
+    if isinstance(text, str):
+        for at in (0, 15, 30):
+            good = [pitime.text_of(FIRST + n) for n in range(30)]
+            with pytest.raises(PIUnreadable) as among_many:
+                pitime.parse_all([*good[:at], text, *good[at:]])
+            assert str(among_many.value) == str(raised.value)
 
 
 def by_the_book(text: str) -> int | None:

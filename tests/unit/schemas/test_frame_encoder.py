@@ -90,6 +90,13 @@ def test_any_number_of_samples_has_the_bytes_that_fastavro_writes(count: int) ->
     assert ENCODER.encode(made) == by_fastavro(made)
 
 
+@pytest.mark.parametrize("time", [0, -1, 1, (1 << 48) - 1, 1 << 48, (1 << 55) - 1, 1 << 55, -62135596800000000, 253402300799999999])
+def test_a_time_that_is_longer_or_shorter_than_the_others_has_the_bytes_that_fastavro_writes(time: int) -> None:
+    made = frame(*[sample(NINE, value_type="DOUBLE", value_double=float(n)) for n in range(20)])
+    made["series"][0]["samples"][7]["event_time"] = time
+    assert ENCODER.encode(made) == by_fastavro(made)
+
+
 def test_day_by_day_frames_are_encoded_without_fastavro_writing_each_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     encoder, written = FrameEncoder(SCHEMA), list[object]()
     write = encoder._sample
@@ -104,6 +111,7 @@ def test_day_by_day_frames_are_encoded_without_fastavro_writing_each_sample(monk
     longs = [sample(NINE + n, value_type="LONG", value_long=n) for n in range(300)]
     states = [sample(NINE + n, value_type="DIGITAL", digital_code=n % 3, value_string=str(n % 3)) for n in range(300)]
     made = frame(*doubles, *longs, *states)
+    made["series"] += frame(*doubles, stated=statement())["series"]
     assert encoder.encode(made) == by_fastavro(made)
     assert len(written) == 5  # once for each shape: two of numbers, three states
 
