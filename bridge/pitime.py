@@ -51,10 +51,9 @@ def parse_all(texts: list[str]) -> list[int]:
         return [ticks for at in range(0, len(texts), _LANES) for ticks in parse_all(texts[at : at + _LANES])]
     if len(texts) >= _COLUMNS_FROM:
         rows = [text if len(text) == 28 else _with_seven_digits(text) for text in texts]
-        joined = "".join(rows)
         if set(map(len, rows)) == {28}:
             try:
-                return list(map(add, map(_minute_of, [text[:17] for text in rows]), _within_minutes(joined.encode(), len(rows))))
+                return list(map(add, map(_minute_of, [text[:17] for text in rows]), _within_minutes("".join(rows).encode(), len(rows))))
             except ValueError:
                 pass  # worded by `parse`
     return [parse(text) for text in texts]
