@@ -21,8 +21,8 @@ from schemas.records import Sample, Series, ValueFrame
 
 _SHAPES_KEPT, _POINTS_KEPT = 1 << 12, 1 << 17
 """Beyond so many all are forgotten, and made again as they come. A point takes about 300 bytes."""
-_COLUMNS_FROM = 5
-"""Fewer samples of a shape are cheaper one after the other."""
+_COLUMNS_FROM = 2
+"""A sample that is the only one of its shape is left to fastavro."""
 _LANES = 4096
 """Times that are spread in one go."""
 _EIGHT_BYTES_FROM, _EIGHT_BYTES_BELOW = 1 << 48, 1 << 55
@@ -120,28 +120,23 @@ class FrameEncoder:
     def _group(self, rest: Any, samples: list[Sample]) -> list[bytes]:
         """The bytes of samples that differ in nothing but their time and number."""
         first = samples[0]
-        if first["value_bytes"] is not None or (first["value_string"] is not None and first["digital_code"] is None):
-            return [self._sample(sample) for sample in samples]  # texts and blobs: no two are alike
+        free = first["value_bytes"] is not None or (first["value_string"] is not None and first["digital_code"] is None)
+        if free or len(samples) < _COLUMNS_FROM:  # of texts and blobs no two are alike
+            return list(map(self._sample, samples))
         times, ticks, ordinals, doubles, longs = zip(*map(_columns, samples), strict=True)
         number = _NUMBER_OF[frozenset(map(type, doubles)), frozenset(map(type, longs))]
+        in_range = min(times) >= _EIGHT_BYTES_FROM and max(times) < _EIGHT_BYTES_BELOW and max(ticks) < _ONE_BYTE_BELOW > max(ordinals)
+        if not in_range:
+            return list(map(self._sample, samples))
         shape = self._shapes.get((number, rest))
         if shape is None:
             shape = self._shapes[number, rest] = self._shape(first, number)
             _forget(self._shapes, _SHAPES_KEPT)
-        packed = struct.pack(f"<{len(doubles)}d", *doubles) if number == "value_double" else b""
-        tail = b"" if number == "value_long" else shape.tail
-        one_length = min(times) >= _EIGHT_BYTES_FROM and max(times) < _EIGHT_BYTES_BELOW and max(ticks) < _ONE_BYTE_BELOW > max(ordinals)
-        if one_length and len(samples) >= _COLUMNS_FROM:
-            rows = _fixed_rows(times, ticks, ordinals, shape.head, packed, tail)
-        else:
-            eights = [packed[at : at + 8] for at in range(0, len(packed), 8)] or [b""] * len(samples)
-            rows = [
-                varint(time) + varint(tick) + varint(ordinal) + shape.head + eight + tail
-                for time, tick, ordinal, eight in zip(times, ticks, ordinals, eights, strict=True)
-            ]
-        if number == "value_long":
+        if number == "value_long":  # the number's own length differs
+            rows = _fixed_rows(times, ticks, ordinals, shape.head, b"", b"")
             return [row + varint(long) + shape.tail for row, long in zip(rows, longs, strict=True)]
-        return rows
+        packed = struct.pack(f"<{len(doubles)}d", *doubles) if number else b""
+        return _fixed_rows(times, ticks, ordinals, shape.head, packed, shape.tail)
 
     def _shape(self, sample: Sample, number: str | None) -> Shape:
         """The shape of a sample: fastavro writes it, with zeros for what differs, and as far as its number alone to know where that is."""

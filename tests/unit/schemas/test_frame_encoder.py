@@ -90,11 +90,25 @@ def test_any_number_of_samples_has_the_bytes_that_fastavro_writes(count: int) ->
     assert ENCODER.encode(made) == by_fastavro(made)
 
 
-@pytest.mark.parametrize("time", [0, -1, 1, (1 << 48) - 1, 1 << 48, (1 << 55) - 1, 1 << 55, -62135596800000000, 253402300799999999])
-def test_a_time_that_is_longer_or_shorter_than_the_others_has_the_bytes_that_fastavro_writes(time: int) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"event_time": time} for time in (0, -1, (1 << 48) - 1, 1 << 48, (1 << 55) - 1, 1 << 55, -62135596800000000, 253402300799999999)),
+        *({name: number} for name in ("ticks", "ordinal") for number in (-1, 63, 64, 127, 128, 255, 256, 1 << 30)),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_number_that_is_longer_or_shorter_than_the_others_has_the_bytes_that_fastavro_writes(change: Any) -> None:
     made = frame(*[sample(NINE, value_type="DOUBLE", value_double=float(n)) for n in range(20)])
-    made["series"][0]["samples"][7]["event_time"] = time
+    made["series"][0]["samples"][7].update(change)
     assert ENCODER.encode(made) == by_fastavro(made)
+
+
+def test_samples_that_say_the_same_type_and_hold_another_number_are_not_confused() -> None:
+    encoder = FrameEncoder(SCHEMA)
+    for number in ({"value_double": 1.5}, {"value_long": 1}, {}, {"value_double": 1.5, "value_long": 1}, {"value_double": 2.5}):
+        made = frame(*[sample(NINE + n, value_type="DOUBLE", **number) for n in range(9)])
+        assert encoder.encode(made) == by_fastavro(made)
 
 
 def test_day_by_day_frames_are_encoded_without_fastavro_writing_each_sample(monkeypatch: pytest.MonkeyPatch) -> None:
