@@ -1,14 +1,18 @@
 """Requests of the batch controller and their answers (pi-web-api.md 2.2, 2.3 and 4). Pure."""
 
 import json
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
+
+import msgspec
 
 from bridge import pitime
 from bridge.coverage import Page, ticks_of
 from bridge.errors import BridgeError, PIRefused, PIUnavailable, PIUnreadable
-from bridge.normalise import NO_DATA, Unreadable, samples_of
+from bridge.normalise import NO_DATA, Unreadable, parse_json
+from bridge.regular import MISFIT, Values, range_of, samples_of
 
 AHEAD = 600 * 10_000_000
 """Ordinary points accept values up to about ten minutes ahead of PI's clock (8.2): forward reads reach so far beyond it."""
@@ -16,6 +20,7 @@ AHEAD = 600 * 10_000_000
 _VALUE_FIELDS = ("Timestamp", "Value", "Good", "Questionable", "Substituted", "Annotated", "Errors")
 _SINGLE = ";".join((*_VALUE_FIELDS, "WebException"))
 _RANGE = ";".join((*(f"Items.{name}" for name in _VALUE_FIELDS), "WebException"))
+_RECORDED = "/recorded?"
 _TRY_AGAIN = frozenset({408, 425, 429})
 
 
@@ -23,7 +28,7 @@ def recorded(base: str, web_id: str, begin: int, end: int, max_count: int) -> st
     """Address of a point's archive from `begin` to `end`, in whole seconds around them: the answer is cut to size by `page_of`."""
     first, last = pitime.text_of(pitime.whole_second(begin)), pitime.text_of(pitime.whole_second(end, up=True))
     return (
-        f"{base}/streams/{quote(web_id)}/recorded?startTime={first}&endTime={last}&boundaryType=Inside"
+        f"{base}/streams/{quote(web_id)}{_RECORDED}startTime={first}&endTime={last}&boundaryType=Inside"
         f"&maxCount={max_count}&selectedFields={_RANGE}"
     )
 
@@ -44,17 +49,43 @@ def body(resources: Mapping[str, str]) -> bytes:
     return json.dumps({key: {"Method": "GET", "Resource": address} for key, address in resources.items()}).encode()
 
 
-def contents(document: Any, keys: Iterable[str]) -> dict[str, Any | BridgeError]:
+class _Answer(msgspec.Struct):
+    """A sub-answer, its content not yet decoded (2.2)."""
+
+    Status: int
+    Content: msgspec.Raw
+
+
+decode_answers = msgspec.json.Decoder(dict[str, _Answer]).decode
+
+
+def parse(body: bytes) -> Any:
+    """A batch answer for `contents`. Raises PIUnreadable if it is no JSON; any other shape is left as it is."""
+    try:
+        return decode_answers(body)
+    except MISFIT:
+        return parse_json(body)
+
+
+def contents(document: Any, resources: Mapping[str, str]) -> dict[str, Any | BridgeError]:
     """Content of each sub-answer by key, or the failure in its place: a failed sub-request is a value, not an exception (trap 4).
 
+    What answers a request for recorded values is `Values`, if all of them have the regular shape; else a content is plain JSON.
     Raises PIUnavailable if the document is no batch answer at all.
     """
     if not isinstance(document, dict):
         raise PIUnavailable("the batch answer is not an object keyed by request")
-    return {key: _content(document.get(key), key) for key in keys}
+    return {key: _content(document.get(key), key, _RECORDED in address) for key, address in resources.items()}
 
 
-def _content(answer: Any, key: str) -> Any | BridgeError:
+def _content(answer: Any, key: str, is_range: bool) -> Any | BridgeError:
+    if isinstance(answer, _Answer):
+        if is_range and 200 <= answer.Status < 300 and (values := range_of(answer.Content)) is not None:
+            return values
+        try:
+            answer = {"Status": answer.Status, "Content": parse_json(bytes(answer.Content))}
+        except PIUnreadable as error:
+            return PIUnavailable(f"request {key}: {error}")
     if not isinstance(answer, dict) or not isinstance(answer.get("Status"), int):
         return PIUnavailable(f"the batch answer lacks request {key}, or its status")
     return failure_of(answer["Status"], answer.get("Content"), f"request {key}") or answer["Content"]
@@ -89,37 +120,44 @@ def page_of(content: Any, begin: int, end: int | None, asked_to: int, max_count:
     place of a stream's values (7.5); or the state "No Data" just where the request began or ended, which stands for an archive that is not
     there (design 3.2). Raises PIUnreadable where an item has no readable time.
     """
-    items = content.get("Items") if isinstance(content, dict) else None
-    if not isinstance(items, list):
+    values = content if isinstance(content, Values) else content.get("Items") if isinstance(content, dict) else None
+    if not isinstance(values, Values | list):
         raise PIUnavailable("an answer without a list `Items`")
-    if items and all(isinstance(item, dict) and item.get("Errors") for item in items):
-        raise PIUnavailable(f"in place of values: {items[0]['Errors']!r:.200}")
-    samples, unreadable = samples_of(items, point_type)
+    if isinstance(values, list) and values and all(isinstance(item, dict) and item.get("Errors") for item in values):
+        raise PIUnavailable(f"in place of values: {values[0]['Errors']!r:.200}")
+    samples, unreadable = samples_of(values, point_type)
     asked = {pitime.whole_second(begin), pitime.whole_second(asked_to, up=True)}
     for end_sample in (*samples[:1], *samples[-1:]):
         if end_sample["system_state"] == NO_DATA and ticks_of(end_sample) in asked:
             raise PIUnavailable(f"the archive is not available at {pitime.text_of(ticks_of(end_sample))}: PI answers No Data")
-    if any(item.ticks is None for item in unreadable):
-        raise PIUnreadable(f"an item of {len(items)} has no readable time, so nothing is stated from this answer")
-    cut = len(items) >= max_count
-    times = [*map(ticks_of, samples), *(item.ticks for item in unreadable if item.ticks is not None)]
-    limit = max(times) if cut else None  # a page that is full may end inside an instant: what is sure ends before its last one
-    if limit is not None and end is not None and limit >= end:
+    count = len(samples) + len(unreadable)
+    holes = [item.ticks for item in unreadable if item.ticks is not None]
+    if len(holes) < len(unreadable):
+        raise PIUnreadable(f"an item of {count} has no readable time, so nothing is stated from this answer")
+    cut = count >= max_count  # a page that is full may end inside an instant: what is sure ends before its last one
+    if cut and end is not None and max([*map(ticks_of, samples[-1:]), *holes]) >= end:
         cut = False
-    inside = [s for s in samples if ticks_of(s) >= begin and (end is None or ticks_of(s) < end)]
-    holes = [item.ticks for item in unreadable if item.ticks is not None and item.ticks >= begin and (end is None or item.ticks < end)]
-    return Page(inside, holes, cut), unreadable
+    first = bisect_left(samples, begin, key=ticks_of)
+    inside = samples[first:] if end is None else samples[first : bisect_left(samples, end, key=ticks_of)]
+    return Page(inside, [ticks for ticks in holes if ticks >= begin and (end is None or ticks < end)], cut), unreadable
 
 
 def empty(content: Any) -> bool:
     """True if a `recorded` answer holds no item at all: nothing is there, or the archive is not."""
-    return isinstance(content, dict) and content.get("Items") == []
+    return not content.items if isinstance(content, Values) else isinstance(content, dict) and content.get("Items") == []
 
 
 def shows_a_value(content: Any) -> bool:
     """True if a `recorded` answer holds an item that is a value: neither one that failed, nor "No Data"."""
+    if isinstance(content, Values):
+        return any(not _no_data(item.Value) for item in content.items)
     items = content.get("Items") if isinstance(content, dict) else None
     return isinstance(items, list) and any(isinstance(i, dict) and not i.get("Errors") and not _no_data(i.get("Value")) for i in items)
+
+
+def as_bytes(contents: list[Any]) -> bytes:
+    """Contents as JSON, for a dead letter."""
+    return json.dumps([{"Items": content.plain()} if isinstance(content, Values) else content for content in contents]).encode()
 
 
 def _no_data(value: Any) -> bool:

@@ -43,7 +43,7 @@ class Stated(NamedTuple):
     as_of_clock: int
 
 
-@dataclass
+@dataclass(slots=True)
 class OpenFrame:
     """A frame that still takes series."""
 
@@ -91,7 +91,8 @@ class FrameBuilder:
     def preview(self, named: Named, samples: list[Sample], via: Via, received_micros: int, now_seconds: float) -> None:
         """Adds live values; those of one point in one frame share a series."""
         for sample in samples:
-            frame = self._frame(LIVE, via, None, now_seconds, sample_bytes(sample))
+            size_bytes = sample_bytes(sample)
+            frame = self._frame(LIVE, via, None, now_seconds, size_bytes)
             series = frame.by_point.get(named.point_key)
             if series is None:
                 series = _series(named, None, [])
@@ -100,7 +101,7 @@ class FrameBuilder:
                 frame.size_bytes += _series_bytes(named)
             series["samples"].append(sample)
             frame.samples += 1
-            frame.size_bytes += sample_bytes(sample)
+            frame.size_bytes += size_bytes
             frame.received_micros = received_micros
 
     def statement(self, named: Named, stated: Stated, history: bool, cause: str | None, received_micros: int, now_seconds: float) -> None:
@@ -178,6 +179,9 @@ class InstantTooLarge(Exception):
 
 def pieces_of(stated: Range, size_bytes: int) -> Iterator[Range]:
     """The range in pieces of about `size_bytes` that join without a gap; no cut divides an instant."""
+    if sum(map(sample_bytes, stated.samples)) <= min(size_bytes, MAX_FRAME_BYTES - 1000):
+        yield stated
+        return
     begin, samples, size = stated.begin, list[Sample](), 0
     for instant in _instants(stated.samples):
         more = sum(map(sample_bytes, instant))

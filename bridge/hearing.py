@@ -11,8 +11,8 @@ from urllib.parse import quote, urlsplit
 
 from bridge.budget import DENIED_PAUSE_SECONDS
 from bridge.errors import PIUnreadable
-from bridge.normalise import channel_message, parse_json, samples_of
 from bridge.pitime import Moment
+from bridge.regular import Values, heard, plain, samples_of
 from schemas.records import Point
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class Ear:
         """Publishes what a message says; one without values is a heartbeat."""
         self._heard, self._heard_seconds = now.ticks, now.seconds
         try:
-            for web_id, items in list(channel_message(parse_json(body))):
+            for web_id, items in heard(body):
                 self._values(web_id, items, now)
         except PIUnreadable as error:
             content = body if isinstance(body, bytes) else body.encode(errors="surrogatepass")
@@ -151,10 +151,10 @@ class Ear:
         owner.incidents.open("CHANNEL_LOST", self._incident, keys, self._blind // 10, now.micros, detail)
         owner.note("channel lost", channel=self.number, points=len(keys), reason=reason)
 
-    def _values(self, web_id: str, items: list[object], now: Moment) -> None:
+    def _values(self, web_id: str, items: Values | list[object], now: Moment) -> None:
         owner, point = self._incarnation, self._points.get(web_id)
         if point is None:
-            content = json.dumps({"WebId": web_id, "Items": items}).encode()
+            content = json.dumps({"WebId": web_id, "Items": plain(items)}).encode()
             owner.dead_letters.add("CHANNEL", f'stream "{web_id}" is none that this channel was opened for', content, now.micros)
             return
         if point["point_key"] not in owner.points:

@@ -16,6 +16,7 @@ from fastavro.types import Schema
 from bridge.errors import BridgeError, NotReady, Unreachable
 from schemas import wire
 from schemas.config import Config, Registry
+from schemas.frame_encoder import encoder_of
 from schemas.topics import TOPICS, Topic
 
 _SECONDS = 15.0
@@ -65,6 +66,7 @@ class Codec:
     def __init__(self, ids: dict[str, int], client: SchemaRegistryClient) -> None:
         self._ids, self._client = ids, client
         self._writers: dict[int, Schema] = {}
+        self._encode_frame = encoder_of(wire.schema("value_frame"))
 
     def close(self) -> None:
         """Closes the connection to the registry."""
@@ -72,6 +74,8 @@ class Codec:
 
     def encode(self, topic: Topic, record: Any) -> bytes:
         """A record of a topic as a message's value."""
+        if topic.record == "value_frame":
+            return wire.header(self._ids[topic.dataset]) + self._encode_frame(record)
         return wire.encode(self._ids[topic.dataset], wire.schema(topic.record), record)
 
     def decode(self, topic: Topic, value: bytes) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import asyncio
 import ssl
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
@@ -108,7 +108,8 @@ class PIWebAPI:
                     body = await self._body(response)
             except (httpx2.HTTPError, httpx2.InvalidURL) as error:
                 raise PIUnavailable(f"{method} {urlsplit(address).path}: {error or type(error).__name__}") from error
-        return self._judge(response, body, f"{method} {urlsplit(address).path}")
+        parse = parse_json if method == "GET" else batch.parse
+        return self._judge(response, body, parse, f"{method} {urlsplit(address).path}")
 
     async def _body(self, response: httpx2.Response) -> bytes:
         parts, size = [], 0
@@ -121,12 +122,12 @@ class PIWebAPI:
             parts.append(part)
         return b"".join(parts)
 
-    def _judge(self, response: httpx2.Response, body: bytes, what: str) -> tuple[Any, BridgeError | None]:
+    def _judge(self, response: httpx2.Response, body: bytes, parse: Callable[[bytes], Any], what: str) -> tuple[Any, BridgeError | None]:
         wish = response.headers.get("Retry-After", "")
         retry_after_seconds = float(wish) if wish.isascii() and wish.isdigit() else None
         self._budget.answered(response.status_code, retry_after_seconds, time.monotonic())
         try:
-            document: Any = parse_json(body)
+            document = parse(body)
         except PIUnreadable as error:
             # An HTML page of a proxy, or an answer that was cut: the status tells whether asking again may help.
             if response.status_code in (200, 207):

@@ -1,6 +1,5 @@
 """A shard's reads of the archive: which go out together, how pages follow one another, what their answers state (design 3.2, 4). Pure."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -165,7 +164,7 @@ class Reads:
                 self._page(task, contents[0], sent, now)
         except (PIUnavailable, PIRefused, PIUnreadable) as error:
             if isinstance(error, PIUnreadable):
-                self._set_aside(task, [Unreadable(str(error), json.dumps(contents).encode(), error.ticks)], now)
+                self._set_aside(task, [Unreadable(str(error), batch.as_bytes(contents), error.ticks)], now)
             self._owner.note("read failed", point=task.coverage.point_key, purpose=task.read.purpose.name, reason=str(error))
             self._failed(task, now)
         self._owner.changed(task.coverage.point_key)

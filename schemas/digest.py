@@ -18,6 +18,8 @@ high 31 bits (hash >> 33, unsigned) modulo 2**31, the latter shifted left by 32.
 import math
 import struct
 from collections.abc import Iterable
+from itertools import chain, groupby
+from operator import itemgetter
 
 from xxhash import xxh64_intdigest
 
@@ -41,6 +43,7 @@ _LOW = 0xFFFFFFFF
 _HIGH = 0x7FFFFFFF
 _long = struct.Struct("<q").pack
 _double = struct.Struct("<d").pack
+_status_fields = itemgetter("value_type", "good", "questionable", "substituted", "annotated", "digital_code", "system_state")
 _CANONICAL_NAN = struct.pack("<Q", 0x7FF8000000000000)
 
 
@@ -62,7 +65,14 @@ def status_of(sample: Sample) -> int:
 
 def hash_of(sample: Sample) -> int:
     """Unsigned 64-bit hash of a sample."""
-    h = xxh64_intdigest(_long(status_of(sample)), _SEED)
+    return _hash_from(_status_hash(sample), sample)
+
+
+def _status_hash(sample: Sample) -> int:
+    return xxh64_intdigest(_long(status_of(sample)), _SEED)
+
+
+def _hash_from(h: int, sample: Sample) -> int:
     h = xxh64_intdigest(_long(sample["event_time"] * 10 + sample["ticks"]), h)
     if (double := sample["value_double"]) is not None:
         h = xxh64_intdigest(_CANONICAL_NAN if math.isnan(double) else _double(double + 0.0), h)
@@ -78,10 +88,13 @@ def hash_of(sample: Sample) -> int:
 def digest_of(samples: Iterable[Sample]) -> int:
     """Digest of a set of samples."""
     low = high = 0
-    for sample in samples:
-        h = hash_of(sample)
-        low += h & _LOW
-        high += h >> 33
+    for _, alike in groupby(samples, _status_fields):  # neighbours mostly have the same status: it is hashed once for all of them
+        first = next(alike)
+        start = _status_hash(first)
+        for sample in chain((first,), alike):
+            h = _hash_from(start, sample)
+            low += h
+            high += h >> 33
     return (high & _HIGH) << 32 | low & _LOW
 
 

@@ -59,10 +59,15 @@ def _without_logical_types(node: Any) -> Any:
     return node
 
 
+def header(schema_id: int) -> bytes:
+    """What stands before the Avro body of a message."""
+    return _HEADER.pack(0, schema_id)
+
+
 def encode(schema_id: int, writer: Schema, record: dict[str, Any]) -> bytes:
     """One record in wire format; raises ValueError or TypeError, naming the field, if it does not fit the schema."""
     out = io.BytesIO()
-    out.write(_HEADER.pack(0, schema_id))
+    out.write(header(schema_id))
     fastavro.schemaless_writer(out, writer, record, strict=True)
     return out.getvalue()
 

@@ -144,13 +144,12 @@ def item_errors_ignored() -> None:
 def microsecond_truncation() -> None:
     """The last digit of PI's 100 ns stamps is cut off (trap 16)."""
 
-    def sample_of(item: Any, point_type: str) -> tuple[int, Sample]:
-        ticks, sample = read(item, point_type)
-        sample["ticks"] = 0
-        return ticks - ticks % 10, sample
+    def parse(text: object) -> int:
+        ticks = exact(text)
+        return ticks - ticks % 10
 
-    read = normalise.sample_of
-    _set(normalise, "sample_of", sample_of)
+    exact = pitime.parse
+    _set_parse(parse)
 
 
 @patch
@@ -195,7 +194,12 @@ def local_time_over_the_end_of_summer_time() -> None:
         return int(local.replace(fold=0).timestamp()) * TICKS_PER_SECOND + rest
 
     utc = pitime.parse
+    _set_parse(parse)
+
+
+def _set_parse(parse: Callable[[object], int]) -> None:
     _set(pitime, "parse", parse)
+    _set(pitime, "parse_all", lambda texts: [parse(text) for text in texts])
 
 
 # -- transactions ------------------------------------------------------------------------------------------------------------------

@@ -19,10 +19,10 @@ ROOMS: dict[str, set[str]] = {
 }
 """Each room, and the rooms it may import."""
 PURE = {
-    "schemas": {"wire", "records", "shards", "digest", "topics", "values", "times"},
+    "schemas": {"wire", "records", "shards", "digest", "topics", "values", "times", "frame_encoder"},
     "bridge": {
         "batch", "budget", "coverage", "dead_letters", "errors", "frame", "hearing", "incarnation", "incidents", "normalise", "pitime",
-        "progress", "reads", "tenure", "urgency",
+        "progress", "reads", "regular", "tenure", "urgency",
     },
     "spark_jobs": {"tables", "quoting"},
     "verifier": {

@@ -25,6 +25,11 @@ def ok(content: object) -> dict[str, Any]:
     return {"Status": 200, "Headers": {}, "Content": content}
 
 
+def asked(*keys: str) -> dict[str, str]:
+    """A request for recorded values under each key."""
+    return {key: batch.recorded(BASE, "F1DP" + key, at("09:00"), at("10:00"), 1000) for key in keys}
+
+
 ASKED_TO = at("12:00")
 """Where a forward read's request ends in these tests."""
 
@@ -75,7 +80,7 @@ def test_traps_1_to_3_the_request_is_one_object_by_key_with_queries_in_the_addre
 @given(st.permutations(["0", "1", "2", "10"]))
 def test_trap_1_answers_are_found_by_key_whatever_their_order(order: list[str]) -> None:
     document = {key: ok({"Items": [], "of": key}) for key in order}
-    contents: dict[str, Any] = batch.contents(document, ["0", "1", "2", "10"])
+    contents: dict[str, Any] = batch.contents(document, asked("0", "1", "2", "10"))
     assert {key: content["of"] for key, content in contents.items()} == {key: key for key in order}
 
 
@@ -87,7 +92,7 @@ def test_trap_4_a_failed_sub_request_is_a_value_and_does_not_touch_the_others() 
         "message": {"Status": 401, "Headers": {}, "Content": {"Message": "Authorization has been denied for this request."}},
         "shape": {"Headers": {}, "Content": {}},
     }
-    contents = batch.contents(document, ["good", "gone", "text", "message", "shape", "absent"])
+    contents = batch.contents(document, asked("good", "gone", "text", "message", "shape", "absent"))
     assert contents["good"] == answer()
     assert isinstance(contents["gone"], PIRefused)
     assert contents["gone"].status == 404
@@ -101,7 +106,14 @@ def test_trap_4_a_failed_sub_request_is_a_value_and_does_not_touch_the_others() 
 @pytest.mark.parametrize("document", [None, [], [ok(answer())], "text", 5])
 def test_trap_1_an_answer_that_is_no_object_is_no_answer(document: object) -> None:
     with pytest.raises(PIUnavailable):
-        batch.contents(document, ["0"])
+        batch.contents(document, asked("0"))
+
+
+@pytest.mark.parametrize("name", ["WebException", "Errors"])
+@pytest.mark.parametrize("value", [{"Status": 200, "Content": {}}, ["no"], {"StatusCode": 503}])
+def test_trap_6_a_batch_answer_that_is_an_error_itself_is_a_failure_whatever_shape_it_has(name: str, value: object) -> None:
+    document = batch.parse(json.dumps({"0": ok(answer()), name: value}).encode())
+    assert type(batch.failure_of(200, document, "batch")) is PIUnavailable
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,13 @@ def test_digests_of_parts_add_up_to_the_digest_of_the_whole(samples: list[Sample
 
 
 @given(st.lists(any_sample(), max_size=8))
+@settings(max_examples=200, deadline=None)
+def test_a_digest_is_made_of_the_hash_of_each_sample_whatever_stands_beside_it(samples: list[Sample]) -> None:
+    hashes = [digest.hash_of(sample) for sample in samples]
+    assert digest.digest_of(iter(samples)) == sum(h >> 33 for h in hashes) % (1 << 31) << 32 | sum(hashes) % (1 << 32)
+
+
+@given(st.lists(any_sample(), max_size=8))
 @settings(max_examples=60, deadline=None)
 def test_a_digest_is_a_long_that_is_not_negative(samples: list[Sample]) -> None:
     assert 0 <= digest.digest_of(samples) < 1 << 63
@@ -80,12 +87,22 @@ def test_every_nan_is_the_canonical_one() -> None:
     assert len({digest.hash_of(sample(value_type="DOUBLE", value_double=nan)) for nan in nans}) == 1
 
 
-def test_each_flag_type_and_code_gives_another_status() -> None:
+def variants_of_status() -> list[Sample]:
     variants = [sample(), sample(good=False), sample(questionable=True), sample(substituted=True), sample(annotated=True)]
     variants += [sample(value_type=name) for name in digest.VALUE_TYPE_CODES if name != "NONE"]
     variants += [sample(digital_code=code) for code in (0, 1, -1, 248)]
     variants += [sample(system_state=code) for code in (0, 1, -1, 248)]
-    statuses = [digest.status_of(variant) for variant in variants]
+    return variants
+
+
+def test_each_flag_type_and_code_counts_whatever_stands_before_it() -> None:
+    for one in variants_of_status():
+        for other in variants_of_status():
+            assert digest.digest_of([one, other]) == digest.add(digest.digest_of([one]), digest.digest_of([other]))
+
+
+def test_each_flag_type_and_code_gives_another_status() -> None:
+    statuses = [digest.status_of(variant) for variant in variants_of_status()]
     assert len(set(statuses)) == len(statuses) == 5 + 7 + 8
     assert all(0 <= status < 1 << 48 for status in statuses)
 

@@ -1,0 +1,398 @@
+"""What a value costs on its way through the bridge, step by step, beside the obvious way to do the same.
+
+`python -m benchmarks.fast_path [--json] [--output FILE] [--repetitions N]` prints microseconds of CPU per value, and values per second:
+median and range over the repetitions, in each of which both ways run one after the other. What both make is compared first: a step that
+makes something else has no figure, and the exit code is 1. The live path is from a channel message to encoded frames, the read path from a
+batch answer to encoded frames of statements with their digests.
+
+The points are of the kinds that a plant has: of a hundred 87 with floating-point numbers (two of them fail now and then and give system
+states), 5 with integers, 5 digital, 3 with texts. Times have PI's seven digits, less trailing zeros.
+"""
+
+import argparse
+import gc
+import io
+import json
+import platform
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import fastavro
+import msgspec
+import xxhash
+
+from bridge import batch, normalise, pitime, regular
+from bridge.coverage import Range
+from bridge.frame import FrameBuilder, Limits, Named, Stated
+from bridge.progress import ShardState
+from schemas import digest, wire
+from schemas.frame_encoder import FrameEncoder
+from schemas.records import Sample, Series, ValueFrame
+from schemas.times import TICKS_PER_SECOND
+
+POINTS, READ_VALUES, LIVE_VALUES = 100, 1000, 10_000
+BEGIN = pitime.parse("2024-01-01T00:00:00Z")
+END = BEGIN + 7200 * TICKS_PER_SECOND
+LIMITS = Limits(0.1, 1000, 256_000)
+SCHEMA = wire.schema("value_frame")
+Streams = list[tuple[int, Any]]
+"""Number of a point, and values of it."""
+Shape = tuple[int, int]
+"""Streams in a channel message, and values of each."""
+Take = Callable[[int, list[Sample]], None]
+"""Takes the samples of the point with this number."""
+
+
+class Point(NamedTuple):
+    number: int
+    point_type: str
+    fails: bool
+    named: Named
+    web_id: str
+
+
+class Figures(NamedTuple):
+    """Microseconds per value."""
+
+    median: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, micros: list[float]) -> "Figures":
+        return cls(statistics.median(micros), min(micros), max(micros))
+
+
+class Step(NamedTuple):
+    """The same work done in two ways, and how to tell that it is the same."""
+
+    name: str
+    shape: str
+    values: int
+    ours: Callable[[], Any]
+    peer: Callable[[], Any]
+    peer_name: str
+    same: Callable[[Any, Any], bool]
+
+
+class Result(NamedTuple):
+    step: Step
+    ours: Figures
+    peer: Figures
+    times_faster: float
+
+
+# -- what PI sends
+
+
+def points() -> list[Point]:
+    kinds = ["Float32"] * 87 + ["Int32"] * 5 + ["Digital"] * 5 + ["String"] * 3
+    return [
+        Point(
+            n,
+            kind,
+            n < 2,
+            Named(f"main:{1000 + n}", f"TI{14013 + n}.PV", "degC"),
+            f"F1DPEmoryo_bV0GzilxLXH31pgLAcAAAQUJDX1BJX09QU1x{n:04d}",
+        )
+        for n, kind in enumerate(kinds)
+    ]
+
+
+def value_of(point: Point, chance: random.Random) -> Any:
+    if point.fails and chance.random() < 0.05:
+        return {"Name": "I/O Timeout", "Value": 246, "IsSystem": True}
+    match point.point_type:
+        case "Int32":
+            return chance.randrange(-5000, 5000)
+        case "Digital":
+            state = chance.randrange(4)
+            return {"Name": ("Off", "On", "Manual", "Fault")[state], "Value": state, "IsSystem": False}
+        case "String":
+            return f"batch {chance.randrange(10**6)}: filling"
+    return round(chance.uniform(-50, 500), 5)
+
+
+def item(point: Point, ticks: int, chance: random.Random) -> dict[str, Any]:
+    value = value_of(point, chance)
+    good = not (isinstance(value, dict) and value["IsSystem"])
+    text = pitime.text_of(ticks)[:-1].rstrip("0").rstrip(".") + "Z"
+    return {"Timestamp": text, "Value": value, "Good": good, "Questionable": False, "Substituted": False, "Annotated": False}
+
+
+def batch_answer(of: list[Point], chance: random.Random) -> bytes:
+    step = 7200 * TICKS_PER_SECOND // READ_VALUES
+    answers = {}
+    for point in of:
+        items = [item(point, BEGIN + n * step + chance.randrange(step), chance) for n in range(READ_VALUES)]
+        answers[str(point.number)] = {"Status": 200, "Headers": {"Content-Type": "application/json"}, "Content": {"Items": items}}
+    return json.dumps(answers, separators=(",", ":")).encode()
+
+
+def messages(of: list[Point], streams: int, values: int, chance: random.Random) -> list[str]:
+    """Channel messages with so many streams, and so many values of each, as a server sends them within some minutes."""
+    made = []
+    for n in range(LIVE_VALUES // (streams * values)):
+        now = BEGIN + n * TICKS_PER_SECOND
+        chosen = [of[(n + k) % len(of)] for k in range(streams)]
+        items = [
+            {
+                "WebId": point.web_id, "Name": point.named.tag, "Path": rf"\\ABC_PI_Ops\{point.named.tag}", "Links": {},
+                "Items": [
+                    item(point, now + k * 10**6 + chance.randrange(10**6), chance) | {"UnitsAbbreviation": ""} for k in range(values)
+                ],
+                "UnitsAbbreviation": "",
+            }
+            for point in chosen
+        ]  # fmt: skip
+        made.append(json.dumps({"Links": {}, "Items": items}, separators=(",", ":")))
+    return made
+
+
+# -- the obvious way
+
+
+def avro(frame: ValueFrame) -> bytes:
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, SCHEMA, cast(dict[str, Any], frame))
+    return out.getvalue()
+
+
+def digest_by_sample(samples: Iterable[Sample]) -> int:
+    total = digest.EMPTY
+    for sample in samples:
+        h = digest.hash_of(sample)
+        total = digest.add(total, h & 0xFFFFFFFF | h >> 33 << 32)
+    return total
+
+
+def items_of_batch(body: bytes) -> Streams:
+    return [(int(key), answer["Content"]["Items"]) for key, answer in json.loads(body).items()]
+
+
+# -- the steps
+
+
+class Bench:
+    """Inputs of all steps, made once, and the steps."""
+
+    def __init__(self) -> None:
+        chance = random.Random(5)
+        self.points = points()
+        self.by_web_id = {point.web_id: point.number for point in self.points}
+        self.body = batch_answer(self.points, chance)
+        self.resources = {str(p.number): batch.recorded("https://pi/piwebapi", p.web_id, BEGIN, END, 5000) for p in self.points}
+        self.messages = {shape: messages(self.points, *shape, chance) for shape in ((100, 1), (100, 10), (1, 1))}
+        self.encoder = FrameEncoder(SCHEMA)
+
+    def hear(self, shape: Shape, take: Take) -> None:
+        """Message by message, as they come."""
+        for body in self.messages[shape]:
+            for web_id, values in regular.heard(body):
+                number = self.by_web_id[web_id]
+                take(number, regular.samples_of(values, self.points[number].point_type)[0])
+
+    def hear_plain(self, shape: Shape, take: Take) -> None:
+        for body in self.messages[shape]:
+            for web_id, items in normalise.channel_message(json.loads(body)):
+                number = self.by_web_id[web_id]
+                take(number, normalise.samples_of(items, self.points[number].point_type)[0])
+
+    def answered(self) -> Streams:
+        return [(int(key), values) for key, values in batch.contents(batch.parse(self.body), self.resources).items()]
+
+    def sampled(self, streams: Streams) -> list[tuple[int, list[Sample]]]:
+        return [(number, regular.samples_of(values, self.points[number].point_type)[0]) for number, values in streams]
+
+    def sampled_plain(self, streams: Streams) -> list[tuple[int, list[Sample]]]:
+        return [(number, normalise.samples_of(values, self.points[number].point_type)[0]) for number, values in streams]
+
+    def live_frames(self, hear: Callable[[Shape, Take], None], shape: Shape) -> list[ValueFrame]:
+        builder = FrameBuilder(ShardState(5, 12, epoch=3), "plant1", LIMITS)
+        hear(shape, lambda number, samples: builder.preview(self.points[number].named, samples, "CHANNEL", 1, 0.0))
+        return [frame for _, frame in builder.take(1, everything=True)]
+
+    def read_frames(self, contents: Streams) -> list[ValueFrame]:
+        builder = FrameBuilder(ShardState(5, 12, epoch=3), "plant1", LIMITS)
+        for number, content in contents:
+            page, _ = batch.page_of(content, BEGIN, END, END, 5000, self.points[number].point_type)
+            builder.statement(self.points[number].named, Stated(Range(BEGIN, END, page.samples), END, 1), False, None, 1, 0.0)
+        return [frame for _, frame in builder.take(1, everything=True)]
+
+    def read_frames_plain(self, samples: list[tuple[int, list[Sample]]]) -> list[ValueFrame]:
+        """Frames of one series each, written down without a builder."""
+        return [
+            {
+                "source": "plant1", "shard": 5, "epoch": 3, "sequence": n, "clock": n, "origin": "RECORDED", "via": "READ",
+                "received_time": 1, "server_time": 1, "cause": None,
+                "series": [{**self.points[number].named._asdict(), "statement": _statement(some), "samples": some}],  # type: ignore[typeddict-item]
+            }
+            for n, (number, some) in enumerate(samples)
+        ]  # fmt: skip
+
+    def steps(self) -> list[Step]:
+        samples = self.sampled(self.answered())
+        read = self.read_frames(self.answered())
+        shape, count = "batch 100 x 1000", POINTS * READ_VALUES
+        steps = [
+            Step("decode", shape, count, self.decoded_batch, lambda: json.loads(self.body), "json.loads", _same_items),
+            Step(
+                "normalise too", shape, count, lambda: self.sampled(self.answered()), lambda: self.sampled_plain(items_of_batch(self.body)),
+                "json.loads, dicts", _equal,
+            ),
+            Step(
+                "digest", shape, count, lambda: [digest.digest_of(some) for _, some in samples],
+                lambda: [digest_by_sample(some) for _, some in samples], "per sample", _equal,
+            ),
+            Step("encode", "statements", count, lambda: self.encoded(read), lambda: [avro(frame) for frame in read], "fastavro", _equal),
+            Step(
+                "read path", shape, count, lambda: self.encoded(self.read_frames(self.answered())),
+                lambda: [avro(frame) for frame in self.read_frames_plain(self.sampled_plain(items_of_batch(self.body)))], "all of these",
+                _same_series,
+            ),
+        ]  # fmt: skip
+        return steps + [step for shape in self.messages for step in self.live_steps(shape)]
+
+    def decoded_batch(self) -> dict[str, list[regular.Item]]:
+        return {key: regular.decode_range(answer.Content).Items for key, answer in batch.decode_answers(self.body).items()}
+
+    def live_steps(self, shape: Shape) -> list[Step]:
+        name, bodies = f"message {shape[0]} x {shape[1]}", self.messages[shape]
+        frames = self.live_frames(self.hear, shape)
+
+        def gathered(hear: Callable[[Shape, Take], None]) -> list[tuple[int, list[Sample]]]:
+            samples: list[tuple[int, list[Sample]]] = []
+            hear(shape, lambda number, some: samples.append((number, some)))
+            return samples
+
+        return [
+            Step(
+                "decode", name, LIVE_VALUES, lambda: [regular.decode_message(body) for body in bodies],
+                lambda: [json.loads(body) for body in bodies], "json.loads", _same_messages,
+            ),
+            Step(
+                "normalise too", name, LIVE_VALUES, lambda: gathered(self.hear), lambda: gathered(self.hear_plain), "json.loads, dicts",
+                _equal,
+            ),
+            Step(
+                "encode", "frames of " + name, LIVE_VALUES, lambda: self.encoded(frames), lambda: [avro(frame) for frame in frames],
+                "fastavro", _equal,
+            ),
+            Step(
+                "live path", name, LIVE_VALUES, lambda: self.encoded(self.live_frames(self.hear, shape)),
+                lambda: [avro(frame) for frame in self.live_frames(self.hear_plain, shape)], "all of these", _equal,
+            ),
+        ]  # fmt: skip
+
+    def encoded(self, frames: list[ValueFrame]) -> list[bytes]:
+        return [self.encoder.encode(frame) for frame in frames]
+
+
+def _statement(samples: list[Sample]) -> dict[str, Any]:
+    return {
+        "kind": "STATED", "from_time": BEGIN // 10, "from_ticks": 0, "to_time": END // 10, "to_ticks": 0, "as_of": END // 10,
+        "as_of_clock": 1, "count": len(samples), "digest": digest_by_sample(samples),
+    }  # fmt: skip
+
+
+def _equal(ours: Any, peer: Any) -> bool:
+    return bool(ours == peer)
+
+
+def _plain(items: list[regular.Item]) -> list[tuple[Any, ...]]:
+    return [(i.Timestamp, i.Value, i.Good, i.Questionable, i.Substituted, i.Annotated) for i in items]
+
+
+def _plain_of(items: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    return [(i["Timestamp"], i["Value"], i["Good"], i["Questionable"], i["Substituted"], i["Annotated"]) for i in items]
+
+
+def _same_items(ours: dict[str, list[regular.Item]], peer: dict[str, Any]) -> bool:
+    return {key: _plain(items) for key, items in ours.items()} == {key: _plain_of(a["Content"]["Items"]) for key, a in peer.items()}
+
+
+def _same_messages(ours: list[Any], peer: list[Any]) -> bool:
+    return [[(s.WebId, _plain(s.Items)) for s in message.Items] for message in ours] == [
+        [(s["WebId"], _plain_of(s["Items"])) for s in message["Items"]] for message in peer
+    ]
+
+
+def _same_series(ours: list[bytes], peer: list[bytes]) -> bool:
+    """Whether encoded frames hold the same series, however they are spread over frames."""
+    left, right = ([series for body in some for series in cast(list[Series], wire.decode(body, SCHEMA)["series"])] for some in (ours, peer))
+    return left == right
+
+
+# -- figures
+
+
+def measure(step: Step, repetitions: int) -> Result | None:
+    """None if the two ways do not make the same."""
+    if not step.same(step.ours(), step.peer()):
+        return None
+    ours: list[float] = []
+    peer: list[float] = []
+    for _ in range(repetitions):
+        for way, into in ((step.ours, ours), (step.peer, peer)):
+            gc.collect()
+            begin = time.thread_time()
+            way()
+            into.append((time.thread_time() - begin) / step.values * 1e6)
+    return Result(step, Figures.of(ours), Figures.of(peer), statistics.median(p / o for o, p in zip(ours, peer, strict=True)))
+
+
+def as_json(results: list[Result]) -> dict[str, Any]:
+    def way(figures: Figures) -> dict[str, float]:
+        rounded = {f"{name}_us_per_value": round(value, 3) for name, value in figures._asdict().items()}
+        return rounded | {"values_per_second": round(1e6 / figures.median)}
+
+    versions = {
+        "python": platform.python_version(),
+        "msgspec": msgspec.__version__,
+        "fastavro": fastavro.__version__,
+        "xxhash": xxhash.VERSION,
+    }
+    rows = [
+        {"step": r.step.name, "shape": r.step.shape, "values": r.step.values, "ours": way(r.ours),
+         "peer": way(r.peer) | {"name": r.step.peer_name}, "times_faster": round(r.times_faster, 2)}
+        for r in results
+    ]  # fmt: skip
+    return {"schema_version": 1, "versions": versions, "results": rows}
+
+
+def as_text(results: list[Result]) -> str:
+    lines = [f"{'step':14}{'shape':28}{'values/s':>10}{'us per value (range)':>26}{'the obvious way':>44}{'times':>7}"]
+    for r in results:
+        ours, peer = (f"{f.median:.2f} ({f.least:.2f} to {f.most:.2f})" for f in (r.ours, r.peer))
+        peer = f"{r.step.peer_name} {peer}"
+        lines.append(f"{r.step.name:14}{r.step.shape:28}{1e6 / r.ours.median:>10,.0f}{ours:>26}{peer:>44}{r.times_faster:>7.1f}")
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fast_path", description="What a value costs on its way through the bridge.")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+    parser.add_argument("--output", type=Path, help="write the JSON object into this file too")
+    parser.add_argument("--repetitions", type=int, default=7)
+    options = parser.parse_args(arguments)
+    results, failed = [], []
+    for step in Bench().steps():
+        print(f"{step.name}, {step.shape}", file=sys.stderr)
+        if (result := measure(step, options.repetitions)) is None:
+            failed.append(f"{step.name}, {step.shape}: the two ways do not make the same")
+        else:
+            results.append(result)
+    document = as_json(results) | {"failed": failed}
+    if options.output is not None:
+        options.output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(document) if options.json else "\n".join([as_text(results), *failed]))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
