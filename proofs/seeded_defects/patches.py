@@ -128,7 +128,8 @@ def item_errors_ignored() -> None:
     """A value that carries `Errors` is taken for a value."""
 
     def page_of(content: Any, *more: Any) -> tuple[Page, list[normalise.Unreadable]]:
-        for item in content.get("Items") or []:
+        items = content.get("Items") if isinstance(content, dict) else None
+        for item in items or []:
             if isinstance(item, dict):
                 item.pop("Errors", None)
         return understand(content, *more)

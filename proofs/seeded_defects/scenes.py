@@ -174,7 +174,7 @@ _SLOW = Scene("slow answers", Conditions(plant=("--points", "30", "--rate", "30"
 _EXCEPTIONS = Scene(
     "exceptions", Conditions(faults=({"at": 0, "for": 8, "fault": "web_exception", "path": "recorded", "share": 0.3},)), _flow
 )
-_ERRORS = Scene("item errors", Conditions(faults=({"at": 0, "for": 8, "fault": "item_errors", "path": "recorded", "share": 0.3},)), _flow)
+_ERRORS = Scene("item errors", Conditions(faults=({"at": 0, "for": 20, "fault": "item_errors", "path": "recorded", "share": 0.3},)), _flow)
 _CRASH = Scene("crash", _VERIFY, _crash, usual="dies in a transaction")
 _OWNERS = Scene("stopped owner", _VERIFY, _stopped_owner, usual="a slow take over")
 _ABORTED = Scene("aborted transaction", _VERIFY, _aborted)
