@@ -13,7 +13,8 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 
 from bridge import auth
 from bridge.errors import PIRefused
-from bridge.piwebapi import DENIED_PAUSE_SECONDS, trust
+from bridge.piwebapi import DENIED_PAUSE_SECONDS
+from bridge.tls import trust
 from schemas.config import PI
 
 _REFUSED = frozenset({400, 404, 409, 414})

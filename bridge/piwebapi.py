@@ -1,7 +1,6 @@
 """PI Web API over HTTPS: reads only, one origin only, within a budget (design 4; pi-web-api.md 4, 7)."""
 
 import asyncio
-import ssl
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -12,21 +11,15 @@ import httpx2
 from aiolimiter import AsyncLimiter
 
 from bridge import auth, batch, pitime
-from bridge.errors import BridgeError, PIRefused, PIUnavailable, PIUnreadable
+from bridge.errors import BridgeError, PIRefused, PIUnavailable, PIUnreadable, PIUntrusted
 from bridge.normalise import parse_json
+from bridge.tls import distrust, trust
 from schemas.config import PI
 
 DENIED_PAUSE_SECONDS = 30.0
 """Credentials that were refused are not tried again sooner: accounts lock."""
 _CSRF = {"X-Requested-With": "pibridge"}
 """PI refuses every POST without this header, whatever its value (7.3)."""
-
-
-def trust(ca_file: str | None) -> ssl.SSLContext:
-    """TLS settings that verify certificate and host name, against `ca_file` or the operating system's authorities."""
-    context = ssl.create_default_context(cafile=ca_file)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 def same_origin(base: str, address: str) -> str:
@@ -110,6 +103,8 @@ class PIWebAPI:
                 async with self._client.stream(method, address, content=content, headers=headers) as response:
                     body = await self._body(response)
             except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+                if (refused := distrust(error, urlsplit(self.base).hostname or "")) is not None:
+                    raise PIUntrusted(refused) from error
                 raise PIUnavailable(f"{method} {urlsplit(address).path}: {error or type(error).__name__}") from error
         return self._judge(response, body, f"{method} {urlsplit(address).path}")
 

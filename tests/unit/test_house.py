@@ -20,7 +20,8 @@ ROOMS: dict[str, set[str]] = {
 """Each room, and the rooms it may import."""
 PURE = {
     "schemas": {"wire", "records", "shards", "digest", "topics", "values", "times"},
-    "bridge": {"normalise", "frame", "coverage", "urgency", "batch", "pitime", "progress", "incidents", "dead_letters", "errors"},
+    "bridge": {"normalise", "frame", "coverage", "urgency", "batch", "pitime", "progress", "incidents", "dead_letters", "errors",
+               "findings", "masking"},
     "spark_jobs": {"tables", "quoting"},
     "verifier": {
         "archive", "checks", "differences", "digest", "disconnects", "errors", "events", "findings", "frames", "landing", "ledger", "names",
