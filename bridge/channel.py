@@ -13,7 +13,7 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 
 from bridge import auth
 from bridge.errors import PIRefused
-from bridge.piwebapi import DENIED_PAUSE_SECONDS
+from bridge.piwebapi import DENIED_PAUSE_SECONDS, PIWebAPI
 from bridge.tls import trust
 from schemas.config import PI
 
@@ -74,21 +74,30 @@ class _Direct(connect):
 class Channel:
     """Keeps one channel open until cancelled. Raises PIRefused if PI refuses the handshake itself: then the streams must be split."""
 
-    def __init__(self, config: PI, address: str, listener: Listener, reconnect: Reconnect, overloaded: Callable[[], bool]) -> None:
+    def __init__(
+        self, pi: PIWebAPI, config: PI, address: str, listener: Listener, reconnect: Reconnect, overloaded: Callable[[], bool]
+    ) -> None:
+        """`pi` lends its credentials and its figures."""
+        self._pi = pi
         self._config, self._address, self._listener, self._reconnect = config, address, listener, reconnect
         self._overloaded = overloaded
 
     async def run(self) -> None:
         """Opens, listens, opens again."""
+        metrics, again = self._pi.metrics, False
         while True:
-            pause_seconds = 0.0
+            pause_seconds, opened = 0.0, False
             while self._overloaded():  # noqa: ASYNC110 - a size, which no event announces
                 await asyncio.sleep(0.2)
+            metrics.reconnects.inc(again)
+            again = True
             try:
                 async with self._connect() as socket:
-                    self._listener.opened()
-                    self._reconnect.succeeded()
-                    reason = await self._listen(socket)
+                    with metrics.channels_open.track_inprogress():
+                        opened = True
+                        self._listener.opened()
+                        self._reconnect.succeeded()
+                        reason = await self._listen(socket)
             except InvalidStatus as error:
                 status = error.response.status_code
                 reason = f"the handshake was answered with status {status}"
@@ -98,6 +107,7 @@ class Channel:
                     pause_seconds = DENIED_PAUSE_SECONDS
             except (WebSocketException, OSError, TimeoutError) as error:
                 reason = f"{type(error).__name__}: {error}"
+            metrics.channels_lost.inc(opened)
             self._listener.lost(reason)
             await asyncio.sleep(max(pause_seconds, self._reconnect.pause_seconds()))
 

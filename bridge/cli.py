@@ -1,4 +1,4 @@
-"""`python -m bridge run|check --config pibridge.yaml`."""
+"""`python -m bridge run|check --config pibridge.yaml`, `python -m bridge metrics`."""
 
 import argparse
 import asyncio
@@ -15,6 +15,7 @@ from bridge.check import check
 from bridge.errors import BridgeError
 from bridge.logs import log_as_json
 from bridge.masking import Mask, secrets_of
+from bridge.metrics import reference
 from bridge.run import run, stops_it
 from schemas.config import Config, ConfigError, load
 
@@ -37,6 +38,9 @@ exit codes: 0 all is well, 1 something is wrong, 2 the configuration file, 3 som
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command; answers the exit code."""
     given = _parser().parse_args(arguments)
+    if given.command == "metrics":
+        sys.stdout.write(reference())
+        return 0
     try:
         config = load(given.config)
     except ConfigError as error:
@@ -61,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     checking.add_argument("--json", action="store_true", help="print one JSON object: schema_version, result, checks")
+    commands.add_parser("metrics", help="print what each figure of /metrics means, as docs/metrics.md")
     for command in (running, checking):
         command.add_argument("--config", type=Path, default=Path("pibridge.yaml"), help="configuration file (default: %(default)s)")
     return parser

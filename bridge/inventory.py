@@ -159,7 +159,7 @@ class Inventory:
             for point in part:
                 key = point["point_key"]
                 messages.append(Message(name, shard_of(key, shards), key.encode(), self._world.codec.encode(POINTS, point)))
-            await publisher.commit(messages)
+            await self._world.monitoring.transaction(None, (), messages, publisher.commit(messages))
             self._known.update((point["point_key"], point) for point in part)
         log.info("inventory read", points=len(found), changed=len(changed), absent=len(absent))
 

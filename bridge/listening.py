@@ -117,7 +117,7 @@ class Listening:
     async def _keep(self, tasks: asyncio.TaskGroup, address: str, points: list[Point], ear: Ear) -> None:
         config = self._shard.world.config.pi
         reconnect = Reconnect(config.channels.reconnect_seconds, config.channels.reconnect_max_seconds, self._shard.world.chance)
-        channel = Channel(config, address, ear, reconnect, self._shard.overloaded)
+        channel = Channel(self._shard.world.pi, config, address, ear, reconnect, self._shard.overloaded)
         try:
             await channel.run()
         except PIRefused as error:

@@ -12,9 +12,11 @@ from aiolimiter import AsyncLimiter
 
 from bridge import auth, batch, pitime
 from bridge.errors import BridgeError, PIRefused, PIUnavailable, PIUnreadable, PIUntrusted
+from bridge.metrics import Metrics
 from bridge.normalise import parse_json
 from bridge.tls import distrust, trust
 from schemas.config import PI
+from schemas.times import TICKS_PER_SECOND
 
 DENIED_PAUSE_SECONDS = 30.0
 """Credentials that were refused are not tried again sooner: accounts lock."""
@@ -43,9 +45,10 @@ def _below(ours: SplitResult, theirs: SplitResult) -> bool:
 class PIWebAPI:
     """One PI Web API. Every call raises PIUnavailable, PIRefused or PIUnreadable, and nothing else on its account."""
 
-    def __init__(self, config: PI) -> None:
+    def __init__(self, config: PI, metrics: Metrics | None = None) -> None:
         self.base = config.url
         self.clock = pitime.PIClock()
+        self.metrics = metrics or Metrics()
         self.requests: Counter[str] = Counter()
         """Requests sent, by kind."""
         self._answer_bytes = config.load.answer_bytes
@@ -84,7 +87,10 @@ class PIWebAPI:
     async def read_clock(self) -> None:
         """Reads PI Web API's clock."""
         status = await self.get(self.base + "/system/status", "clock")
-        self.clock.observe(pitime.parse(status.get("ServerTime")), time.monotonic())
+        ticks, here_seconds = pitime.parse(status.get("ServerTime")), time.time()
+        self.clock.observe(ticks, time.monotonic())
+        self.metrics.clock_read.set(here_seconds)
+        self.metrics.clock_ahead.set(ticks / TICKS_PER_SECOND - here_seconds)
 
     def now(self) -> int:
         """PI's time in ticks, at least; `read_clock` must have succeeded once."""
@@ -99,13 +105,17 @@ class PIWebAPI:
                 await asyncio.sleep(pause)
             await self._rate.acquire()
             self.requests[kind] += 1
+            began, status = time.monotonic(), None
             try:
                 async with self._client.stream(method, address, content=content, headers=headers) as response:
                     body = await self._body(response)
+                    status = response.status_code
             except (httpx2.HTTPError, httpx2.InvalidURL) as error:
                 if (refused := distrust(error, urlsplit(self.base).hostname or "")) is not None:
                     raise PIUntrusted(refused) from error
                 raise PIUnavailable(f"{method} {urlsplit(address).path}: {error or type(error).__name__}") from error
+            finally:
+                self.metrics.answered(kind, status, time.monotonic() - began)
         return self._judge(response, body, f"{method} {urlsplit(address).path}")
 
     async def _body(self, response: httpx2.Response) -> bytes:

@@ -125,6 +125,7 @@ class Reading:
 
     def _page(self, task: Task, content: Any, sent: Sent) -> None:
         page, unreadable = batch.page_of(content, task.at, task.read.end, task.asked_to, task.max_count, task.point["point_type"])
+        self._shard.world.monitoring.metrics.read(task.read.purpose, len(page.samples))
         self._set_aside(task, unreadable)
         last = max([*map(ticks_of, page.samples), *page.unreadable], default=task.at)
         if page.cut and last <= task.at:  # one instant fills the page: a larger one is needed (trap 23)

@@ -4,15 +4,18 @@ import asyncio
 import random
 import time
 from collections import deque
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import Any, cast
 
 import structlog
 from confluent_kafka import KafkaException
 
 from bridge import kafka
+from bridge.census import NOBODY, census
 from bridge.errors import BridgeError, NotReady, PIRefused, PIUnavailable, PIUnreadable, ShardLost
+from bridge.health import Health
 from bridge.inventory import Inventory
+from bridge.monitoring import Monitoring, Port
 from bridge.ownership import Membership
 from bridge.piwebapi import PIWebAPI
 from bridge.shard import Shard, World
@@ -23,6 +26,9 @@ log = structlog.get_logger("bridge.run")
 _CLOCK_SECONDS = 30.0
 _RETRY_SECONDS = 2.0
 _STATUS_SECONDS = 10.0
+_STOCK_SECONDS = 2.0
+_BEYOND_TIMEOUT_SECONDS = 60.0
+"""A commit ends, in whatever way, within the transaction's time-out; only one that is overdue by so much is stuck."""
 _FENCINGS, _FENCING_SECONDS = 3, 600.0
 """So many fencings in so long mean that two deployments fight over one source."""
 
@@ -46,9 +52,12 @@ class OwnedShard:
             except ShardLost as error:
                 log.warning("shard lost", shard=self._number, reason=str(error), fenced=error.fenced)
                 if error.fenced:
+                    self._world.monitoring.metrics.fencings.inc()
                     self._fenced.add(time.monotonic())
             except KafkaException as error:
                 log.warning("shard interrupted", shard=self._number, reason=str(error))
+            finally:
+                self._world.monitoring.health.ended(self._number)
             if not self.stop.is_set():
                 await asyncio.sleep(_RETRY_SECONDS * self._world.chance.random())
 
@@ -153,7 +162,7 @@ class Bridge:
         """Owns shards until `stop`; then hands them over. Raises what ended it otherwise."""
         members = Membership(self._world.config, self._world.codec, self, asyncio.get_running_loop())
         members.start()
-        chores = [asyncio.create_task(self._read_clock()), asyncio.create_task(self._tell())]
+        chores = [asyncio.create_task(chore) for chore in (self._read_clock(), self._tell(), self._take_stock(members))]
         stopping = asyncio.create_task(stop.wait())
         try:
             waiting = cast("list[asyncio.Future[Any]]", [stopping, self._failure, *chores])
@@ -185,16 +194,45 @@ class Bridge:
                     counts[name] = counts.get(name, 0) + count
             log.info("status", shards=sorted(self._owned), committed=counts, pi_requests=dict(self._world.pi.requests))
 
+    async def _take_stock(self, members: Membership) -> None:
+        """Shows how shards and points are; a shard at a time, so that a large plant does not hold up the event loop."""
+        health = self._world.monitoring.health
+        while True:
+            health.member, health.assigned = members.joined.is_set(), frozenset(self._owned)
+            counted, waiting_bytes, incidents = NOBODY, self._world.monitoring.committing_bytes, list[str]()
+            for number in sorted(health.owned):
+                if (owned := self._owned.get(number)) is not None and (shard := owned.current) is not None:
+                    counted = counted.plus(census([shard.coverage.get(key) for key in owned.points], self._world.pi.now()))
+                    waiting_bytes += shard.frames.waiting_bytes
+                    incidents += [record["kind"] for record in shard.incidents.records.values()]
+                await asyncio.sleep(0)
+            self._world.monitoring.metrics.stock(counted, waiting_bytes, incidents, len(health.assigned), len(health.owned))
+            await asyncio.sleep(_STOCK_SECONDS)
+
 
 async def run(config: Config, stop: asyncio.Event) -> None:
     """Runs the bridge until `stop`. Raises NotReady or PIRefused where a person has to act."""
-    pi = PIWebAPI(config.pi)
+    monitoring = Monitoring(health=Health(config.delivery.transaction_timeout_seconds + _BEYOND_TIMEOUT_SECONDS))
+    port = nullcontext() if config.monitoring is None else Port(config.monitoring, monitoring)
+    with port:
+        beating = asyncio.create_task(monitoring.beat())
+        try:
+            await _open_and_run(config, monitoring, stop)
+        finally:
+            beating.cancel()
+
+
+async def _open_and_run(config: Config, monitoring: Monitoring, stop: asyncio.Event) -> None:
+    health, pi = monitoring.health, PIWebAPI(config.pi, monitoring.metrics)
     try:
         topics = await asyncio.to_thread(kafka.topic_ids, config)
+        health.knows("Kafka")
         codec = await asyncio.to_thread(kafka.codec, config)
+        health.knows("registry")
         with closing(codec):
             if await _first_clock(pi, stop):
-                await Bridge(World(config, pi, codec, topics, random.Random())).run(stop)  # noqa: S311 - jitter
+                health.knows("PI")
+                await Bridge(World(config, pi, codec, topics, random.Random(), monitoring)).run(stop)  # noqa: S311 - jitter
     finally:
         await pi.close()
 

@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import structlog
@@ -17,6 +17,7 @@ from bridge.frame import FrameBuilder, Limits, Named
 from bridge.incidents import Incidents
 from bridge.kafka import Codec, read_partition
 from bridge.listening import Listening
+from bridge.monitoring import Monitoring
 from bridge.piwebapi import PIWebAPI
 from bridge.progress import ShardState
 from bridge.publish import Message, Publisher
@@ -43,6 +44,7 @@ class World:
     topics: dict[str, tuple[str, int]]
     """Kafka's id and number of partitions by dataset."""
     chance: random.Random
+    monitoring: Monitoring = field(default_factory=Monitoring)
 
     def now_micros(self) -> int:
         """The bridge's clock."""
@@ -271,7 +273,7 @@ class Shard:
             if (record := progress.point_record(self.coverage[key])) is not None:
                 messages.append(self._progress(key, record))
         messages.append(self._progress(progress.SHARD_KEY, self.state.record()))
-        await self._publisher.commit(messages)
+        await self.world.monitoring.transaction(self.number, frames, messages, self._publisher.commit(messages))
         self._last_commit = time.monotonic()
         self._committing_bytes = 0
         for topic, frame in frames:

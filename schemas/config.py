@@ -286,6 +286,14 @@ class Lakehouse(_Section):
     """Unity Catalog server to register the tables in; without one they are only files."""
 
 
+class Monitoring(_Section):
+    """Where the bridge answers /metrics, /livez and /readyz, to anybody who can connect."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 9464
+    """0: a free one, which the log names."""
+
+
 class Config(_Section):
     source: Name
     """Id of this PI Web API in topics and tables."""
@@ -295,6 +303,8 @@ class Config(_Section):
     coverage: Coverage = Coverage()
     delivery: Delivery = Delivery()
     lakehouse: Lakehouse | None = None
+    monitoring: Monitoring | None = None
+    """Absent: no port is opened."""
 
 
 class _Loader(yaml.SafeLoader):

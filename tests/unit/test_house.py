@@ -21,7 +21,7 @@ ROOMS: dict[str, set[str]] = {
 PURE = {
     "schemas": {"wire", "records", "shards", "digest", "topics", "values", "times"},
     "bridge": {"normalise", "frame", "coverage", "urgency", "batch", "pitime", "progress", "incidents", "dead_letters", "errors",
-               "findings", "masking"},
+               "findings", "masking", "health", "census"},
     "spark_jobs": {"tables", "quoting"},
     "verifier": {
         "archive", "checks", "differences", "digest", "disconnects", "errors", "events", "findings", "frames", "landing", "ledger", "names",
