@@ -11,10 +11,9 @@ from urllib.parse import quote, urlsplit
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, WebSocketException
 
-from bridge import auth
-from bridge.errors import PIRefused
+from bridge.errors import PIRefused, PIUnavailable
 from bridge.piwebapi import DENIED_PAUSE_SECONDS, PIWebAPI
-from bridge.tls import trust
+from bridge.tls import distrust, trust
 from schemas.config import PI
 
 _REFUSED = frozenset({400, 404, 409, 414})
@@ -84,39 +83,48 @@ class Channel:
 
     async def run(self) -> None:
         """Opens, listens, opens again."""
-        metrics, again = self._pi.metrics, False
+        metrics, again, renewed = self._pi.metrics, False, False
         while True:
             pause_seconds, opened = 0.0, False
             while self._overloaded():  # noqa: ASYNC110 - a size, which no event announces
                 await asyncio.sleep(0.2)
             metrics.reconnects.inc(again)
             again = True
+            shown: dict[str, str] = {}
             try:
-                async with self._connect() as socket:
+                shown = await self._pi.credentials.headers()
+                async with self._connect(shown) as socket:
                     with metrics.channels_open.track_inprogress():
-                        opened = True
+                        opened, renewed = True, False
                         self._listener.opened()
                         self._reconnect.succeeded()
                         reason = await self._listen(socket)
             except InvalidStatus as error:
                 status = error.response.status_code
                 reason = f"the handshake was answered with status {status}"
+                if 300 <= status < 400:
+                    reason += f", a redirect to {error.response.headers.get('Location', '')!r:.200}; it is not followed"
                 if status in _REFUSED:
                     raise PIRefused(f"channel: {reason}", status) from error
+                if status == 401 and not renewed and await self._pi.credentials.renewed(shown):
+                    renewed = True  # once: if the new ones are refused too, more of them would not help
+                    continue
                 if status in _DENIED:
                     pause_seconds = DENIED_PAUSE_SECONDS
+            except (PIUnavailable, PIRefused) as error:  # no credentials to be had
+                reason = str(error)
             except (WebSocketException, OSError, TimeoutError) as error:
-                reason = f"{type(error).__name__}: {error}"
+                reason = distrust(error, urlsplit(self._address).hostname or "") or f"{type(error).__name__}: {error}"
             metrics.channels_lost.inc(opened)
             self._listener.lost(reason)
             await asyncio.sleep(max(pause_seconds, self._reconnect.pause_seconds()))
 
-    def _connect(self) -> _Direct:
+    def _connect(self, credentials: dict[str, str]) -> _Direct:
         channels = self._config.channels
         context: ssl.SSLContext | None = trust(self._config.ca_file) if self._address.startswith("wss:") else None
         return _Direct(
             self._address,
-            additional_headers=auth.headers(self._config.auth),
+            additional_headers=credentials,
             user_agent_header="pibridge",
             ssl=context,
             proxy=None,

@@ -15,14 +15,14 @@ from schemas.config import Config
 async def check(config: Config, mask: Mask) -> list[Finding]:
     """All findings, PI, Kafka and registry in this order, whatever fails; no secret is in any of them."""
     pi, kafka, registry = await asyncio.gather(
-        _pi(config), asyncio.to_thread(check_kafka, config), asyncio.to_thread(check_registry, config)
+        _pi(config, mask), asyncio.to_thread(check_kafka, config), asyncio.to_thread(check_registry, config)
     )
     return [Finding(f.check, f.status, mask.text(f.detail), mask.text(f.hint)) for f in (*pi, *kafka, *registry)]
 
 
-async def _pi(config: Config) -> list[Finding]:
+async def _pi(config: Config, mask: Mask) -> list[Finding]:
     try:
-        pi = PIWebAPI(config.pi)
+        pi = PIWebAPI(config.pi, mask=mask)
     except NotReady as error:
         return [Finding("pi.tls", "problem", str(error), "PI was not asked")]
     try:

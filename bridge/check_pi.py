@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 from uuid import UUID
 
 from bridge import pitime
-from bridge.errors import BridgeError, PIRefused, PIUnavailable, PIUnreadable, PIUntrusted
+from bridge.errors import BridgeError, PINotLetIn, PIRefused, PIUnavailable, PIUnreadable, PIUntrusted
 from bridge.findings import Finding, Status
 from bridge.inventory import excluded, query
 from bridge.piwebapi import PIWebAPI
@@ -69,6 +69,12 @@ def _no_answer(pi: PIWebAPI, error: BridgeError) -> list[Finding]:
     match error:
         case PIUntrusted():
             return [reached, Finding("pi.tls", "problem", str(error), "certificates are always verified; there is no switch")]
+        case PINotLetIn():
+            hint = "PI was not even asked: see pi.auth"
+            return [
+                Finding("pi.reachable", "not_checked", "there is no token to ask with"),
+                Finding("pi.authorization", "problem", str(error), hint),
+            ]
         case PIRefused(status=401):
             return [
                 reached,

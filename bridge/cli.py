@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     log_as_json(mask)
     if given.command == "check":
         return _check(config, mask, given.json)
-    return asyncio.run(_until_told(config))
+    return asyncio.run(_until_told(config, mask))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -80,7 +80,7 @@ def _check(config: Config, mask: Mask, as_json: bool) -> int:
     return findings.exit_code(found)
 
 
-async def _until_told(config: Config) -> int:
+async def _until_told(config: Config, mask: Mask) -> int:
     log = structlog.get_logger("bridge")
     stop = asyncio.Event()
     signals: list[signal.Signals] = []
@@ -92,7 +92,7 @@ async def _until_told(config: Config) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told, number)
     try:
-        await run(config, stop)
+        await run(config, stop, mask)
     except (BridgeError, KafkaException) as error:
         log.error("the bridge stopped", reason=str(error))
         return stops_it(error)

@@ -24,7 +24,10 @@ class Mask:
 
     def add(self, *secrets: str) -> None:
         """Masks these too from now on, in every form in which they may occur."""
-        self._forms.update(form for secret in secrets for form in _forms(secret))
+        forms = {form for secret in secrets for form in _forms(secret)}
+        if forms <= self._forms:
+            return
+        self._forms |= forms
         longest_first = sorted(self._forms, key=lambda form: (-len(form), form))
         self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 

@@ -12,6 +12,7 @@ from aiolimiter import AsyncLimiter
 
 from bridge import auth, batch, pitime
 from bridge.errors import BridgeError, PIRefused, PIUnavailable, PIUnreadable, PIUntrusted
+from bridge.masking import Mask
 from bridge.metrics import Metrics
 from bridge.normalise import parse_json
 from bridge.tls import distrust, trust
@@ -45,10 +46,12 @@ def _below(ours: SplitResult, theirs: SplitResult) -> bool:
 class PIWebAPI:
     """One PI Web API. Every call raises PIUnavailable, PIRefused or PIUnreadable, and nothing else on its account."""
 
-    def __init__(self, config: PI, metrics: Metrics | None = None) -> None:
+    def __init__(self, config: PI, metrics: Metrics | None = None, mask: Mask | None = None) -> None:
+        """`mask` learns of tokens that are fetched. Raises NotReady if the configured certificates cannot be read."""
         self.base = config.url
         self.clock = pitime.PIClock()
         self.metrics = metrics or Metrics()
+        self.credentials = auth.credentials_of(config, self.metrics, mask or Mask())
         self.requests: Counter[str] = Counter()
         """Requests sent, by kind."""
         self._answer_bytes = config.load.answer_bytes
@@ -56,7 +59,7 @@ class PIWebAPI:
         self._slots = asyncio.Semaphore(config.load.concurrency)
         self._not_before = 0.0
         self._client = httpx2.AsyncClient(
-            headers={**auth.headers(config.auth), "Accept": "application/json", "User-Agent": "pibridge"},
+            headers={"Accept": "application/json", "User-Agent": "pibridge"},
             verify=trust(config.ca_file) if config.url.startswith("https:") else True,
             timeout=httpx2.Timeout(config.load.request_timeout_seconds, connect=10.0),
             limits=httpx2.Limits(max_connections=config.load.concurrency + 1),
@@ -67,6 +70,7 @@ class PIWebAPI:
     async def close(self) -> None:
         """Closes the connections."""
         await self._client.aclose()
+        await self.credentials.close()
 
     async def get(self, address: str, kind: str) -> dict[str, Any]:
         """The JSON object at an address below the base."""
@@ -97,26 +101,37 @@ class PIWebAPI:
         return self.clock.now(time.monotonic())
 
     async def _send(self, method: str, address: str, kind: str, content: bytes | None) -> tuple[Any, BridgeError | None]:
-        """The only place that sends: GET, and the POST of the batch controller."""
+        """The only place that sends: GET, and the POST of the batch controller. A 401 is asked again once if there are new credentials."""
         assert method == "GET" or address == self.base + "/batch"
         headers = {} if method == "GET" else {**_CSRF, "Content-Type": "application/json"}
         async with self._slots:
             if (pause := self._not_before - time.monotonic()) > 0:
                 await asyncio.sleep(pause)
-            await self._rate.acquire()
-            self.requests[kind] += 1
-            began, status = time.monotonic(), None
-            try:
-                async with self._client.stream(method, address, content=content, headers=headers) as response:
-                    body = await self._body(response)
-                    status = response.status_code
-            except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-                if (refused := distrust(error, urlsplit(self.base).hostname or "")) is not None:
-                    raise PIUntrusted(refused) from error
-                raise PIUnavailable(f"{method} {urlsplit(address).path}: {error or type(error).__name__}") from error
-            finally:
-                self.metrics.answered(kind, status, time.monotonic() - began)
+            shown = await self.credentials.headers()
+            response, body = await self._exchange(method, address, kind, content, headers | shown)
+            if response.status_code == 401 and await self.credentials.renewed(shown):
+                shown = await self.credentials.headers()
+                response, body = await self._exchange(method, address, kind, content, headers | shown)
         return self._judge(response, body, f"{method} {urlsplit(address).path}")
+
+    async def _exchange(
+        self, method: str, address: str, kind: str, content: bytes | None, headers: dict[str, str]
+    ) -> tuple[httpx2.Response, bytes]:
+        """One request and its whole answer. Raises PIUnavailable, PIUntrusted."""
+        await self._rate.acquire()
+        self.requests[kind] += 1
+        began, status = time.monotonic(), None
+        try:
+            async with self._client.stream(method, address, content=content, headers=headers) as response:
+                body = await self._body(response)
+                status = response.status_code
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            if (refused := distrust(error, urlsplit(self.base).hostname or "")) is not None:
+                raise PIUntrusted(refused) from error
+            raise PIUnavailable(f"{method} {urlsplit(address).path}: {error or type(error).__name__}") from error
+        finally:
+            self.metrics.answered(kind, status, time.monotonic() - began)
+        return response, body
 
     async def _body(self, response: httpx2.Response) -> bytes:
         parts, size = [], 0

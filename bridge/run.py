@@ -15,6 +15,7 @@ from bridge.census import NOBODY, census
 from bridge.errors import BridgeError, NotReady, PIRefused, PIUnavailable, PIUnreadable, ShardLost
 from bridge.health import Health
 from bridge.inventory import Inventory
+from bridge.masking import Mask
 from bridge.monitoring import Monitoring, Port
 from bridge.ownership import Membership
 from bridge.piwebapi import PIWebAPI
@@ -210,20 +211,20 @@ class Bridge:
             await asyncio.sleep(_STOCK_SECONDS)
 
 
-async def run(config: Config, stop: asyncio.Event) -> None:
-    """Runs the bridge until `stop`. Raises NotReady or PIRefused where a person has to act."""
+async def run(config: Config, stop: asyncio.Event, mask: Mask | None = None) -> None:
+    """Runs the bridge until `stop`; `mask` learns of tokens that it fetches. Raises NotReady or PIRefused where a person has to act."""
     monitoring = Monitoring(health=Health(config.delivery.transaction_timeout_seconds + _BEYOND_TIMEOUT_SECONDS))
     port = nullcontext() if config.monitoring is None else Port(config.monitoring, monitoring)
     with port:
         beating = asyncio.create_task(monitoring.beat())
         try:
-            await _open_and_run(config, monitoring, stop)
+            await _open_and_run(config, monitoring, stop, mask)
         finally:
             beating.cancel()
 
 
-async def _open_and_run(config: Config, monitoring: Monitoring, stop: asyncio.Event) -> None:
-    health, pi = monitoring.health, PIWebAPI(config.pi, monitoring.metrics)
+async def _open_and_run(config: Config, monitoring: Monitoring, stop: asyncio.Event, mask: Mask | None) -> None:
+    health, pi = monitoring.health, PIWebAPI(config.pi, monitoring.metrics, mask)
     try:
         topics = await asyncio.to_thread(kafka.topic_ids, config)
         health.knows("Kafka")
