@@ -32,8 +32,7 @@ class _Libraries(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         trace = {} if record.exc_info is None else {"exception": "".join(traceback.format_exception(*record.exc_info))}
-        level = logging.ERROR if record.levelno >= logging.ERROR else record.levelno
-        structlog.get_logger().log(level, record.getMessage(), logger=record.name, **trace)
+        structlog.get_logger().log(min(record.levelno, logging.ERROR), record.getMessage().strip(), logger=record.name, **trace)
 
 
 def _defect(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -80,10 +80,11 @@ def _found(node: Any) -> Iterator[str]:
 
 
 def _forms(secret: str) -> set[str]:
-    """The secret as itself, in an address, in JSON, in a Python literal, and line by line."""
+    """The secret as itself, in an address, in JSON, in a Python literal of text or bytes, and line by line."""
     lines = secret.splitlines()
     forms = {form for form in (secret, *lines) if form == secret or len(form) >= _SHORTEST_LINE}
     for form in tuple(forms):
-        forms |= {quote(form, safe=""), quote(form), quote_plus(form), repr(form)[1:-1]}
+        forms |= {quote(form, safe=""), quote(form), quote_plus(form), repr(form)[1:-1], repr(form.encode())[2:-1]}
+        forms |= {repr(form + "\"'")[1:-4], repr(form.encode() + b"\"'")[2:-4]}  # beside both kinds of quotes
         forms |= {json.dumps(form)[1:-1], json.dumps(form, ensure_ascii=False)[1:-1]}
     return {form for form in forms if form}

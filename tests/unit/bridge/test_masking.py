@@ -24,6 +24,14 @@ def test_a_secret_is_masked_in_every_spelling(form: str) -> None:
     assert form.strip("\"'") not in said
 
 
+@pytest.mark.parametrize("secret", ["it's", 'it\'s "so"', "back\\slash'", "ünïcode", "tab\there"])
+@pytest.mark.parametrize("around", ["{}", "it's {}", 'say "{}"', 'it\'s "{}"'])
+def test_a_secret_inside_a_printed_object_is_masked_whatever_quotes_stand_beside_it(secret: str, around: str) -> None:
+    mask = Mask([secret])
+    for printed in (repr([around.format(secret)]), repr({"k": around.format(secret).encode()})):
+        assert MASKED in mask.text(printed), printed
+
+
 def test_a_secret_is_masked_at_any_depth_and_in_objects_that_are_printed() -> None:
     mask = Mask(["hunter2", "777"])
     event = {"event": "x hunter2", "a": {"k hunter2": ["hunter2", ("y", {"z": ValueError("no hunter2")})]}, "n": 777, "ok": 1, "none": None}
