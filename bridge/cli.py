@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ from bridge.logs import log_as_json
 from bridge.masking import Mask, secrets_of
 from bridge.metrics import reference
 from bridge.run import run, stops_it
-from schemas.config import Config, ConfigError, load
+from schemas.config import CONFIG_VARIABLE, DEFAULT_CONFIG, Config, ConfigError, load
 
 _RUN = """Owns shards of the source's points until SIGTERM or Ctrl-C, and then hands them over first."""
 _RUN_EPILOG = """exit codes: 0 stopped as asked, 2 the configuration, a topic or a subject is not as it must be, 3 Kafka, the registry or PI
@@ -66,8 +67,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     checking.add_argument("--json", action="store_true", help="print one JSON object: schema_version, result, checks")
     commands.add_parser("metrics", help="print what each figure of /metrics means, as docs/metrics.md")
+    default = Path(os.environ.get(CONFIG_VARIABLE, DEFAULT_CONFIG))
     for command in (running, checking):
-        command.add_argument("--config", type=Path, default=Path("pibridge.yaml"), help="configuration file (default: %(default)s)")
+        command.add_argument(
+            "--config", type=Path, default=default, help=f"configuration file (default: ${CONFIG_VARIABLE}, or %(default)s)"
+        )
     return parser
 
 

@@ -20,6 +20,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, V
 
 from schemas.references import Referenced, Secret, resolve
 
+CONFIG_VARIABLE, DEFAULT_CONFIG = "PIBRIDGE_CONFIG", "pibridge.yaml"
+"""Where the configuration is looked for if it is not named: what the environment variable says, or this file."""
 _DURATION = re.compile(r"(\d+)(d|h|m|s)")
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 _MAX_FILE_BYTES = 1 << 20
