@@ -47,9 +47,14 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.reference: list[Figure] = []
-        count, show, spread = self._count, self._show, self._spread
+        self._define_what_is_committed()
+        self._define_what_pi_does()
+        self._define_coverage()
+        self._define_the_process()
+        ProcessCollector(registry=self.registry)
 
-        # What was committed
+    def _define_what_is_committed(self) -> None:
+        count, spread = self._count, self._spread
         self.values = count(
             "pibridge_committed_values",
             "values",
@@ -63,13 +68,14 @@ class Metrics:
         self.transactions = count(
             "pibridge_transactions",
             "transactions",
-            "Transactions that shards tried; `failed` ended an incarnation.",
+            "Transactions tried, by shards and the inventory; `failed` ended an incarnation.",
             outcome=("committed", "failed"),
         )
         self.transaction_seconds = spread("pibridge_transaction_seconds", "seconds", "From the begin of a transaction to its commit.")
         self.dead_letters = count("pibridge_dead_letters", "messages", "Committed dead letters: bytes that could not be used.")
 
-        # PI
+    def _define_what_pi_does(self) -> None:
+        count, show, spread = self._count, self._show, self._spread
         self.requests = count(
             "pibridge_pi_requests",
             "requests",
@@ -100,7 +106,8 @@ class Metrics:
             "PI's clock minus ours at that moment; the network's delay makes it a little small.",
         )
 
-        # Coverage
+    def _define_coverage(self) -> None:
+        show = self._show
         self.points = show(
             "pibridge_points",
             "points",
@@ -122,7 +129,8 @@ class Metrics:
         )
         self.incidents = show("pibridge_incidents_open", "incidents", "Incidents that are not closed.", kind=INCIDENT_KINDS)
 
-        # The process
+    def _define_the_process(self) -> None:
+        count, show = self._count, self._show
         self.waiting_bytes = show(
             "pibridge_waiting_bytes", "bytes", "What was gathered and is not committed; at delivery.waiting_bytes channels are closed."
         )
@@ -135,7 +143,6 @@ class Metrics:
         self.loop_delay = show(
             "pibridge_event_loop_delay_seconds", "seconds", "How late the event loop woke up last, looked at every half second."
         )
-        ProcessCollector(registry=self.registry)
 
     # -- what happened ------------------------------------------------------------------------------------------------------------
 

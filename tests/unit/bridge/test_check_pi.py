@@ -11,6 +11,9 @@ from bridge.findings import Finding
 from bridge.piwebapi import PIWebAPI
 from simulator.server import Running
 from tests.unit.bridge.plant import BASIC, PASSWORD, USER, begin_fault, config_of, simulated
+from tests.unit.bridge.test_auth import CLIENT, CLIENT_SECRET, oauth
+from tests.unit.bridge.test_tls import port_of
+from tests.unit.bridge.tls_front import Authority, redirecting_to, tls_in_front_of
 
 
 async def found(directory: Path, running: Running, **pi: Any) -> dict[str, Finding]:
@@ -113,3 +116,38 @@ async def test_a_page_that_pi_would_refuse_for_its_size_is_found_before_a_read_n
         listed = await found(tmp_path, running)
     assert listed["pi.limits.values"].status == "problem"
     assert "pi.load.page_values" in listed["pi.limits.values"].hint
+
+
+async def test_a_certificate_that_is_not_trusted_is_a_problem_and_not_an_absence(tmp_path: Path) -> None:
+    plant, stranger = Authority(tmp_path), Authority(tmp_path, "stranger")
+    async with simulated() as running, tls_in_front_of(port_of(running), plant.context_for("localhost")) as front:
+        url, server_id = f"https://localhost:{front}/piwebapi", str(running.server_id)
+        trusted = await found_at(tmp_path, url, server_id, ca_file=str(plant.ca_file))
+        listed = await found_at(tmp_path, url, server_id, ca_file=str(stranger.ca_file))
+    assert wrong(trusted) == {"pi.authorization": "hint"}
+    assert f"localhost:{front} is trusted by {plant.ca_file}" in trusted["pi.tls"].detail
+    assert listed["pi.tls"].status == "problem"
+    assert "pi.ca_file" in listed["pi.tls"].detail
+    assert findings.exit_code(listed.values()) == 1
+
+
+async def test_a_client_that_the_token_endpoint_refuses_is_a_problem_of_authorization(tmp_path: Path) -> None:
+    async with simulated(client_id=CLIENT, client_secret="another") as running:
+        listed = await found(tmp_path, running, auth=oauth(running))
+    assert listed["pi.authorization"].status == "problem"
+    assert "invalid_client" in listed["pi.authorization"].detail
+    assert findings.exit_code(listed.values()) == 1
+
+
+async def test_a_token_that_the_endpoint_grants_opens_everything(tmp_path: Path) -> None:
+    async with simulated(client_id=CLIENT, client_secret=CLIENT_SECRET) as running:
+        listed = await found(tmp_path, running, auth=oauth(running))
+    assert wrong(listed) == {}
+    assert CLIENT in listed["pi.authorization"].detail
+
+
+async def test_an_address_that_redirects_is_a_problem_with_where_it_leads(tmp_path: Path) -> None:
+    async with redirecting_to("https://elsewhere.example/piwebapi") as (port, _):
+        listed = await found_at(tmp_path, f"http://127.0.0.1:{port}/piwebapi", "85bb49d6-f101-4807-baf9-57c2fbd33000")
+    assert listed["pi.reachable"].status == "problem"
+    assert "elsewhere.example" in listed["pi.reachable"].detail
