@@ -30,8 +30,8 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
 class Watched:
     """A bridge of its own, and what its port says."""
 
-    def __init__(self, stack: Stack, plant: Plant, directory: Path) -> None:
-        self.deployment = Deployment("watched", Servers(stack.bootstrap_servers, stack.registry_url), plant, directory)
+    def __init__(self, stack: Stack, plant: Plant, directory: Path, source: str = "watched") -> None:
+        self.deployment = Deployment(source, Servers(stack.bootstrap_servers, stack.registry_url), plant, directory)
         document = yaml.safe_load(self.deployment.file.read_text()) | {"monitoring": {"port": 0}}
         self.deployment.file.write_text(yaml.safe_dump(document))
 
