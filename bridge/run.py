@@ -27,7 +27,7 @@ log = structlog.get_logger("bridge.run")
 _CLOCK_SECONDS = 30.0
 _RETRY_SECONDS = 2.0
 _STATUS_SECONDS = 10.0
-_STOCK_SECONDS = 2.0
+_FOLLOW_SECONDS, _STOCK_SECONDS = 1.0, 10.0
 _BEYOND_TIMEOUT_SECONDS = 60.0
 """A commit ends, in whatever way, within the transaction's time-out; only one that is overdue by so much is stuck."""
 _FENCINGS, _FENCING_SECONDS = 3, 600.0
@@ -163,7 +163,7 @@ class Bridge:
         """Owns shards until `stop`; then hands them over. Raises what ended it otherwise."""
         members = Membership(self._world.config, self._world.codec, self, asyncio.get_running_loop())
         members.start()
-        chores = [asyncio.create_task(chore) for chore in (self._read_clock(), self._tell(), self._take_stock(members))]
+        chores = [asyncio.create_task(chore) for chore in (self._read_clock(), self._tell(), self._follow(members))]
         stopping = asyncio.create_task(stop.wait())
         try:
             waiting = cast("list[asyncio.Future[Any]]", [stopping, self._failure, *chores])
@@ -195,20 +195,28 @@ class Bridge:
                     counts[name] = counts.get(name, 0) + count
             log.info("status", shards=sorted(self._owned), committed=counts, pi_requests=dict(self._world.pi.requests))
 
-    async def _take_stock(self, members: Membership) -> None:
-        """Shows how shards and points are; a shard at a time, so that a large plant does not hold up the event loop."""
-        health = self._world.monitoring.health
+    async def _follow(self, members: Membership) -> None:
+        """Tells health which shards are ours, and from time to time counts how they and their points are."""
+        monitoring, due = self._world.monitoring, 0.0
+        health = monitoring.health
         while True:
             health.member, health.assigned = members.joined.is_set(), frozenset(self._owned)
-            counted, waiting_bytes, incidents = NOBODY, self._world.monitoring.committing_bytes, list[str]()
-            for number in sorted(health.owned):
-                if (owned := self._owned.get(number)) is not None and (shard := owned.current) is not None:
-                    counted = counted.plus(census([shard.coverage.get(key) for key in owned.points], self._world.pi.now()))
-                    waiting_bytes += shard.frames.waiting_bytes
-                    incidents += [record["kind"] for record in shard.incidents.records.values()]
-                await asyncio.sleep(0)
-            self._world.monitoring.metrics.stock(counted, waiting_bytes, incidents, len(health.assigned), len(health.owned))
-            await asyncio.sleep(_STOCK_SECONDS)
+            if time.monotonic() >= due:
+                await self._take_stock()
+                due = time.monotonic() + _STOCK_SECONDS
+            await asyncio.sleep(_FOLLOW_SECONDS)
+
+    async def _take_stock(self) -> None:
+        """A shard at a time, so that a large plant does not hold up the event loop."""
+        monitoring = self._world.monitoring
+        counted, waiting_bytes, incidents = NOBODY, monitoring.committing_bytes, list[str]()
+        for number in sorted(monitoring.health.owned):
+            if (owned := self._owned.get(number)) is not None and (shard := owned.current) is not None:
+                counted = counted.plus(census(map(shard.coverage.get, owned.points), self._world.pi.now()))
+                waiting_bytes += shard.frames.waiting_bytes
+                incidents += [record["kind"] for record in shard.incidents.records.values()]
+            await asyncio.sleep(0)
+        monitoring.metrics.stock(counted, waiting_bytes, incidents, len(monitoring.health.assigned), len(monitoring.health.owned))
 
 
 async def run(config: Config, stop: asyncio.Event, mask: Mask | None = None) -> None:
