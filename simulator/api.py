@@ -174,6 +174,9 @@ class Routes:
     def post(self, pattern: str, responder: Responder) -> None:
         self._add("POST", pattern, responder)
 
+    def patch(self, pattern: str, responder: Responder) -> None:
+        self._add("PATCH", pattern, responder)
+
     def _add(self, method: str, pattern: str, responder: Responder) -> None:
         steps = tuple(pattern.split("/")) if pattern else ()
         known = self._by_length.setdefault(len(steps), [])

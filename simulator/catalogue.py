@@ -1,25 +1,35 @@
 """Landing page, system, data servers and points: what exists, and its WebIDs (pi-web-api.md 1)."""
 
 import re
-from functools import lru_cache
-from typing import Any
-from urllib.parse import quote, urlencode
+from functools import lru_cache, partial
+from typing import Any, Protocol
 from uuid import UUID
 
 from simulator import web_ids
 from simulator.api import Answer, Query, Refusal, Request, Routes, reply
+from simulator.listing import page, the_server
 from simulator.pitime import TICKS_PER_SECOND, format_ticks
 from simulator.profiles import Point
+from simulator.sources import Source
 from simulator.store import Store, Stream
 
 _FULL_VERSION = "1.19.1.64"
 
 
+class AttributeFinder(Protocol):
+    """Who knows attributes: streams of their own, and all those of an element, an event frame or an attribute as one set."""
+
+    def source(self, web_id: str) -> Source: ...
+    def source_set(self, request: Request, web_id: str) -> list[Source]: ...
+
+
 class Catalogue:
-    """The one data server with its points."""
+    """The one data server with its points. `attributes` finds the other things that are streams, where there are any."""
 
     def __init__(self, store: Store, server_id: UUID, server_name: str, started: int) -> None:
         self.store = store
+        self.attributes: AttributeFinder | None = None
+        self._sources: dict[int, Source] = {}
         self.server_id = server_id
         self.server_name = server_name
         self._started = started
@@ -31,6 +41,8 @@ class Catalogue:
         routes.get("system/status", self.system_status)
         routes.get("system/versions", self.system_versions)
         routes.get("system/userinfo", self.system_userinfo)
+        routes.get("system/cacheinstances", lambda request: reply(request, {"Items": []}))
+        routes.get("system/configuration", _refuse_configuration)
         routes.get("dataservers", self.servers)
         routes.get("dataservers/{}", self.server)
         routes.get("dataservers/{}/points", self.points)
@@ -41,7 +53,7 @@ class Catalogue:
 
     def stream(self, web_id: str) -> Stream:
         """The stream behind a point's WebID of any type. Refuses with 400 what is no WebID, with 404 what is nobody's."""
-        decoded = _decode(web_id)
+        decoded = decode(web_id)
         stream = None
         if decoded.marker == "DP":
             if decoded.guids and decoded.guids[0] != self.server_id:
@@ -56,15 +68,39 @@ class Catalogue:
             raise Refusal(404, f"The point of WebID '{web_id}' was not found.")
         return stream
 
-    def streams(self, request: Request) -> list[Stream]:
-        """The streams of an ad hoc stream set. One bad WebID refuses the whole request."""
+    def source(self, web_id: str) -> Source:
+        """What `streams/{webId}` is about: a point or an attribute. Refuses like `stream`."""
+        # Only a look: points, by far the most, are decoded once.
+        if self.attributes is not None and web_id[2:5] in ("AbE", "AbF"):
+            return self.attributes.source(web_id)
+        return self.source_of(self.stream(web_id))
+
+    def source_of(self, stream: Stream) -> Source:
+        """The point as a source: always the same object."""
+        point = stream.point
+        known = self._sources.get(point.point_id)
+        if known is None:
+            encode = partial(self.web_id, point)
+            known = Source(point.point_id, point.name, self.path(point), "points", encode, stream, point.point_id)
+            self._sources[point.point_id] = known
+        return known
+
+    def sources(self, request: Request) -> list[Source]:
+        """The streams of a stream set: those of the `webId` parameters, or with a WebID in the path the attributes of what it names.
+
+        One bad WebID refuses the whole request.
+        """
+        if len(request.segments) == 3:
+            if self.attributes is None:
+                raise Refusal(404, f"The object of WebID '{request.segments[1]}' was not found.")
+            return self.attributes.source_set(request, request.segments[1])
         given = request.query.all("webId")
         if not given:
             raise Refusal(400, "The parameter 'webId' is required.")
-        return [self.stream(web_id) for web_id in given]
+        return [self.source(web_id) for web_id in given]
 
     def check_server(self, web_id: str) -> None:
-        decoded = _decode(web_id)
+        decoded = decode(web_id)
         by_id = decoded.guids == (self.server_id,)
         by_path = not decoded.guids and (decoded.path or "").upper() == self.server_name.upper()
         if decoded.marker != "DS" or not (by_id or by_path):
@@ -119,18 +155,7 @@ class Catalogue:
         return reply(request, info)
 
     def servers(self, request: Request) -> Answer:
-        name, path = request.query.one("name"), request.query.one("path")
-        if name is not None and path is not None:
-            raise Refusal(400, "Only one of the parameters 'name' and 'path' may be specified.")
-        if name is None and path is None:
-            return reply(request, {"Links": {}, "Items": [self._server(request)]})
-        if path is not None:
-            if not path.startswith("\\\\") or "\\" in path[2:]:
-                raise Refusal(400, f"The path '{path}' is not a valid data server path.")
-            name = path[2:]
-        if name is None or name.upper() != self.server_name.upper():
-            raise Refusal(404, f"The data server '{name}' was not found.")
-        return reply(request, self._server(request))
+        return the_server(request, "data server", self.server_name, lambda: self._server(request))
 
     def server(self, request: Request, web_id: str) -> Answer:
         self.check_server(web_id)
@@ -139,8 +164,6 @@ class Catalogue:
     def points(self, request: Request, web_id: str) -> Answer:
         self.check_server(web_id)
         query = request.query
-        first = query.integer("startIndex", 0, most=2_147_483_647)
-        size = query.integer("maxCount", 1000, least=1)
         name, source = wildcard(query.one("nameFilter")), wildcard(query.one("sourceFilter"))
         matching = [
             stream.point
@@ -148,9 +171,7 @@ class Catalogue:
             if (name is None or name.match(stream.point.name)) and (source is None or source.match(stream.point.source))
         ]
         letter = letter_of(query)
-        items = [self.describe(request, point, letter) for point in matching[first : first + size]]
-        url = f"{request.base}/dataservers/{web_id}/points"
-        return reply(request, {"Links": _page_links(url, query, first, size, len(matching)), "Items": items})
+        return page(request, matching, lambda point: self.describe(request, point, letter))
 
     def point_by_path(self, request: Request) -> Answer:
         path = request.query.one("path")
@@ -217,7 +238,12 @@ class Catalogue:
         }
 
 
-def _decode(web_id: str) -> web_ids.WebId:
+def _refuse_configuration(_: Request) -> Answer:
+    raise Refusal(403, "Only administrators may read the configuration.")
+
+
+def decode(web_id: str) -> web_ids.WebId:
+    """What the WebID says. Refuses with 400 what is none."""
     try:
         return web_ids.decode(web_id)
     except web_ids.BadWebId as error:
@@ -237,23 +263,3 @@ def wildcard(text: str | None) -> re.Pattern[str] | None:
         return None
     parts = (".*" if c == "*" else "." if c == "?" else re.escape(c) for c in re.sub(r"\*+", "*", text))
     return re.compile("".join(parts) + r"\Z", re.IGNORECASE | re.DOTALL)
-
-
-def _page_links(url: str, query: Query, first: int, size: int, total: int) -> dict[str, str]:
-    """Links.Next is there exactly as long as there is more; there is no total anywhere (pi-web-api.md 1.3)."""
-    kept = [
-        (name, value)
-        for name in ("nameFilter", "sourceFilter", "selectedFields", "webIdType", "sortField", "sortOrder")
-        for value in query.all(name)
-    ]
-
-    def page(start: int) -> str:
-        return f"{url}?{urlencode([*kept, ('startIndex', str(start)), ('maxCount', str(size))], quote_via=quote)}"
-
-    links = {"First": page(0)}
-    if first > 0:
-        links["Previous"] = page(max(0, first - size))
-    if first + size < total:
-        links["Next"] = page(first + size)
-    links["Last"] = page(max(0, (total - 1) // size * size))
-    return links

@@ -15,6 +15,7 @@ from simulator.changes import Action, Change
 from simulator.events import NO_DATA, Event
 from simulator.journal import Journal
 from simulator.profiles import Clock
+from simulator.sources import Source
 from simulator.store import Stream
 
 log = logging.getLogger("simulator")
@@ -40,13 +41,26 @@ class Line:
     blanks: int = 0
 
 
+class Ear:
+    """Listens to one stream for a channel."""
+
+    __slots__ = ("channel", "source")
+
+    def __init__(self, channel: "Channel", source: Source) -> None:
+        self.channel = channel
+        self.source = source
+
+    def receive(self, stream: Stream, change: Change) -> None:
+        self.channel.receive(self.source, change)
+
+
 class Channel:
     """One open socket: what waits for it, and how many ticks it has been silent."""
 
     def __init__(
         self,
         name: str,
-        streams: list[Stream],
+        sources: list[Source],
         heads: list[bytes],
         heartbeat_rate: int,
         randomness: random.Random,
@@ -57,11 +71,12 @@ class Channel:
         self._line = line
         self.frozen = False
         self._journal = journal
-        self._heads = dict(zip(streams, heads, strict=True))
+        self._heads = dict(zip(sources, heads, strict=True))
+        self._ears = [Ear(self, source) for source in sources]
         self._heartbeat_rate = heartbeat_rate
         self._random = randomness
         # None is a value nobody can use.
-        self._waiting: dict[Stream, list[Event | None]] = {}
+        self._waiting: dict[Source, list[Event | None]] = {}
         self._waiting_values = 0
         self._silent_ticks = 0
         self._due = asyncio.Event()
@@ -70,32 +85,33 @@ class Channel:
 
     def open(self, now: int, initial_values: bool) -> None:
         if self._journal is not None:
-            self._journal.opened(self.name, [stream.point.point_id for stream in self._heads])
-        for stream in self._heads:
-            stream.listen(self)
-            current = stream.current(now) if initial_values else None
+            self._journal.opened(self.name, [source.point_id for source in self._heads if source.point_id is not None])
+        for ear in self._ears:
+            readings = ear.source.history()
+            readings.listen(ear)
+            current = readings.current(now) if initial_values else None
             if current is not None:
-                self._put(stream, current)
+                self._put(ear.source, current)
 
     def close(self) -> None:
-        for stream in self._heads:
-            stream.forget(self)
+        for ear in self._ears:
+            ear.source.history().forget(ear)
         if self._journal is not None:
             self._journal.closed(self.name, self.why_closed)
 
-    def receive(self, stream: Stream, change: Change) -> None:
+    def receive(self, source: Source, change: Change) -> None:
         if self._line.lose_share and self._random.random() < self._line.lose_share:
             return
         # A message has no word for a deletion (pi-web-api.md 3.3): here the value at that instant turns into a system state.
         deleted = change.action is Action.DELETE
-        self._put(stream, Event(change.event.ticks, NO_DATA) if deleted else change.event)
+        self._put(source, Event(change.event.ticks, NO_DATA) if deleted else change.event)
 
-    def receive_malformed(self, stream: Stream) -> None:
+    def receive_malformed(self, source: Source) -> None:
         """One value that is no value goes out with the stream's next message. The store knows nothing of it."""
-        self._put(stream, None)
+        self._put(source, None)
 
-    def _put(self, stream: Stream, event: Event | None) -> None:
-        self._waiting.setdefault(stream, []).append(event)
+    def _put(self, source: Source, event: Event | None) -> None:
+        self._waiting.setdefault(source, []).append(event)
         self._waiting_values += 1
         if self._waiting_values > _MAX_WAITING_VALUES:
             self.overrun = True
@@ -125,11 +141,11 @@ class Channel:
             return _HEARTBEAT, 0
         self._random.shuffle(waiting)
         items = []
-        for stream, events in waiting:
-            values = b",".join([_MALFORMED if event is None else event.json() for event in events])
-            items.append(b'%b,"Items":[%b],"UnitsAbbreviation":""}' % (self._heads[stream], values))
-            if self._journal is not None:
-                self._write_down(self._journal, stream.point.point_id, events)
+        for source, events in waiting:
+            values = b",".join([_MALFORMED if event is None else event.json(units=source.units) for event in events])
+            items.append(b'%b,"Items":[%b],"UnitsAbbreviation":%b}' % (self._heads[source], values, _encode(source.units)))
+            if self._journal is not None and source.point_id is not None:
+                self._write_down(self._journal, source.point_id, events)
         return b'%b{"Links":{},"Items":[%b]}' % (b" " * self._line.blanks, b",".join(items)), count
 
     def _write_down(self, journal: Journal, point_id: int, events: list[Event | None]) -> None:
@@ -191,21 +207,25 @@ class Channels:
         return socket
 
     def _prepare(self, request: Request, web_id: str | None) -> Channel:
-        given = request.query.all("webId") if web_id is None else [web_id]
-        if not given:
-            raise Refusal(400, "The parameter 'webId' is required.")
+        if request.segments[0] == "streams" and web_id is not None:
+            found = [self._catalogue.source(web_id)]
+        else:
+            found = self._catalogue.sources(request)
+            if web_id is not None:
+                found = [source for source in found if source.readings is not None]
+        for source in found:
+            source.history()
         # Twice the same point, in whatever form, is one stream of the channel.
-        streams = list(dict.fromkeys(self._catalogue.stream(text) for text in given))
+        sources = list({source.key: source for source in found}.values())
         letter = letter_of(request.query)
         rate = request.query.integer("heartbeatRate", 0, least=-2_147_483_648, most=2_147_483_647)
         request.query.boolean("includeInitialValues", False)
         self._served += 1
-        heads = [self._head(stream, letter) for stream in streams]
-        return Channel(f"c{self._served}", streams, heads, rate, self._random, self.line, self._journal)
+        heads = [self._head(source, letter) for source in sources]
+        return Channel(f"c{self._served}", sources, heads, rate, self._random, self.line, self._journal)
 
-    def _head(self, stream: Stream, letter: str) -> bytes:
-        point = stream.point
-        head = {"WebId": self._catalogue.web_id(point, letter), "Name": point.name, "Path": self._catalogue.path(point), "Links": {}}
+    def _head(self, source: Source, letter: str) -> bytes:
+        head = {"WebId": source.encode(letter), "Name": source.name, "Path": source.path, "Links": {}}
         return _encode(head)[:-1]
 
     async def _send(self, channel: Channel, socket: web.WebSocketResponse, raw: web.Request) -> None:
@@ -219,9 +239,9 @@ class Channels:
 
     def send_malformed(self, stream: Stream) -> int:
         """How many open channels will be sent a value nobody can use in `stream`'s next message."""
-        listening = [channel for channel in stream.listeners if isinstance(channel, Channel)]
-        for channel in listening:
-            channel.receive_malformed(stream)
+        listening = [ear for ear in stream.listeners if isinstance(ear, Ear)]
+        for ear in listening:
+            ear.channel.receive_malformed(ear.source)
         return len(listening)
 
     def abort(self, count: int, close_frame: bool, why: str) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator import server
+from simulator.journal import JournalLost
 from simulator.replay import HISTORY_FOLDER, BadHistory
 from simulator.settings import PROFILES, BadSettings, Settings
 
@@ -53,8 +54,13 @@ the control port (loopback, JSON, no authentication; not part of PI):
   POST /malformed      {{"point_id": 1004}}   one unusable value in that point's next channel message
   POST /tokens/revoke  makes every Bearer token worthless
   POST /load           {{"running": false}}   stops and starts the plant
+  GET  /elements       every element with its paths and points, GET /event-frames every event frame as it is
+  POST /elements       {{"parent": path or null, "name": "P 1", "template": "Pump", "point_ids": [1004]}}
+  POST /event-frames   {{"name": "E", "template": "High alarm", "elements": [path], "start": "*-2h", "end": "*-1h", "parent": id}}
+  POST /event-frames/change   {{"ef": id, "severity": "Major", "close": "*", "capture": true, "acknowledge": "me", "annotate": "text"}}
 
-exit codes: 0 ended by SIGTERM, 2 wrong options (a port is taken, a file is missing), 130 interrupted"""
+exit codes: 0 ended by SIGTERM, 2 wrong options (a port is taken, a file is missing), 3 the journal cannot be
+written any more (a full disk), 130 interrupted"""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -94,6 +100,21 @@ def build_parser() -> argparse.ArgumentParser:
     )
     for option, noun, share in (("--late", "late values", "2 %%"), ("--edits", "edits", "0.5 %%"), ("--deletes", "deletions", "0.5 %%")):
         add(option, type=float, metavar="R", help=f"{noun} per second (default 0; in profile verify {share} of --rate)")
+    add("--elements", type=int, metavar="N", help="elements of the asset framework (default: about one piece of equipment per ten points)")
+    add(
+        "--af-cache",
+        type=float,
+        default=default.af_cache_seconds,
+        metavar="SECONDS",
+        help="how long a new element is not found, unless a request says Cache-Control: no-cache (default %(default)s)",
+    )
+    add(
+        "--event-frames",
+        type=float,
+        default=default.event_frames_per_minute,
+        metavar="R",
+        help="event frames per minute, in history too, without the children of batches; 0 = none (default %(default)s)",
+    )
     add("--seed", type=int, default=default.seed, metavar="N", help="another seed is another plant (default %(default)s)")
     add(
         "--history",
@@ -182,6 +203,9 @@ def read_settings(arguments: argparse.Namespace) -> Settings:
         edits_per_second=arguments.edits,
         deletes_per_second=arguments.deletes,
         special_points=arguments.special_points,
+        elements=arguments.elements,
+        af_cache_seconds=arguments.af_cache,
+        event_frames_per_minute=arguments.event_frames,
         replay=tuple(_read_replay(text) for text in arguments.replay_csv),
     )
 
@@ -215,6 +239,9 @@ def main(argv: Sequence[str]) -> int:
     except (BadSettings, BadHistory) as error:
         sys.stderr.write(f"simulator: {error}\n")
         return 2
+    except JournalLost as error:
+        sys.stderr.write(f"simulator: {error}\n")
+        return 3
     except KeyboardInterrupt:
         return 130
 

@@ -6,12 +6,14 @@ What it says about the archive is read from the store itself: the truth a client
 import json
 from base64 import b64decode, b64encode
 from datetime import UTC
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from aiohttp import web
 
 from simulator.api import Query, Refusal
+from simulator.asset_control import AssetControl
+from simulator.control_messages import read_order, refuse, tell
 from simulator.events import SYSTEM_STATES, Event, Value, float32, value_json
 from simulator.faults import read_fault
 from simulator.pitime import TICKS_PER_SECOND, BadTime, format_ticks, parse_time
@@ -20,8 +22,6 @@ from simulator.store import BEGINNING, END, MAX_AHEAD_SECONDS, Stream
 
 if TYPE_CHECKING:
     from simulator.server import Running
-
-_encode = msgspec.json.encode
 
 
 class DropOrder(msgspec.Struct, forbid_unknown_fields=True):
@@ -73,9 +73,6 @@ class QueueOrder(msgspec.Struct, forbid_unknown_fields=True):
     held: bool
 
 
-_Order = TypeVar("_Order", bound=msgspec.Struct)
-
-
 class Control:
     def __init__(self, running: "Running") -> None:
         self._running = running
@@ -86,6 +83,8 @@ class Control:
         self._load = running.load
         self._requests = running.routes.requests
         self._clock = running.clock
+        clock, true = running.clock, running.clock.true
+        self._assets = AssetControl(running.framework, running.store, clock, true, running.journal)
 
     def app(self) -> web.Application:
         app = web.Application(client_max_size=64 * 1024 * 1024)
@@ -104,13 +103,14 @@ class Control:
                 web.post("/tokens/revoke", self.revoke_tokens),
                 web.post("/malformed", self.malformed),
                 web.post("/load", self.set_load),
+                *self._assets.routes(),
             ]
         )
         return app
 
     async def status(self, _: web.Request) -> web.Response:
         counts = self._store.counts
-        return _reply(
+        return tell(
             {
                 "points": len(self._store.streams),
                 "events_written": counts.written,
@@ -130,7 +130,7 @@ class Control:
         )
 
     async def points(self, _: web.Request) -> web.Response:
-        return _reply([self._describe(stream) for stream in self._store.streams])
+        return tell([self._describe(stream) for stream in self._store.streams])
 
     def _describe(self, stream: Stream) -> dict[str, Any]:
         newest = stream.archive.read(limit=1, descending=True)
@@ -151,21 +151,21 @@ class Control:
             stream = self._stream(query.integer("point_id", -1, most=2_147_483_647))
             first, end = _ticks(query, "from_ticks"), _ticks(query, "to_ticks")
         except Refusal as refusal:
-            return _refuse(refusal)
+            return refuse(refusal)
         events = stream.archive.read(BEGINNING if first is None else first, END if end is None else end - 1)
         rows = [[e.ticks, msgspec.Raw(value_json(e.value)), e.good, e.questionable, e.substituted, e.annotated] for e in events]
-        return _reply({"point_id": stream.point.point_id, "events": rows})
+        return tell({"point_id": stream.point.point_id, "events": rows})
 
     async def insert(self, raw: web.Request) -> web.Response:
         """Writes events through the store like any other; all of them, or none if one is wrong."""
         try:
-            order = await _read(raw, InsertOrder)
+            order = await read_order(raw, InsertOrder)
             stream = self._stream(order.point_id)
             events = [self._event(stream.point, event) for event in order.events]
         except Refusal as refusal:
-            return _refuse(refusal)
+            return refuse(refusal)
         late = [stream.write(event) for event in events].count(True)
-        return _reply({"point_id": order.point_id, "written": len(events), "late": late, "ticks": [event.ticks for event in events]})
+        return tell({"point_id": order.point_id, "written": len(events), "late": late, "ticks": [event.ticks for event in events]})
 
     def _event(self, point: Point, new: NewEvent) -> Event:
         now = self._clock()
@@ -184,39 +184,39 @@ class Control:
     async def edit(self, raw: web.Request) -> web.Response:
         """Gives one archived event, or the snapshot, another value."""
         try:
-            order = await _read(raw, EditOrder)
+            order = await read_order(raw, EditOrder)
             stream, ticks = self._stream(order.point_id), self._instant(order.time)
             value = _value_of(stream.point, order.value)
             if stream.edit(ticks, order.index, value, questionable=order.questionable, annotated=order.annotated) is None:
                 raise _nothing_there(stream, order.time, order.index)
         except Refusal as refusal:
-            return _refuse(refusal)
-        return _reply({"point_id": order.point_id, "ticks": ticks, "index": order.index})
+            return refuse(refusal)
+        return tell({"point_id": order.point_id, "ticks": ticks, "index": order.index})
 
     async def delete(self, raw: web.Request) -> web.Response:
         try:
-            order = await _read(raw, DeleteOrder)
+            order = await read_order(raw, DeleteOrder)
             stream, ticks = self._stream(order.point_id), self._instant(order.time)
             if stream.delete(ticks, order.index) is None:
                 raise _nothing_there(stream, order.time, order.index)
         except Refusal as refusal:
-            return _refuse(refusal)
-        return _reply({"point_id": order.point_id, "ticks": ticks, "index": order.index})
+            return refuse(refusal)
+        return tell({"point_id": order.point_id, "ticks": ticks, "index": order.index})
 
     async def hold_queue(self, raw: web.Request) -> web.Response:
         try:
-            order = await _read(raw, QueueOrder)
+            order = await read_order(raw, QueueOrder)
         except Refusal as refusal:
-            return _refuse(refusal)
+            return refuse(refusal)
         waited = len(self._store.queue)
         if order.held:
             self._store.queue.held = True
         else:
             self._store.queue.let_go()
-        return _reply({"held": order.held, "waited": waited})
+        return tell({"held": order.held, "waited": waited})
 
     async def tell_faults(self, _: web.Request) -> web.Response:
-        return _reply([{"fault": fault.word, **fault.detail()} for fault, _ in self._running.disorder.on])
+        return tell([{"fault": fault.word, **fault.detail()} for fault, _ in self._running.disorder.on])
 
     async def set_faults(self, raw: web.Request) -> web.Response:
         """{"fault": word, ...} begins one now, {"end": word or "all"} ends those of that name."""
@@ -224,40 +224,40 @@ class Control:
         try:
             order = msgspec.json.decode(await raw.read())
             if isinstance(order, dict) and list(order) == ["end"]:
-                return _reply({"ended": disorder.end_all(str(order["end"]), self._running)})
+                return tell({"ended": disorder.end_all(str(order["end"]), self._running)})
             disorder.begin(read_fault(order), self._running)
         except (msgspec.ValidationError, msgspec.DecodeError) as error:
-            return _refuse(Refusal(400, str(error)))
+            return refuse(Refusal(400, str(error)))
         return await self.tell_faults(raw)
 
     async def drop(self, raw: web.Request) -> web.Response:
         try:
-            order = await _read(raw, DropOrder)
+            order = await read_order(raw, DropOrder)
         except Refusal as refusal:
-            return _refuse(refusal)
-        return _reply({"dropped": await self._channels.drop(max(0, order.count), order.close_frame)})
+            return refuse(refusal)
+        return tell({"dropped": await self._channels.drop(max(0, order.count), order.close_frame)})
 
     async def revoke_tokens(self, _: web.Request) -> web.Response:
-        return _reply({"revoked": self._running.gate.revoke_all()})
+        return tell({"revoked": self._running.gate.revoke_all()})
 
     async def malformed(self, raw: web.Request) -> web.Response:
         try:
-            stream = self._stream((await _read(raw, PointOrder)).point_id)
+            stream = self._stream((await read_order(raw, PointOrder)).point_id)
         except Refusal as refusal:
-            return _refuse(refusal)
+            return refuse(refusal)
         channels = self._channels.send_malformed(stream)
-        return _reply({"point_id": stream.point.point_id, "channel_open": channels > 0, "channels": channels})
+        return tell({"point_id": stream.point.point_id, "channel_open": channels > 0, "channels": channels})
 
     async def set_load(self, raw: web.Request) -> web.Response:
         try:
-            order = await _read(raw, LoadOrder)
+            order = await read_order(raw, LoadOrder)
         except Refusal as refusal:
-            return _refuse(refusal)
+            return refuse(refusal)
         if order.running:
             self._load.run(self._clock())
         else:
             self._load.stop()
-        return _reply({"running": self._load.running})
+        return tell({"running": self._load.running})
 
     def _stream(self, point_id: int) -> Stream:
         stream = self._store.by_id.get(point_id)
@@ -316,18 +316,3 @@ def _ticks(query: Query, name: str) -> int | None:
         return int(text)
     except ValueError:
         raise Refusal(400, f"{name} must be an integer.") from None
-
-
-async def _read(raw: web.Request, kind: type[_Order]) -> _Order:
-    try:
-        return msgspec.json.decode(await raw.read(), type=kind)
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
-        raise Refusal(400, str(error)) from None
-
-
-def _reply(item: Any) -> web.Response:
-    return web.Response(body=_encode(item), content_type="application/json")
-
-
-def _refuse(refusal: Refusal) -> web.Response:
-    return web.Response(status=refusal.answer.status, body=refusal.answer.body, content_type="application/json")

@@ -11,6 +11,7 @@ import msgspec
 
 from simulator import faults
 from simulator.api import Answer, Refusal, Request
+from simulator.collective import OtherMember
 from simulator.faults import Fault, OfRequests
 from simulator.journal import Journal
 from simulator.pitime import TICKS_PER_SECOND
@@ -70,6 +71,7 @@ class Disorder:
         self._random = random.Random(seed if script.seed is None else script.seed)  # noqa: S311 - for disorder, not for secrets
         self._clock = true
         self._journal = journal
+        self._other_member = OtherMember()
         self._started = true()
         self._script = sorted(script.faults, key=lambda fault: fault.at, reverse=True)
         self.on: list[tuple[Fault, int | None]] = []
@@ -120,6 +122,10 @@ class Disorder:
                 running.store.queue.held = True
             case faults.HoldQueue():
                 running.store.queue.let_go()
+            case faults.CollectiveSwitch() if begins:
+                self._other_member.take_over(fault, running, self._random)
+            case faults.CollectiveSwitch():
+                self._other_member.catch_up(running)
             case faults.Clock():
                 running.clock.move(fault.offset * begins, fault.drift * begins)
             case faults.InterfaceClock():
@@ -141,8 +147,7 @@ class Disorder:
             plan.refusal, plan.fate = _refusal(refuse), refuse.status
             return plan
         for exception in self._hits(faults.WebException, request):
-            body = {"WebException": {"Errors": ["Error occurred during writing of the output stream."], "StatusCode": exception.status}}
-            plan.refusal, plan.fate = Answer(200, msgspec.json.encode(body)), exception.status
+            plan.refusal, plan.fate = _web_exception(exception.status), exception.status
             return plan
         plan.delay = sum(slow.seconds for slow in self._hits(faults.Slow, request))
         for cut in self._hits(faults.Cut, request):
@@ -155,7 +160,10 @@ class Disorder:
         return plan
 
     def inner(self, request: Request) -> Answer | None:
-        """The refusal of one entry of a batch, if it meets with one."""
+        """The refusal of one entry of a batch, if it meets with one; a `WebException` may stand in any response object (2.4)."""
+        for exception in self._hits(faults.WebException, request):
+            request.fate = exception.status
+            return _web_exception(exception.status)
         for fault in self._hits(faults.RefuseInner, request):
             request.fate = fault.status
             return Refusal(fault.status, _TEXTS.get(fault.status, "An error has occurred.")).answer
@@ -200,6 +208,11 @@ def spoil(answer: Answer, plan: Plan, base: str) -> Answer:
 @lru_cache(maxsize=2)
 def _bomb(blanks: int) -> bytes:
     return gzip.compress(b" " * blanks, 6)
+
+
+def _web_exception(status: int) -> Answer:
+    body = {"WebException": {"Errors": ["Error occurred during writing of the output stream."], "StatusCode": status}}
+    return Answer(200, msgspec.json.encode(body))
 
 
 def _refusal(fault: faults.Refuse) -> Answer:

@@ -19,23 +19,19 @@ class State(msgspec.Struct, frozen=True, rename="pascal"):
 
 Value = float | int | str | State
 
-NO_DATA = State("No Data", 248, True)
+# Set 0 of every data server, whatever the type of a point (pi-web-api.md 2.4).
 SYSTEM_STATES = {
-    state.value: state
-    for state in (
-        State("Sample Bad", 214, True),
-        State("Bad Output", 237, True),
-        State("Scan Off", 238, True),
-        State("Configure", 240, True),
-        State("I/O Timeout", 246, True),
-        State("Set to Bad", 247, True),
-        NO_DATA,
-        State("Calc Failed", 249, True),
-        State("Pt Created", 253, True),
-        State("Shutdown", 254, True),
-        State("Bad Input", 255, True),
+    number: State(name, number, True)
+    for first, names in (
+        (210, ("Access Denied", "No Sample", "No Result", "Unit Down", "Sample Bad", "Equip Fail", "No Lab Data", "Trace")),
+        (233, ("DCS Failed",)),
+        (237, ("Bad Output", "Scan Off", "Scan On", "Configure", "Failed", "Error", "Execute", "Filtered", "Calc Off", "I/O Timeout")),
+        (247, ("Set to Bad", "No Data", "Calc Failed", "Calc Overflow", "Under Range", "Over Range", "Pt Created")),
+        (254, ("Shutdown", "Bad Input", "Bad Total", "No_Alarm", "Over UCL", "Under LCL")),
     )
+    for number, name in enumerate(names, first)
 }
+NO_DATA = SYSTEM_STATES[248]
 
 # One bit for each property of the value object, in the order PI prints them.
 FIELD_NAMES = ("Timestamp", "Value", "UnitsAbbreviation", "Good", "Questionable", "Substituted", "Annotated")
@@ -67,31 +63,36 @@ class Event:
         """As the journal writes them: good 1, questionable 2, substituted 4, annotated 8."""
         return self.good + 2 * self.questionable + 4 * self.substituted + 8 * self.annotated
 
-    def json(self, fields: int = ALL_FIELDS) -> bytes:
-        """The value object as PI prints it, with only the properties whose bits are set."""
+    def json(self, fields: int = ALL_FIELDS, units: str = "") -> bytes:
+        """The value object as PI prints it, with only the properties whose bits are set. `units` are those of an attribute."""
+        if units:
+            return self._written(fields, units if self.good else "")
         if self._fields != fields:
-            parts = []
-            if fields & TIMESTAMP:
-                parts.append(b'"Timestamp":"%b"' % format_ticks(self.ticks).encode())
-            if fields & VALUE:
-                parts.append(b'"Value":%b' % value_json(self.value))
-            tail = _tail(fields, self.good, self.questionable, self.substituted, self.annotated)
-            if tail:
-                parts.append(tail)
-            self._json = b"{%b}" % b",".join(parts)
+            self._json = self._written(fields, "")
             self._fields = fields
         return self._json
+
+    def _written(self, fields: int, units: str) -> bytes:
+        parts = []
+        if fields & TIMESTAMP:
+            parts.append(b'"Timestamp":"%b"' % format_ticks(self.ticks).encode())
+        if fields & VALUE:
+            parts.append(b'"Value":%b' % value_json(self.value))
+        tail = _tail(fields, units, self.good, self.questionable, self.substituted, self.annotated)
+        if tail:
+            parts.append(tail)
+        return b"{%b}" % b",".join(parts)
 
     def __repr__(self) -> str:
         return f"Event({format_ticks(self.ticks)}, {self.value!r})"
 
 
 @lru_cache(maxsize=4096)
-def _tail(fields: int, good: bool, questionable: bool, substituted: bool, annotated: bool) -> bytes:
+def _tail(fields: int, units: str, good: bool, questionable: bool, substituted: bool, annotated: bool) -> bytes:
     texts = []
     if fields & UNITS:
         # Always empty for PI points; their unit is EngineeringUnits of the point.
-        texts.append('"UnitsAbbreviation":""')
+        texts.append(f'"UnitsAbbreviation":{_encode(units).decode()}')
     for bit, name, flag in (
         (GOOD, "Good", good),
         (QUESTIONABLE, "Questionable", questionable),

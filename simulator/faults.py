@@ -146,6 +146,17 @@ class HoldQueue(Fault, frozen=True, kw_only=True, tag="hold_queue"):
     """The archive lags behind the snapshots."""
 
 
+class CollectiveSwitch(Fault, frozen=True, kw_only=True, tag="collective_switch"):
+    """Another member of the collective answers, and is behind: of what was archived in the last `lag` seconds it lacks the share `missing`.
+
+    Channels and registrations end. Its archive stands still until the end, when what it lacks comes late.
+    """
+
+    lag: Seconds = 60.0
+    missing: Share = 1.0
+    close_frame: bool = False
+
+
 class Clock(Fault, frozen=True, kw_only=True, tag="clock"):
     """The server's clock is so many seconds ahead and gains `drift` seconds per second."""
 
@@ -185,6 +196,7 @@ AnyFault = (
     | OversizeFrames
     | LoseMarkers
     | HoldQueue
+    | CollectiveSwitch
     | Clock
     | InterfaceClock
     | BufferInterface

@@ -65,21 +65,21 @@ class Fields:
         return sum(bit for name, bit in _BITS.items() if name in self._children)
 
 
-def value_json(event: Event, fields: Fields | None) -> bytes:
+def value_json(event: Event, fields: Fields | None, units: str = "") -> bytes:
     """The value object with the selected properties."""
     bits = ALL_FIELDS if fields is None else fields.value_bits()
     if bits is not None:
-        return event.json(bits)
+        return event.json(bits, units)
     assert fields is not None
-    return msgspec.json.encode(fields.pick(msgspec.json.decode(event.json())))
+    return msgspec.json.encode(fields.pick(msgspec.json.decode(event.json(units=units))))
 
 
-def values_json(events: Iterable[Event], fields: Fields | None) -> msgspec.Raw:
+def values_json(events: Iterable[Event], fields: Fields | None, units: str = "") -> msgspec.Raw:
     """A JSON array of value objects, written from what each event has ready."""
     bits = ALL_FIELDS if fields is None else fields.value_bits()
     if bits is None:
-        return msgspec.Raw(b"[%b]" % b",".join([value_json(event, fields) for event in events]))
-    return msgspec.Raw(b"[%b]" % b",".join([event.json(bits) for event in events]))
+        return msgspec.Raw(b"[%b]" % b",".join([value_json(event, fields, units) for event in events]))
+    return msgspec.Raw(b"[%b]" % b",".join([event.json(bits, units) for event in events]))
 
 
 def below(fields: Fields | None, name: str) -> Fields | None:

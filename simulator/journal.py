@@ -1,8 +1,11 @@
 """The journal: what happened to the store and what was served of it, line by line, for a verifier that trusts nobody (journal.md)."""
 
 import asyncio
+import errno
 import os
+import stat
 from collections.abc import Iterable, Mapping, Sequence
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,10 @@ from simulator.settings import BadSettings
 FORMAT = 1
 SYNC_SECONDS = 0.1
 _encode = msgspec.json.encode
+
+
+class JournalLost(Exception):
+    """The journal cannot be written any more. What it has is whole up to its last line feed; nothing is added behind that."""
 
 
 class Journal:
@@ -36,10 +43,8 @@ class Journal:
         try:
             # A journal tells of one run from its start: an older file is never continued and never overwritten.
             self._file = None if path is None else path.open("xb", buffering=0)
-        except FileExistsError:
-            raise BadSettings(f'--journal: "{path}" exists already; each run needs a file of its own') from None
         except OSError as error:
-            raise BadSettings(f'--journal: "{path}" cannot be written: {error.strerror}') from error
+            self._file = _open_device(path, error)
 
     def next_ids(self, count: int = 1) -> int:
         """The first of `count` ids nobody has yet."""
@@ -80,15 +85,38 @@ class Journal:
         body = b'"p":%d,"from":%d,"to":%d,"id":%d,"events":[%b]' % (point_id, first, end, first_id, _rows(events))
         self._put(b"history", body)
 
+    # The Asset Framework
+
+    def element(self, facts: Mapping[str, Any]) -> None:
+        """An element that was created while the server ran."""
+        self._put(b"element", _inner(facts))
+
+    def event_frame(self, action: str, facts: Mapping[str, Any]) -> None:
+        """`facts` are the whole event frame as it is after `action`."""
+        self._put(b"event_frame", _inner({"action": action, **facts}))
+
     # What was served
 
     def read(
-        self, request: str, point_id: int, route: str, first: int, last: int, most: int, events: Sequence[Event], status: int = 200
+        self,
+        request: str,
+        point_id: int,
+        route: str,
+        first: int,
+        last: int,
+        most: int,
+        events: Sequence[Event],
+        status: int = 200,
+        attribute: str = "",
     ) -> None:
-        """`status` is that of this stream's part of the answer; 0 if the answer was cut, so that nobody can have read it."""
+        """`status` is that of this stream's part of the answer; 0 if the answer was cut, so that nobody can have read it.
+
+        `attribute` is the id of the attribute through which the point was read.
+        """
         ends = b'"first":%d,"last":%d' % (events[0].ticks, events[-1].ticks) if events else b'"first":null,"last":null'
         rest = b'"from":%d,"to":%d,"max":%d,"count":%d,"status":%d,%b' % (first, last, most, len(events), status, ends)
-        self._put(b"read", b'"q":%b,"p":%d,"route":"%b",%b' % (_encode(request), point_id, route.encode(), rest))
+        through = b',"a":"%b"' % attribute.encode() if attribute else b""
+        self._put(b"read", b'"q":%b,"p":%d,"route":"%b",%b%b' % (_encode(request), point_id, route.encode(), rest, through))
 
     def opened(self, channel: str, points: Iterable[int]) -> None:
         self._put(b"open", _inner({"c": channel, "points": list(points)}))
@@ -112,33 +140,53 @@ class Journal:
     # The file
 
     async def sync(self) -> None:
-        """Writes what waits and waits for the disk, in another thread: the server goes on meanwhile."""
+        """Writes what waits and waits for the disk, in another thread: the server goes on meanwhile.
+
+        Raises `JournalLost` if a write failed, now or before: behind lines that are missing there must be no others.
+        """
         async with self._turn:
-            if self._writing is not None:
-                # A sync that was cancelled goes on writing: the next lines come behind its own.
-                await asyncio.shield(self._writing)
+            # A sync that was cancelled goes on writing: the next lines come behind its own.
+            await self._written()
             lines, self._waiting = self._waiting, []
             if self._file is None:
                 self._kept += lines
             elif lines:
-                self._writing = asyncio.ensure_future(asyncio.to_thread(_write, self._file.fileno(), b"".join(lines)))
-                await asyncio.shield(self._writing)
+                self._writing = asyncio.ensure_future(asyncio.to_thread(_write, self.fileno(), b"".join(lines)))
+                await self._written()
+
+    async def _written(self) -> None:
+        if self._writing is None:
+            return
+        try:
+            await asyncio.shield(self._writing)
+        except OSError as error:
+            what = f'journal "{self._path}" cannot be written any more ({error.strerror}), so that it lacks what happened last'
+            raise JournalLost(f"{what}: make room, and use this run for no proof") from error
 
     async def sync_for_ever(self) -> None:
         while True:
             await asyncio.sleep(SYNC_SECONDS)
             await self.sync()
 
+    def fileno(self) -> int:
+        """Of the open file."""
+        assert self._file is not None
+        return self._file.fileno()
+
     def abandon(self) -> None:
         """Removes the file of a run that never began."""
         if self._path is not None and self._file is not None:
             self._file.close()
-            self._path.unlink(missing_ok=True)
+            if self._path.is_file():
+                self._path.unlink()
 
     async def close(self) -> None:
-        await self.sync()
-        if self._file is not None:
-            self._file.close()
+        """Writes what waits. Raises `JournalLost` if not everything is on the disk."""
+        try:
+            await self.sync()
+        finally:
+            if self._file is not None:
+                self._file.close()
 
     def lines(self) -> list[dict[str, Any]]:
         """Everything told so far; of a journal with a file, what is on it and what waits."""
@@ -151,11 +199,26 @@ def parse_journal(text: bytes) -> list[dict[str, Any]]:
     return [msgspec.json.decode(line) for line in text.split(b"\n")[:-1]]
 
 
+def _open_device(path: Path | None, error: OSError) -> FileIO:
+    """A device in place of a new file. Raises `BadSettings` if `path` is none."""
+    if path is not None and path.is_char_device():
+        return path.open("wb", buffering=0)
+    if isinstance(error, FileExistsError):
+        raise BadSettings(f'--journal: "{path}" exists already; each run needs a file of its own') from None
+    if isinstance(error, FileNotFoundError):
+        raise BadSettings(f'--journal: the folder of "{path}" does not exist; make it first') from None
+    raise BadSettings(f'--journal: "{path}" cannot be written: {error.strerror}') from error
+
+
 def _write(file: int, text: bytes) -> None:
     rest = memoryview(text)
     while rest:
         rest = rest[os.write(file, rest) :]
-    os.fsync(file)
+    facts = os.fstat(file)
+    if stat.S_ISREG(facts.st_mode):
+        os.fsync(file)
+    if facts.st_nlink == 0:
+        raise FileNotFoundError(errno.ENOENT, "the file was removed")
 
 
 def _rows(events: Sequence[Event]) -> bytes:

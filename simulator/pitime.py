@@ -7,6 +7,7 @@ import calendar
 import re
 import time
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 
 TICKS_PER_SECOND = 10_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -43,11 +44,17 @@ def now_ticks() -> int:
 def format_ticks(ticks: int) -> str:
     """The timestamp as PI prints it: UTC, `Z`, up to seven fractional digits without trailing zeros."""
     seconds, fraction = divmod(ticks, TICKS_PER_SECOND)
-    t = time.gmtime(seconds)
-    text = f"{t.tm_year:04d}-{t.tm_mon:02d}-{t.tm_mday:02d}T{t.tm_hour:02d}:{t.tm_min:02d}:{t.tm_sec:02d}"
+    minutes, second = divmod(seconds, 60)
+    text = f"{_minute_text(minutes)}{second:02d}"
     if fraction:
         return f"{text}.{fraction:07d}".rstrip("0") + "Z"
     return text + "Z"
+
+
+@lru_cache(maxsize=4096)
+def _minute_text(minutes: int) -> str:
+    t = time.gmtime(minutes * 60)
+    return f"{t.tm_year:04d}-{t.tm_mon:02d}-{t.tm_mday:02d}T{t.tm_hour:02d}:{t.tm_min:02d}:"
 
 
 def parse_time(text: str, now: int, zone: tzinfo, *, relative_to: int | None = None) -> int:

@@ -4,13 +4,13 @@ import asyncio
 import logging
 import random
 import time
-from contextlib import suppress
 from datetime import timedelta, timezone
 from uuid import UUID
 
 from aiohttp import web
 
 from simulator.api import Answer, Query, Refusal, Request, Routes, split_path, unmodelled
+from simulator.asset_framework import AssetFramework
 from simulator.batch import Batch
 from simulator.catalogue import Catalogue
 from simulator.channels import Channels
@@ -19,7 +19,7 @@ from simulator.corrections import Corrections
 from simulator.disorder import Disorder, Plan, ServerClock, spoil
 from simulator.faults import Script, read_script
 from simulator.gate import Gate
-from simulator.journal import Journal
+from simulator.journal import Journal, JournalLost
 from simulator.live import Load
 from simulator.metadata import Metadata
 from simulator.pitime import now_ticks
@@ -71,6 +71,8 @@ class Running:
         self.catalogue.add_routes(self.routes)
         self.answers.add_routes(self.routes)
         Summaries(self.answers).add_routes(self.routes)
+        self.framework = AssetFramework(settings, self.catalogue, clock(), journal)
+        self.framework.add_routes(self.routes, self.catalogue, self.answers)
         self.batch = Batch(self._answer_inner, randomness)
         self.updates = Updates(self.catalogue, randomness, clock, journal)
         self.updates.add_routes(self.routes)
@@ -96,17 +98,19 @@ class Running:
         self.ticking = asyncio.create_task(self._work())
 
     async def stop(self) -> None:
-        """Closes channels with a close frame and frees both ports."""
+        """Closes channels with a close frame and frees both ports. Then raises what ended the tick, and `JournalLost`."""
+        failed: object = None
         if self.ticking is not None:
             self.ticking.cancel()
-            with suppress(asyncio.CancelledError):
-                await self.ticking
+            [failed] = await asyncio.gather(self.ticking, return_exceptions=True)
         self.channels.thaw("server")
         await self.channels.drop(len(self.channels), close_frame=True, why="server")
         for runner in self._runners:
             await runner.cleanup()
         if self.journal is not None:
             await self.journal.close()
+        if isinstance(failed, Exception):
+            raise failed
 
     def tick(self) -> None:
         """Writes what is due and lets channels send it. Called once per tick; a test may call it at any time."""
@@ -117,14 +121,19 @@ class Running:
             self.corrections.advance(now)
         else:
             self.corrections.rest(now)
+        self.framework.advance(now)
         self.channels.tick()
         self.updates.expire()
 
     async def _work(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._tick_for_ever())
-            if self.journal is not None:
-                group.create_task(self.journal.sync_for_ever())
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._tick_for_ever())
+                if self.journal is not None:
+                    group.create_task(self.journal.sync_for_ever())
+        except ExceptionGroup as errors:
+            # One of the two failed, and the other was only cancelled for it.
+            raise errors.exceptions[0] from None
 
     async def _tick_for_ever(self) -> None:
         loop = asyncio.get_running_loop()
@@ -210,7 +219,7 @@ class Running:
 
 
 async def start(settings: Settings, clock: Clock = now_ticks, journal: Journal | None = None) -> Running:
-    """A running simulator. Raises `BadSettings`, `BadHistory`: sentences for the person who starts it.
+    """A running simulator, its journal begun. Raises `BadSettings`, `BadHistory`, `JournalLost`: sentences for the person who starts it.
 
     `journal` is for tests that keep it in memory; otherwise `settings.journal` names its file.
     """
@@ -219,8 +228,10 @@ async def start(settings: Settings, clock: Clock = now_ticks, journal: Journal |
         journal = Journal(clock, settings.journal)
     try:
         running = Running(settings, clock, journal)
+        if journal is not None:
+            await journal.sync()
         await running.open()
-    except (BadSettings, BadHistory):
+    except (BadSettings, BadHistory, JournalLost):
         if journal is not None:
             journal.abandon()
         raise
@@ -247,7 +258,7 @@ def _channel_stream(request: Request) -> tuple[str | None] | None:
     match request.segments:
         case ("streamsets", "channel"):
             return (None,)
-        case ("streams", web_id, "channel"):
+        case ("streams" | "streamsets", web_id, "channel"):
             return (web_id,)
     return None
 

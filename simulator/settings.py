@@ -34,6 +34,9 @@ class Settings:
     rate_limit: int = 1000
     profile: str = "steady"
     special_points: int = 0
+    elements: int | None = None
+    af_cache_seconds: float = 60.0
+    event_frames_per_minute: float = 1.0
     late_per_second: float | None = None
     edits_per_second: float | None = None
     deletes_per_second: float | None = None
@@ -45,6 +48,11 @@ class Settings:
     def load_per_second(self) -> float:
         """Values per second of all points: AVEVA's rule of thumb is 50 for each 1,000 points; an idle plant sends a twentieth."""
         return {"aveva": self.points * 0.05, "idle": self.rate_per_second / 20}.get(self.profile, self.rate_per_second)
+
+    @property
+    def element_count(self) -> int:
+        """Elements of the Asset Framework: unless asked for otherwise, so many that each piece of equipment has about ten points."""
+        return 10 + self.points // 9 if self.elements is None else self.elements
 
     @property
     def corrections_per_second(self) -> tuple[float, float, float]:
@@ -64,6 +72,9 @@ class Settings:
                 "--late, --edits and --deletes must lie between 0 and 10,000",
             ),
             (not 0 <= self.special_points <= self.points, "--special-points must lie between 0 and the number of --points"),
+            (not 0 <= self.element_count <= 200_000, "--elements must lie between 0 and 200,000"),
+            (not 0 <= self.af_cache_seconds <= 86_400, "--af-cache must lie between 0 and 86,400 seconds"),
+            (not 0 <= self.event_frames_per_minute <= 6000, "--event-frames must lie between 0 and 6,000 per minute"),
             (not 0 <= self.rate_per_second <= 1_000_000, "--rate must lie between 0 and 1,000,000 values per second"),
             (not 0 <= self.history_seconds <= 10 * 366 * 86400, "--history must lie between 0 seconds and ten years"),
             (not 0.01 <= self.tick_seconds <= 60, "--tick must lie between 0.01 and 60 seconds"),

@@ -8,8 +8,8 @@ from simulator.api import Answer, Refusal, Request, Routes, reply
 from simulator.events import Event
 from simulator.fields import below, value_json
 from simulator.pitime import TICKS_PER_SECOND
-from simulator.store import Stream
-from simulator.streams import StreamAnswers
+from simulator.sources import Readings, Source
+from simulator.streams import StreamAnswers, times_of
 
 _TYPES = (
     *("Total", "Average", "Minimum", "Maximum", "Range", "StdDev", "PopulationStdDev", "Count", "PercentGood"),
@@ -25,18 +25,19 @@ class Summaries:
     def add_routes(self, routes: Routes) -> None:
         routes.get("streams/{}/summary", self.summary)
         routes.get("streamsets/summary", self.summary_set)
+        routes.get("streamsets/{}/summary", self.summary_set)
 
     def summary(self, request: Request, web_id: str) -> Answer:
-        stream = self._answers.catalogue.stream(web_id)
-        return reply(request, {"Links": {}, "Items": self._items(request, stream)})
+        source = self._answers.catalogue.source(web_id)
+        return reply(request, {"Links": {}, "Items": self._items(request, source)})
 
-    def summary_set(self, request: Request) -> Answer:
-        streams = self._answers.ordered(request)
-        items = [self._answers.head(request, stream) | {"Items": self._items(request, stream)} for stream in streams]
+    def summary_set(self, request: Request, _: str = "") -> Answer:
+        sources = self._answers.ordered(request)
+        items = [self._answers.head(request, source) | {"Items": self._items(request, source)} for source in sources]
         return reply(request, {"Links": {}, "Items": items})
 
-    def _items(self, request: Request, stream: Stream) -> list[dict[str, Any]]:
-        query = request.query
+    def _items(self, request: Request, source: Source) -> list[dict[str, Any]]:
+        stream, query = source.history(), request.query
         request.refuse_unmodelled("summaryDuration", "sampleType", "sampleInterval", "filterExpression")
         for given in query.all("summaryType") or ["Total"]:
             if given.lower() not in [name.lower() for name in _TYPES]:
@@ -47,8 +48,7 @@ class Summaries:
         if basis not in ("TimeWeighted", "EventWeighted"):
             raise Refusal(400, f"The calculation basis '{basis}' is not modelled by this simulator.")
         time_type = query.choice("timeType", "Auto", ("Auto", "EarliestTime", "MostRecentTime"))
-        end = request.time("endTime", "*")
-        start = request.time("startTime", "*-1d", relative_to=end)
+        start, end = times_of(request, source.span)
         first, last = min(start, end), max(start, end)
         count: int | float
         if basis == "EventWeighted":
@@ -62,7 +62,7 @@ class Summaries:
         return [{"Type": "Count", "Value": msgspec.Raw(value_json(event, below(fields, "Value")))}]
 
 
-def _good_seconds(stream: Stream, first: int, last: int) -> float:
+def _good_seconds(stream: Readings, first: int, last: int) -> float:
     """Time weighted, Count is no number of events: it is the seconds for which a good value stood."""
     standing, since, good = stream.newest(first), first, 0
     for event in [*stream.recorded(first + 1, last), None]:

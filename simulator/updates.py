@@ -2,6 +2,7 @@
 
 import random
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -11,25 +12,26 @@ from simulator.changes import Change
 from simulator.journal import Journal
 from simulator.pitime import TICKS_PER_SECOND
 from simulator.profiles import Clock
+from simulator.sources import Source
 from simulator.store import Stream
 
 IDLE_TICKS = 15 * 60 * TICKS_PER_SECOND
 _MAX_WAITING = 100_000
-_Key = tuple[str | None, int]
+_Key = tuple[str | None, int | UUID]
 
 
 class Registration:
     """What one user has not fetched of one stream. A marker is the registration's id and the number of changes before it."""
 
-    def __init__(self, id_: str, key: _Key, stream: Stream, now: int) -> None:
+    def __init__(self, id_: str, key: _Key, source: Source, now: int) -> None:
         self.id = id_
         self.key = key
-        self.stream = stream
+        self.source = source
         self.used = now
         self.lost = False
         self._first = 0
         self._changes: list[Change] = []
-        stream.listen(self)
+        source.history().listen(self)
 
     def receive(self, stream: Stream, change: Change) -> None:
         self._changes.append(change)
@@ -81,7 +83,7 @@ class Updates:
             self._forget(registration, why)
 
     def _forget(self, registration: Registration, why: str) -> None:
-        registration.stream.forget(registration)
+        registration.source.history().forget(registration)
         del self._by_id[registration.id], self._by_key[registration.key]
         if self._journal is not None:
             self._journal.closed(_channel(registration), why)
@@ -89,7 +91,7 @@ class Updates:
     # Registering
 
     def register(self, request: Request, web_id: str) -> Answer:
-        item = self._register(request, self._stream(web_id))
+        item = self._register(request, self._source(web_id))
         answer = reply(request, item)
         answer.headers["Location"] = f"{request.base}/streams/updates/{item['LatestMarker']}"
         return answer
@@ -99,35 +101,32 @@ class Updates:
         if not given:
             raise Refusal(400, "The parameter 'webId' is required.")
         # All are looked up before any is registered: one bad WebID refuses the whole request.
-        streams = [self._stream(web_id) for web_id in given]
-        items = [self._register(request, stream) for stream in streams]
-        answer = reply(request, {"Links": {}, "Items": items})
+        sources = [self._source(web_id) for web_id in given]
+        items = [self._register(request, source) for source in sources]
+        answer = reply(request, {"Items": items})
         markers = "&".join(f"marker={item['LatestMarker']}" for item in items)
         answer.headers["Location"] = f"{request.base}/streamsets/updates?{markers}"
         return answer
 
-    def _stream(self, web_id: str) -> Stream:
+    def _source(self, web_id: str) -> Source:
         try:
-            return self._catalogue.stream(web_id)
+            source = self._catalogue.source(web_id)
         except Refusal as refusal:
-            # Whatever is wrong with a WebID is 400 here.
+            # Whatever is wrong with a WebID is 400 here; a static attribute is 409 (pi-web-api.md 3.7).
             raise Refusal(400, str(refusal)) from None
+        source.history()
+        return source
 
-    def _register(self, request: Request, stream: Stream) -> dict[str, Any]:
-        key = (request.user, stream.point.point_id)
+    def _register(self, request: Request, source: Source) -> dict[str, Any]:
+        key = (request.user, source.key)
         known = self._by_key.get(key)
-        registration = known or Registration(f"{self._random.getrandbits(128):032x}", key, stream, self._clock())
+        registration = known or Registration(f"{self._random.getrandbits(128):032x}", key, source, self._clock())
         if known is None:
             self._by_id[registration.id] = self._by_key[key] = registration
             if self._journal is not None:
-                self._journal.opened(_channel(registration), [stream.point.point_id])
+                self._journal.opened(_channel(registration), [] if source.point_id is None else [source.point_id])
         status = "Succeeded" if known is None else "AlreadyRegistered"
-        return self._source(request, stream) | {"LatestMarker": registration.latest, "Status": status}
-
-    def _source(self, request: Request, stream: Stream) -> dict[str, Any]:
-        point = stream.point
-        web_id = self._catalogue.web_id(point, letter_of(request.query))
-        return {"Source": web_id, "SourceName": point.name, "SourcePath": self._catalogue.path(point)}
+        return _head(request, source) | {"LatestMarker": registration.latest, "Status": status}
 
     # Fetching
 
@@ -146,7 +145,7 @@ class Updates:
                 # In a set a marker that is no good fails alone.
                 failed = {"RequestedMarker": marker, "LatestMarker": "", "Status": "Failed"}
                 items.append(failed | {"Exception": {"Errors": [str(refusal)]}, "Events": []})
-        return reply(request, {"Links": {}, "Items": items})
+        return reply(request, {"Items": items})
 
     def _fetch(self, request: Request, marker: str) -> dict[str, Any]:
         self.expire()
@@ -163,19 +162,29 @@ class Updates:
         if changes is None:
             raise Refusal(409, f"The marker '{marker[:200]}' is not valid.")
         registration.used = self._clock()
-        if self._journal is not None and changes and request.fate == 200:
-            self._journal.sent(_channel(registration), registration.stream.point.point_id, [change.event for change in changes])
-        source = self._source(request, registration.stream)
-        events = [_event(change) for change in changes]
+        source = registration.source
+        if self._journal is not None and source.point_id is not None and changes and request.fate == 200:
+            self._journal.sent(_channel(registration), source.point_id, [change.event for change in changes])
+        events = [_event(change, source.units) for change in changes]
         if request.fields is None:
             listed: Any = msgspec.Raw(b"[%b]" % b",".join(events))
         else:
             listed = [msgspec.json.decode(event) for event in events]
-        return source | {"RequestedMarker": marker, "LatestMarker": registration.latest, "Status": "Updated", "Events": listed}
+        return _head(request, source) | {
+            "RequestedMarker": marker,
+            "LatestMarker": registration.latest,
+            "Status": "Updated",
+            "Events": listed,
+        }
 
 
-def _event(change: Change) -> bytes:
-    return b'{"Action":"%b","PreviousEventAction":"%b",%b' % (change.action.encode(), change.previous.encode(), change.event.json()[1:])
+def _head(request: Request, source: Source) -> dict[str, Any]:
+    return {"Source": source.encode(letter_of(request.query)), "SourceName": source.name, "SourcePath": source.path}
+
+
+def _event(change: Change, units: str) -> bytes:
+    value = change.event.json(units=units)[1:]
+    return b'{"Action":"%b","PreviousEventAction":"%b",%b' % (change.action.encode(), change.previous.encode(), value)
 
 
 def _channel(registration: Registration) -> str:

@@ -31,7 +31,7 @@ def check_disconnects(truth: Truth, keys: Mapping[int, str], records: Records, f
         findings.examined["disconnects"] += 1
         for shard in sorted({shard_of(key, records.partitions) for key in named}):
             ours = {key for key in named if shard_of(key, records.partitions) == shard}
-            if unnamed := ours - _covered(latest.values(), shard, ours, disconnect):
+            if unnamed := ours - _covered(truth, latest.values(), shard, ours, disconnect):
                 text = (
                     f"channel {disconnect.channel} of {len(disconnect.points)} points was cut ({disconnect.why}) at "
                     f"{time_text(disconnect.at)}, and no incident of shard {shard} covers that for {min(unnamed)}"
@@ -39,12 +39,12 @@ def check_disconnects(truth: Truth, keys: Mapping[int, str], records: Records, f
                 findings.fail("V8", text, 1, (disconnect.channel, disconnect.at))
 
 
-def _covered(incidents: Iterable[Incident], shard: int, keys: set[str], disconnect: Disconnect) -> set[str]:
+def _covered(truth: Truth, incidents: Iterable[Incident], shard: int, keys: set[str], disconnect: Disconnect) -> set[str]:
     """Those of the points that incidents are about whose period has the moment of the cut in it."""
     covered: set[str] = set()
     for incident in incidents:
-        end = incident.end
-        begun = incident.begin - TOLERANCE <= disconnect.at
-        if incident.shard in (shard, None) and begun and (end is None or disconnect.at <= end + TOLERANCE):
+        begun = truth.clock.moments(incident.begin)[0] - TOLERANCE <= disconnect.at
+        lasted = incident.end is None or disconnect.at <= truth.clock.moments(incident.end)[-1] + TOLERANCE
+        if incident.shard in (shard, None) and begun and lasted:
             covered |= keys if incident.points > MOST_KEYS else keys & set(incident.point_keys)
     return covered

@@ -15,6 +15,7 @@ _RANGE_ROUTES = frozenset({"recorded"})
 _ORDERLY = frozenset({"client", "server"})
 """How a channel ends without anyone having cut it."""
 _PROGRESS_LINES = 1_000_000
+_TICKS_PER_SECOND = 10_000_000
 
 
 class Line(msgspec.Struct, rename={"since": "from", "until": "to", "fresh": "id"}):
@@ -46,6 +47,8 @@ class Line(msgspec.Struct, rename={"since": "from", "until": "to", "fresh": "id"
     uom: str | None = None
     format: int = 0
     server_id: str = ""
+    state: str = ""
+    detail: dict[str, Any] = {}
 
 
 def read(path: Path, progress: Callable[[str], None] = lambda _: None) -> Truth:
@@ -98,6 +101,8 @@ class _Reader:
             "close": self._close,
             "sent": self._sent,
             "fault": self._fault,
+            "element": self._not_ours,
+            "event_frame": self._not_ours,
         }
 
     def take(self, line: Line) -> None:
@@ -114,7 +119,7 @@ class _Reader:
         self.truth.server_id = line.server_id
 
     def _point(self, line: Line) -> None:
-        self.truth.points[line.p] = PointArchive(line.p, line.name, line.type, line.uom or "")
+        self.truth.points[line.p] = PointArchive(line.p, line.name, line.type, line.uom or "", self.truth.clock)
 
     def _write(self, line: Line) -> None:
         if line.t is None or line.fresh is None:
@@ -124,7 +129,7 @@ class _Reader:
 
     def _archive(self, line: Line) -> None:
         event = self._named(line)
-        event.born, event.place, event.changed_at = line.n, line.n, line.at
+        event.born, event.place, event.changed_at = line.n, line.n, self._machine(line)
 
     def _discard(self, line: Line) -> None:
         self._named(line)
@@ -132,11 +137,11 @@ class _Reader:
     def _edit(self, line: Line) -> None:
         event = self._named(line)
         event.contents.append((line.n, of_journal(line.v, line.f, self.truth.points[line.p].point_type)))
-        event.changed_at = line.at
+        event.changed_at = self._machine(line)
 
     def _delete(self, line: Line) -> None:
         event = self._named(line)
-        event.died, event.changed_at = line.n, line.at
+        event.died, event.changed_at = line.n, self._machine(line)
 
     def _named(self, line: Line) -> Stored:
         """The event that a line is about."""
@@ -157,7 +162,7 @@ class _Reader:
             return
         point = self.truth.points[line.p]
         low, high = min(line.since, line.until), max(line.since, line.until)
-        look = Read(line.at, line.n, low, high, line.q)
+        look = Read(self._machine(line), line.n, low, high, line.q)
         shown = [ticks for ticks in (line.first, line.last) if ticks is not None]
         point.looks.append(look._replace(begin=min(low, *shown), last=max(high, *shown)) if shown else look)
         if line.route not in _RANGE_ROUTES:
@@ -173,7 +178,7 @@ class _Reader:
     def _close(self, line: Line) -> None:
         points = self._channels.pop(line.c, ())
         if line.why not in _ORDERLY and points:
-            self.truth.disconnects.append(Disconnect(line.n, line.at, str(line.c), line.why, points))
+            self.truth.disconnects.append(Disconnect(line.n, self._machine(line), str(line.c), line.why, points))
 
     def _sent(self, line: Line) -> None:
         point = self.truth.points[line.p]
@@ -184,3 +189,16 @@ class _Reader:
 
     def _fault(self, line: Line) -> None:
         self.truth.faults += 1
+        # A clock fault's own line has the clock as it is while the fault is off.
+        if line.name == "clock" and line.state == "on":
+            offset = round(line.detail.get("offset", 0.0) * _TICKS_PER_SECOND)
+            self.truth.clock.move(self._machine(line), offset, line.detail.get("drift", 0.0))
+        elif line.name == "clock" and line.state == "off":
+            self.truth.clock.move(line.at, 0, 0.0)
+
+    def _machine(self, line: Line) -> int:
+        """The machine's clock at a line."""
+        return self.truth.clock.machine(line.at)
+
+    def _not_ours(self, line: Line) -> None:
+        """Elements and event frames are no values."""

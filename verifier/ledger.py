@@ -1,6 +1,6 @@
 """The coverage ledger of one point: which statement holds at each instant, and what no statement covers. Pure."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 from itertools import pairwise
 from typing import NamedTuple
@@ -95,8 +95,3 @@ def uncovered(begin: int, end: int, claims: Iterable[Claim]) -> list[tuple[int, 
     if at < end:
         gaps.append((at, end))
     return gaps
-
-
-def seen_later(claims: Sequence[Claim], ticks: int, changed_at: int) -> Claim | None:
-    """A claim that covers an instant and is from after a change there; None if nobody looked since."""
-    return next((c for c in claims if c.statement.begin <= ticks < c.statement.end and c.statement.as_of > changed_at), None)

@@ -9,7 +9,7 @@ from verifier.digest import Sum
 from verifier.events import time_text
 from verifier.findings import Findings
 from verifier.frames import Frame, Records
-from verifier.ledger import Claim, Span, holding, seen_later, uncovered
+from verifier.ledger import Claim, Span, holding, uncovered
 from verifier.names import Names
 
 MOST_READS = 3
@@ -137,12 +137,18 @@ def _now(asked: Asked, wrong: dict[int, set[int]], findings: Findings) -> None:
                 continue
             text, order = f"{asked.key} {difference.text} ({claim.text}", (asked.key, ticks)
             changed_at = asked.point.changed_at(ticks)
-            if changed_at < claim.statement.as_of:
+            if changed_at < asked.point.surely_since(claim.statement.as_of):
                 findings.fail(difference.check, f"{text}, which is later than the archive's last change there)", 1, order)
-            elif (later := seen_later(asked.claims, ticks, changed_at)) is not None:
+            elif (later := _seen_later(asked, ticks, changed_at)) is not None:
                 findings.fail(difference.check, f"{text} holds, and {later.text} is from after the change there)", 1, order)
             else:
                 findings.leave(difference.check, "not_yet_seen", f"{text})", 1, order)
+
+
+def _seen_later(asked: Asked, ticks: int, changed_at: int) -> Claim | None:
+    """A claim that covers an instant and is surely from after a change there; None if nobody looked since."""
+    covering = (claim for claim in asked.claims if claim.statement.begin <= ticks < claim.statement.end)
+    return next((claim for claim in covering if asked.point.surely_since(claim.statement.as_of) > changed_at), None)
 
 
 def _gaps(key: str, low: int, high: int, claims: Sequence[Claim], findings: Findings) -> None:

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, field
 
-from verifier.archive import PointArchive
+from verifier.archive import PIClock, PointArchive
 
 
 @dataclass(frozen=True)
 class Disconnect:
-    """A channel that was cut."""
+    """A channel that was cut, at an instant of the machine's clock."""
 
     n: int
     at: int
@@ -25,3 +25,4 @@ class Truth:
     points: dict[int, PointArchive] = field(default_factory=dict)
     disconnects: list[Disconnect] = field(default_factory=list)
     faults: int = 0
+    clock: PIClock = field(default_factory=PIClock)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -221,21 +222,45 @@ Step = Callable[[Producer, Sequence[Message]], Any]
 
 
 def _die(last: Step) -> None:
-    """Commits as usual, until enough transactions had statements: that one ends with `last`, and the process with it."""
+    """The process ends with `last` in place of a commit."""
+
+    def die(producer: Producer, messages: Sequence[Message]) -> None:
+        last(producer, messages)
+        os._exit(1)
+
+    _in_one_transaction(die)
+
+
+def _in_one_transaction(step: Step) -> None:
+    """Commits as usual, but for one transaction that has statements, when there were enough before."""
     seen: list[int] = []
 
     def commit(self: Publisher, messages: Sequence[Message]) -> None:
         producer = self._producer
         assert producer is not None
-        if any(message.topic.endswith(".recorded") for message in messages):
+        stated = any(message.topic.endswith(".recorded") for message in messages)
+        if stated:
             seen.append(1)
-        if len(seen) == FATAL_COMMITS:
-            last(producer, messages)
-            os._exit(1)
-        usual(self, messages)
+        if stated and len(seen) == FATAL_COMMITS:
+            step(producer, messages)
+        else:
+            usual(self, messages)
 
     usual = Publisher._commit
     _set(Publisher, "_commit", commit)
+
+
+@patch
+def stops_in_a_transaction() -> None:
+    """No defect: the process stands still when its messages are with Kafka, and commits them when it wakes."""
+
+    def stop(producer: Producer, messages: Sequence[Message]) -> None:
+        _acknowledged(producer, messages)
+        shard.log.info("stands still")
+        os.kill(os.getpid(), signal.SIGSTOP)
+        producer.commit_transaction(30)
+
+    _in_one_transaction(stop)
 
 
 def _acknowledged(producer: Producer, messages: Sequence[Message]) -> None:

@@ -100,11 +100,9 @@ def _crash(deployment: Deployment, patch: str) -> bool:
 
 
 def _stopped_owner(deployment: Deployment, patch: str) -> bool:
-    """An owner stands still until another has taken over, and then goes on as if nothing had been."""
-    first = deployment.bridge(name="bridge-stopped")
-    time.sleep(_FLOW_SECONDS)
-    first.check()
-    kill(first.pid, signal.SIGSTOP)
+    """An owner stands still in a transaction until another has taken over, and then goes on as if nothing had been."""
+    first = deployment.bridge("stops in a transaction", "bridge-stopped")
+    deployment.wait_until(lambda: _told(first, '"stands still"') == 1, "the transaction", PATIENCE_SECONDS)
     second = deployment.bridge(patch)
     deployment.wait_until(lambda: _told(second, '"progress read"') >= SHARDS, "a take-over of every shard", PATIENCE_SECONDS)
     kill(first.pid, signal.SIGCONT)

@@ -184,7 +184,7 @@ class BridgeImage:
     def __init__(self, client: DockerClient) -> None:
         self._client = client.client
         self.image, _ = self._client.images.build(
-            fileobj=_build_context("bridge", "requirements/bridge.txt", "schemas", "bridge"),
+            fileobj=build_context("bridge", "requirements/bridge.txt", "schemas", "bridge"),
             custom_context=True,
             dockerfile="deploy/bridge/Dockerfile",
             tag=self.TAG,
@@ -220,7 +220,7 @@ class BridgeImage:
         return str(said.decode())
 
 
-def _build_context(name: str, *parts: str) -> io.BytesIO:
+def build_context(name: str, *parts: str) -> io.BytesIO:
     """What Dockerfile.dockerignore leaves of the checkout, as a tar file: no builder has to be sent all of it."""
     context = io.BytesIO()
     with tarfile.open(fileobj=context, mode="w") as tar:

@@ -5,21 +5,25 @@ import json
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import fastavro
+import httpx2
 import pytest
 import yaml
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
+from bridge.pitime import text_of
 from console import subjects, topics
 from console.plant import Plant
 from console.stack import Stack
 from console.stack.child import Child
 from schemas.config import load
+from schemas.times import TICKS_PER_SECOND
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]
@@ -56,7 +60,8 @@ def run(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]
     options = ["--points", "40", "--rate", "40", "--history", "6000", "--tick", "0.2", "--journal", str(journal)]
     simulator = start("simulator", ["simulator", "--json", *options], directory)
     try:
-        plant = Plant(wait_for(lambda: next((line for line in simulator.log().splitlines() if line.startswith("{")), ""), simulator))
+        ready = wait_for(lambda: next((line for line in simulator.log().splitlines() if line.startswith("{")), ""), simulator)
+        plant = Plant(ready)
         config = directory / "pibridge.yaml"
         config.write_text(yaml.safe_dump(document(stack, plant)), encoding="utf-8")
         topics.apply(load(config, {}))
@@ -65,9 +70,10 @@ def run(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]
         try:
             time.sleep(15)
             assert plant.drop_channel() == 1
-            late = next(point for point in plant.points() if point.point_type.startswith("Float") and point.live)
-            plant.insert(late.point_id, "*-10m", 12.5)
-            time.sleep(10)
+            time.sleep(4)  # the channel is open again: what follows is heard
+            correct(plant, json.loads(ready)["control_url"])
+            order(json.loads(ready)["control_url"], "/faults", {"fault": "clock", "offset": -20, "for": 4})
+            time.sleep(6)
             plant.stop_load()
             time.sleep(25)  # longer than settle, the blind margin's re-reads and what a quiet point waits for
             bridge.check()
@@ -77,6 +83,19 @@ def run(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]
         plant.close()
     finally:
         simulator.stop()
+
+
+def correct(plant: Plant, control_url: str) -> None:
+    """What people do to the archive while the bridge runs: a late value; another value for an archived event; an event deleted."""
+    late, edited, deleted = [point for point in plant.points() if point.point_type.startswith("Float") and point.live][:3]
+    instant = plant.insert(late.point_id, "*-10m", 12.5)
+    for path, point, change in (("/edit", edited, {"value": -77.25}), ("/delete", deleted, {})):
+        (ticks, _), *_ = plant.archive(point, instant - 600 * TICKS_PER_SECOND, instant)
+        order(control_url, path, {"point_id": point.point_id, "time": text_of(ticks), **change})
+
+
+def order(control_url: str, path: str, what: dict[str, Any]) -> None:
+    httpx2.post(control_url + path, json=what, timeout=30, trust_env=False).raise_for_status()
 
 
 def start(name: str, command: list[str], directory: Path) -> Child:
@@ -127,7 +146,9 @@ def test_a_run_of_the_bridge_has_nothing_lost_doubled_wrong_or_invented(run: Run
     assert examined["disconnects"] == 1
 
 
-def test_what_was_inserted_late_was_seen_before_the_end(run: Run) -> None:
+def test_what_was_inserted_late_edited_and_deleted_was_seen_before_the_end(run: Run) -> None:
+    kinds = Counter(json.loads(line)["k"] for line in run.journal.read_bytes().splitlines())
+    assert (kinds["edit"], kinds["delete"], kinds["fault"]) == (1, 1, 2)
     code, result = run.verify("--settled")
     assert failures(result) == {}
     assert code == 0

@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -7,7 +8,35 @@ import pytest
 from simulator import server
 from simulator.journal import Journal
 from simulator.settings import Settings
+from tests.simulator.transcripts.traps import COUNT, traps_in
 from tests.simulator.world import Hand, Sim, StartSimulator
+
+_SECTIONS = pytest.StashKey[dict[str, str]]()
+_TRAPS = pytest.StashKey[set[int]]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Notes which section each replayed exchange was written from, and which traps have tests named after them."""
+    stash = session.config.stash
+    stash[_SECTIONS], stash[_TRAPS] = {}, set()
+    for item in session.items:
+        if item.path.parent == Path(__file__).parent:
+            stash[_TRAPS] |= traps_in(item.name)
+            exchange = item.callspec.params.get("exchange") if hasattr(item, "callspec") else None
+            if exchange is not None:
+                stash[_SECTIONS][item.nodeid] = exchange.section
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """One line: how many exchanges were answered as recorded, of how many sections, and how many traps tests are named after."""
+    sections, traps = config.stash.get(_SECTIONS, {}), config.stash.get(_TRAPS, set())
+    passed = {report.nodeid for report in terminalreporter.getreports("passed")}
+    held = [section for node, section in sections.items() if node in passed]
+    if sections and passed:
+        terminalreporter.write_line(
+            f"simulator: {len(held)} of {len(sections)} exchanges answered as recorded, from {len(set(sections.values()))} sections of "
+            f"pi-web-api.md; {len(traps)} of its {COUNT} traps have tests named after them"
+        )
 
 
 @pytest.fixture

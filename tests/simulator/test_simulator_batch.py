@@ -81,7 +81,7 @@ async def test_trap_4_a_failed_sub_request_does_not_change_the_outer_207(sim: Si
         {
             "good": value_of(sim),
             "malformed": {"Method": "GET", "Resource": sim.url + "/streams/nonsense/value"},
-            "unknown": {"Method": "GET", "Resource": sim.url + "/assetservers"},
+            "unknown": {"Method": "GET", "Resource": sim.url + "/unitclasses"},
             "foreign": {"Method": "GET", "Resource": "https://example.org/other"},
             "relative": {"Method": "GET", "Resource": "streams/x/value"},
             "verb": {"Method": "DELETE", "Resource": sim.url + "/system"},

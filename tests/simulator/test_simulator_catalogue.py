@@ -145,10 +145,10 @@ async def test_the_plant_has_the_promised_mix(start_simulator: StartSimulator) -
 
 async def test_section_7_5_an_unknown_route_is_404_with_message_and_named_in_the_log(sim: Sim, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "simulator"):
-        status, body = await sim.ask("/assetservers")
+        status, body = await sim.ask("/unitclasses")
     assert status == 404
     assert list(body) == ["Message"]
-    assert "/piwebapi/assetservers" in caplog.text
+    assert "/piwebapi/unitclasses" in caplog.text
     for path in ("/../other", "/points/%0a/x%00", "/%FF"):
         status, body = await sim.ask(path)
         assert (status, list(body)) == (404, ["Message"])

@@ -122,7 +122,7 @@ async def test_the_control_port_begins_tells_and_ends_faults(told: Sim) -> None:
     assert await end(told, "cut") == 0
     assert await end(told, "slow") == 1
     assert await told.control("/faults") == []
-    assert len(WORDS) == 19
+    assert len(WORDS) == 20
 
 
 # Requests
@@ -162,6 +162,15 @@ async def test_trap_6_a_web_exception_inside_200(told: Sim) -> None:
     assert list(body) == ["WebException"]
     assert body["WebException"]["StatusCode"] == 500
     assert [line["status"] for line in lines(told, "read")] == [500]
+
+
+async def test_trap_6_a_web_exception_in_the_content_of_a_batch_entry(told: Sim) -> None:
+    await begin(told, "web_exception", path="recorded", status=503)
+    resource = told.url + recorded(told, told.stream("Float32"))
+    status, body = await told.batch({"1": {"Method": "GET", "Resource": resource}})
+    assert (status, body["1"]["Status"]) == (207, 200)
+    assert body["1"]["Content"]["WebException"]["StatusCode"] == 503
+    assert [line["status"] for line in lines(told, "read")] == [503]
 
 
 async def test_trap_4_single_entries_of_a_batch_fail_inside_207(told: Sim) -> None:

@@ -163,3 +163,12 @@ def test_lines_may_have_keys_that_this_verifier_does_not_know(world: World) -> N
     world.line("fault", name="stall", state="on", detail={"seconds": 3})
     world.lines[-1]["new"] = json.loads("[1]")
     assert parsed(world).faults == 1
+
+
+def test_elements_and_event_frames_are_passed_over(world: World) -> None:
+    world.line("element", el="e1", name="Pump", path="Plant", template=None)
+    world.line("event_frame", action="create", ef="f1", name="Batch 7", elements=["e1"], start=T0, end=None)
+    world.event(P, T0, 1)
+    truth = parsed(world)
+    assert truth.lines == len(world.lines)
+    assert texts(truth.points[P], 1 << 61) == [(T0, 0, 1, 1)]
