@@ -1,7 +1,15 @@
 """`python -m bridge`."""
 
+import signal
 import sys
 
-from bridge.cli import main
 
-sys.exit(main())
+def _begin() -> int:
+    """Runs a command. As the first process of a container it would ignore SIGTERM until told otherwise: here, before the slow imports."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    from bridge.cli import main
+
+    return main()
+
+
+sys.exit(_begin())

@@ -3,14 +3,18 @@
 import asyncio
 import ssl
 from collections.abc import Callable
+from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.datastructures import Headers
 from websockets.exceptions import InvalidStatus, WebSocketException
 
-from bridge import auth
+from bridge.errors import PIRefused, PIUnavailable
 from bridge.hearing import Ear
 from bridge.pitime import Moment
-from bridge.piwebapi import trust
+from bridge.piwebapi import PIWebAPI
+from bridge.tls import distrust, trust
 from schemas.config import PI
 
 
@@ -21,37 +25,64 @@ class _Direct(connect):
         return exc
 
 
+class _Ending(NamedTuple):
+    """Why a channel ended, or was not opened; `status`: the handshake's answer, if it was refused."""
+
+    reason: str
+    status: int | None = None
+
+
 class Channel:
     """Keeps one channel open until cancelled, or until PI refuses its streams."""
 
-    def __init__(self, config: PI, ear: Ear, now: Callable[[], Moment]) -> None:
-        self._config, self._ear, self._now = config, ear, now
+    def __init__(self, pi: PIWebAPI, config: PI, ear: Ear, now: Callable[[], Moment]) -> None:
+        """`pi` lends its credentials and its figures."""
+        self._pi, self._config, self._ear, self._now = pi, config, ear, now
+        self._renewed = False
+        """PI refused the credentials, and others were found, since it was open last."""
 
     async def run(self) -> None:
         """Opens, listens, opens again; ends when the streams must be split."""
-        ear = self._ear
+        ear, metrics, again = self._ear, self._pi.metrics, False
         while True:
             while (pause_seconds := ear.pause_seconds(self._now())) > 0:  # noqa: ASYNC110 - a pause, which may have grown meanwhile
                 await asyncio.sleep(pause_seconds)
-            status = None
-            try:
-                async with self._connect() as socket:
-                    ear.opened(self._now())
-                    reason = await self._listen(socket)
-            except InvalidStatus as error:
-                status = error.response.status_code
-                reason = f"the handshake was answered with status {status}"
-            except (WebSocketException, OSError, TimeoutError) as error:
-                reason = f"{type(error).__name__}: {error}"
-            if ear.lost(reason, self._now(), status):
+            metrics.reconnects.inc(again)
+            again = True
+            if (ending := await self._hear()) is None:
+                continue
+            metrics.channels_lost.inc(ear.listening)
+            if ear.lost(ending.reason, self._now(), ending.status):
                 return
 
-    def _connect(self) -> _Direct:
+    async def _hear(self) -> _Ending | None:
+        """Opens it once and listens until it ends, or cannot be opened; None: PI did not know us, and there are new credentials to show."""
+        shown: dict[str, str] = {}
+        try:
+            shown = await self._pi.credentials.headers()
+            async with self._connect(shown) as socket:
+                with self._pi.metrics.channels_open.track_inprogress():
+                    self._renewed = False
+                    self._ear.opened(self._now())
+                    return _Ending(await self._listen(socket))
+        except InvalidStatus as error:
+            status = error.response.status_code
+            # Once: if the new ones are refused too, more of them would not help.
+            if status == 401 and not self._renewed and await self._pi.credentials.renewed(shown):
+                self._renewed = True
+                return None
+            return _Ending(_answered(status, error.response.headers), status)
+        except (PIUnavailable, PIRefused) as error:  # no credentials to be had, which says nothing of the streams
+            return _Ending(str(error))
+        except (WebSocketException, OSError, TimeoutError) as error:
+            return _Ending(distrust(error, urlsplit(self._ear.address).hostname or "") or f"{type(error).__name__}: {error}")
+
+    def _connect(self, credentials: dict[str, str]) -> _Direct:
         channels = self._config.channels
         context: ssl.SSLContext | None = trust(self._config.ca_file) if self._ear.address.startswith("wss:") else None
         return _Direct(
             self._ear.address,
-            additional_headers=auth.headers(self._config.auth),
+            additional_headers=credentials,
             user_agent_header="pibridge",
             ssl=context,
             proxy=None,
@@ -73,3 +104,8 @@ class Channel:
                 continue
             self._ear.message(body, self._now())
         return reason
+
+
+def _answered(status: int, headers: Headers) -> str:
+    reason = f"the handshake was answered with status {status}"
+    return f"{reason}, a redirect to {headers.get('Location', '')!r:.200}; it is not followed" if 300 <= status < 400 else reason

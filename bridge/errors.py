@@ -3,6 +3,8 @@
 BridgeError
 ├── PIUnavailable    try again: PI or the way to it fails for the moment
 ├── PIRefused        stop asking this: PI understood and said no (rights, unknown object, unsupported call)
+│   ├── PIUntrusted  what answers cannot prove to be PI: nothing was sent to it
+│   └── PINotLetIn   there are no credentials that PI would take
 ├── PIUnreadable     set aside: bytes that cannot be understood, a dead letter
 ├── ShardLost        give the shard up: another owner has it, or a commit's outcome is unknown
 ├── NotReady         stop: a topic, a subject or a setting is missing or not what it was
@@ -28,6 +30,20 @@ class PIRefused(BridgeError):
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
         self.status = status
+
+
+class PIUntrusted(PIRefused):
+    """The certificate is not trusted, or is made out to another host: no request, and no credentials, were sent."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, 0)
+
+
+class PINotLetIn(PIRefused):
+    """No credentials that could be shown to PI: the token endpoint refused, or a token is none."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, 401)
 
 
 class PIUnreadable(BridgeError):

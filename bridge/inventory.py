@@ -71,7 +71,7 @@ class Inventory:
         servers = await self._servers()
         for selection in pi.points:
             server_id = pi.servers[selection.server]
-            address: str | None = servers[server_id] + "/points?" + _query(selection)
+            address: str | None = servers[server_id] + "/points?" + query(selection)
             seen: set[str] = set()
             while address is not None:
                 if address in seen:
@@ -113,8 +113,7 @@ class Inventory:
         except (KeyError, TypeError, ValueError) as error:
             log.warning("point not understood", server=selection.server, point=repr(item)[:200], reason=repr(error))
             return
-        name = point["tag"].casefold()
-        if point["point_key"] not in found and not any(fnmatchcase(name, pattern.casefold()) for pattern in selection.exclude):
+        if point["point_key"] not in found and not excluded(selection, point["tag"]):
             found[point["point_key"]] = point
 
     def _point(self, selection: PointSelection, server_id: UUID, item: dict[str, Any]) -> Point:
@@ -160,7 +159,7 @@ class Inventory:
             for point in part:
                 key = point["point_key"]
                 messages.append(Message(name, shard_of(key, shards), key.encode(), self._world.codec.encode(POINTS, point)))
-            await publisher.commit(messages)
+            await self._world.monitoring.transaction(None, (), messages, publisher.commit(messages))
             self._known.update((point["point_key"], point) for point in part)
         log.info("inventory read", points=len(found), changed=len(changed), absent=len(absent))
 
@@ -172,10 +171,16 @@ class Inventory:
         return point
 
 
-def _query(selection: PointSelection) -> str:
+def query(selection: PointSelection) -> str:
+    """The query part of the address of a selection's first page."""
     fields = ";".join(f"Items.{name}" for name in _FIELDS.split(";"))
     query = f"nameFilter={quote(selection.name_filter)}&maxCount={_PAGE}&webIdType=IDOnly&selectedFields=Links.Next;{fields}"
     return query if selection.point_source is None else f"{query}&sourceFilter={quote(selection.point_source)}"
+
+
+def excluded(selection: PointSelection, tag: str) -> bool:
+    """True if the selection leaves a point of this name out."""
+    return any(fnmatchcase(tag.casefold(), pattern.casefold()) for pattern in selection.exclude)
 
 
 def _text(value: object) -> str:

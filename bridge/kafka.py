@@ -1,6 +1,7 @@
 """Reading Kafka topics of ours from the beginning, and what the brokers say about them."""
 
 import json
+import logging
 import time
 from collections.abc import Iterator
 from typing import Any, cast
@@ -19,6 +20,8 @@ from schemas.config import Config, Registry
 from schemas.frame_encoder import encoder_of
 from schemas.topics import TOPICS, Topic
 
+LIBRARY_LOG = logging.getLogger("librdkafka")
+"""Where librdkafka logs, instead of writing lines of its own to stderr; it tells when it is polled."""
 _SECONDS = 15.0
 _64_BITS = (1 << 64) - 1
 
@@ -32,6 +35,7 @@ def consumer(config: Config, group_id: str, more: dict[str, str | int | bool]) -
             "isolation.level": "read_committed",
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
+            "logger": LIBRARY_LOG,
             **more,
         }
     )
@@ -124,7 +128,14 @@ def _text_of(topic_id: Uuid) -> str:
 
 def topic_ids(config: Config) -> dict[str, tuple[str, int]]:
     """Kafka's id and number of partitions of each topic of the source, by dataset. Raises NotReady if one is missing or misshapen."""
-    admin = AdminClient(dict(config.kafka.client_settings()))
+    admin = AdminClient({**config.kafka.client_settings(), "logger": LIBRARY_LOG})  # type: ignore[dict-item]
+    try:
+        return _found_topics(config, admin)
+    finally:
+        admin.poll(0)  # for its log
+
+
+def _found_topics(config: Config, admin: AdminClient) -> dict[str, tuple[str, int]]:
     names = {topic.name(config.source): topic for topic in TOPICS}
     found: dict[str, tuple[str, int]] = {}
     for name, future in admin.describe_topics(TopicCollection(list(names)), request_timeout=_SECONDS).items():

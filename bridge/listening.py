@@ -16,7 +16,7 @@ async def listen(world: World, hearing: Hearing) -> None:
         refused = asyncio.Event()
 
         async def keep(ear: Ear) -> None:
-            await Channel(world.config.pi, ear, world.now).run()
+            await Channel(world.pi, world.config.pi, ear, world.now).run()
             hearing.refused(ear, world.now())
             refused.set()
 

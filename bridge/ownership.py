@@ -51,6 +51,8 @@ class Membership:
         self._config, self._codec, self._owner, self._loop = config, codec, owner, loop
         self._topic = POINTS.name(config.source)
         self._stopping = threading.Event()
+        self.joined = threading.Event()
+        """Set while the group has accepted us, even if it gives us no shard."""
         self._thread = threading.Thread(target=self._run, name="membership", daemon=True)
         self._end_told: set[int] = set()
 
@@ -114,6 +116,7 @@ class Membership:
             self._end_told.discard(partition.partition)
             self._loop.call_soon_threadsafe(self._owner.assigned, partition.partition)
         member.incremental_assign(partitions)
+        self.joined.set()
 
     def _on_revoke(self, member: Consumer, partitions: list[TopicPartition]) -> None:
         drained = [asyncio.run_coroutine_threadsafe(self._owner.revoked(p.partition), self._loop) for p in partitions]
@@ -122,6 +125,7 @@ class Membership:
         member.incremental_unassign(partitions)
 
     def _on_lost(self, member: Consumer, partitions: list[TopicPartition]) -> None:
+        self.joined.clear()
         for partition in partitions:
             self._loop.call_soon_threadsafe(self._owner.lost, partition.partition)
         member.incremental_unassign(partitions)

@@ -1,7 +1,6 @@
 """PI Web API over HTTPS: reads only, one origin only, within a budget (design 4; pi-web-api.md 4, 7)."""
 
 import asyncio
-import ssl
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -12,19 +11,16 @@ import httpx2
 
 from bridge import auth, batch, pitime
 from bridge.budget import Budget
-from bridge.errors import BridgeError, PIRefused, PIUnavailable, PIUnreadable
+from bridge.errors import BridgeError, PIRefused, PIUnavailable, PIUnreadable, PIUntrusted
+from bridge.masking import Mask
+from bridge.metrics import Metrics
 from bridge.normalise import parse_json
+from bridge.tls import distrust, trust
 from schemas.config import PI
+from schemas.times import TICKS_PER_SECOND
 
 _CSRF = {"X-Requested-With": "pibridge"}
 """PI refuses every POST without this header, whatever its value (7.3)."""
-
-
-def trust(ca_file: str | None) -> ssl.SSLContext:
-    """TLS settings that verify certificate and host name, against `ca_file` or the operating system's authorities."""
-    context = ssl.create_default_context(cafile=ca_file)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 def same_origin(base: str, address: str) -> str:
@@ -48,16 +44,19 @@ def _below(ours: SplitResult, theirs: SplitResult) -> bool:
 class PIWebAPI:
     """One PI Web API. Every call raises PIUnavailable, PIRefused or PIUnreadable, and nothing else on its account."""
 
-    def __init__(self, config: PI) -> None:
+    def __init__(self, config: PI, metrics: Metrics | None = None, mask: Mask | None = None) -> None:
+        """`mask` learns of tokens that are fetched. Raises NotReady if the configured certificates cannot be read."""
         self.base = config.url
         self.clock = pitime.PIClock()
+        self.metrics = metrics or Metrics()
+        self.credentials = auth.credentials_of(config, self.metrics, mask or Mask())
         self.requests: Counter[str] = Counter()
         """Requests sent, by kind."""
         self._answer_bytes = config.load.answer_bytes
         self._budget = Budget(config.load.requests_per_second)
         self._slots = asyncio.Semaphore(config.load.concurrency)
         self._client = httpx2.AsyncClient(
-            headers={**auth.headers(config.auth), "Accept": "application/json", "User-Agent": "pibridge"},
+            headers={"Accept": "application/json", "User-Agent": "pibridge"},
             verify=trust(config.ca_file) if config.url.startswith("https:") else True,
             timeout=httpx2.Timeout(config.load.request_timeout_seconds, connect=10.0),
             limits=httpx2.Limits(max_connections=config.load.concurrency + 1),
@@ -68,6 +67,7 @@ class PIWebAPI:
     async def close(self) -> None:
         """Closes the connections."""
         await self._client.aclose()
+        await self.credentials.close()
 
     async def get(self, address: str, kind: str) -> dict[str, Any]:
         """The JSON object at an address below the base."""
@@ -88,28 +88,47 @@ class PIWebAPI:
     async def read_clock(self) -> None:
         """Reads PI Web API's clock."""
         status = await self.get(self.base + "/system/status", "clock")
-        self.clock.observe(pitime.parse(status.get("ServerTime")), time.monotonic())
+        ticks, here_seconds = pitime.parse(status.get("ServerTime")), time.time()
+        self.clock.observe(ticks, time.monotonic())
+        self.metrics.clock_read.set(here_seconds)
+        self.metrics.clock_ahead.set(ticks / TICKS_PER_SECOND - here_seconds)
 
     def now(self) -> int:
         """PI's time in ticks, at least; `read_clock` must have succeeded once."""
         return self.clock.now(time.monotonic())
 
     async def _send(self, method: str, address: str, kind: str, content: bytes | None) -> tuple[Any, BridgeError | None]:
-        """The only place that sends: GET, and the POST of the batch controller."""
+        """The only place that sends: GET, and the POST of the batch controller. A 401 is asked again once if there are new credentials."""
         assert method == "GET" or address == self.base + "/batch"
         headers = {} if method == "GET" else {**_CSRF, "Content-Type": "application/json"}
         async with self._slots:
-            while (pause_seconds := self._budget.pause_seconds(time.monotonic())) > 0:  # noqa: ASYNC110 - it may grow meanwhile
-                await asyncio.sleep(pause_seconds)
-            self._budget.sent(time.monotonic())
-            self.requests[kind] += 1
-            try:
-                async with self._client.stream(method, address, content=content, headers=headers) as response:
-                    body = await self._body(response)
-            except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-                raise PIUnavailable(f"{method} {urlsplit(address).path}: {error or type(error).__name__}") from error
+            response, body, shown = await self._exchange(method, address, kind, content, headers)
+            if response.status_code == 401 and await self.credentials.renewed(shown):
+                response, body, _ = await self._exchange(method, address, kind, content, headers)
         parse = parse_json if method == "GET" else batch.parse
         return self._judge(response, body, parse, f"{method} {urlsplit(address).path}")
+
+    async def _exchange(
+        self, method: str, address: str, kind: str, content: bytes | None, headers: dict[str, str]
+    ) -> tuple[httpx2.Response, bytes, dict[str, str]]:
+        """One request within the budget, its whole answer, and the credentials that it showed. Raises PIUnavailable, PIRefused."""
+        while (pause_seconds := self._budget.pause_seconds(time.monotonic())) > 0:  # noqa: ASYNC110 - it may grow meanwhile
+            await asyncio.sleep(pause_seconds)
+        self._budget.sent(time.monotonic())  # before the next await: others look at the budget meanwhile
+        shown = await self.credentials.headers()
+        self.requests[kind] += 1
+        began, status = time.monotonic(), None
+        try:
+            async with self._client.stream(method, address, content=content, headers=headers | shown) as response:
+                body = await self._body(response)
+                status = response.status_code
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            if (refused := distrust(error, urlsplit(self.base).hostname or "")) is not None:
+                raise PIUntrusted(refused) from error
+            raise PIUnavailable(f"{method} {urlsplit(address).path}: {error or type(error).__name__}") from error
+        finally:
+            self.metrics.answered(kind, status, time.monotonic() - began)
+        return response, body, shown
 
     async def _body(self, response: httpx2.Response) -> bytes:
         parts, size = [], 0

@@ -4,11 +4,12 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from bridge.errors import ShardLost
+from bridge.kafka import LIBRARY_LOG
 from bridge.tenure import Patience
 from schemas.config import Config
 
@@ -28,7 +29,7 @@ class Message(NamedTuple):
     value: bytes
 
 
-def producer_settings(config: Config, transactional_id: str) -> dict[str, str | int | bool]:
+def producer_settings(config: Config, transactional_id: str) -> dict[str, Any]:
     """Settings of a transactional producer of ours."""
     timeout_ms = int(config.delivery.transaction_timeout_seconds * 1000)
     return {
@@ -43,6 +44,7 @@ def producer_settings(config: Config, transactional_id: str) -> dict[str, str | 
         "transaction.timeout.ms": timeout_ms,
         "message.timeout.ms": timeout_ms,
         "partitioner": "murmur2_random",
+        "logger": LIBRARY_LOG,
     }
 
 
@@ -81,8 +83,8 @@ class Publisher:
         self._producer = None
 
     def _open(self) -> None:
-        self._producer = Producer(self._settings)
-        self._retried("init_transactions", self._producer.init_transactions)
+        producer = self._producer = Producer(self._settings)
+        self._retried("init_transactions", producer, producer.init_transactions)
 
     def _commit(self, messages: Sequence[Message]) -> None:
         producer = self._producer
@@ -99,7 +101,7 @@ class Publisher:
                 self._produce(producer, message, delivered)
         except KafkaException as error:
             raise self._lost("a message could not be produced", error) from error
-        self._retried("commit_transaction", producer.commit_transaction)
+        self._retried("commit_transaction", producer, producer.commit_transaction)
         if failed:
             raise ShardLost(f"{self._id}: {len(failed)} messages of a committed transaction were not delivered: {failed[0].str()}")
 
@@ -113,7 +115,7 @@ class Publisher:
             else:
                 return
 
-    def _retried(self, what: str, step: Callable[[float], object]) -> None:
+    def _retried(self, what: str, producer: Producer, step: Callable[[float], object]) -> None:
         """Repeats a call as long as Kafka calls its failure retriable (the outcome is then still to be had), within our patience."""
         patience = Patience(self._patience_seconds, time.monotonic())
         while True:
@@ -124,6 +126,8 @@ class Publisher:
                     raise self._lost(f"{what} failed", error) from error
             else:
                 return
+            finally:
+                producer.poll(0)  # for its log
 
     def _lost(self, what: str, error: KafkaException) -> ShardLost:
         cause = error.args[0]

@@ -22,3 +22,5 @@ async def read(world: World, reads: Reads) -> None:
             reads.failed(asked, str(error), world.now())
         else:
             reads.answered(asked, answers, world.now())
+            for purpose, values in reads.take_values_read().items():
+                world.monitoring.metrics.read(purpose, values)

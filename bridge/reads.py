@@ -1,5 +1,6 @@
 """A shard's reads of the archive: which go out together, how pages follow one another, what their answers state (design 3.2, 4). Pure."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -84,6 +85,7 @@ class Reads:
         self._load = incarnation.config.pi.load
         self._base = incarnation.config.pi.url
         self._unfinished: list[Task] = []
+        self._values_read = Counter[Purpose]()
 
     # -- what to ask --------------------------------------------------------------------------------------------------------------
 
@@ -126,6 +128,11 @@ class Reads:
                 self._doubt(task)
             else:
                 self._answered(task, content, asked.sent, now)
+
+    def take_values_read(self) -> Counter[Purpose]:
+        """How many values pages held since the last call, by what they were read for."""
+        values, self._values_read = self._values_read, Counter[Purpose]()
+        return values
 
     @staticmethod
     def _servers_without_a_value(tasks: list[Task], contents: list[list[Any]]) -> set[str]:
@@ -178,6 +185,7 @@ class Reads:
 
     def _page(self, task: Task, content: Any, sent: Sent, now: Moment) -> None:
         page, unreadable = batch.page_of(content, task.at, task.read.end, task.asked_to, task.max_count, task.point["point_type"])
+        self._values_read[task.read.purpose] += len(page.samples)
         self._set_aside(task, unreadable, now)
         last = max([*map(ticks_of, page.samples), *page.unreadable], default=task.at)
         forward = task.read.end is None

@@ -2,17 +2,22 @@
 
 import asyncio
 import random
-from contextlib import closing
+import time
+from contextlib import closing, nullcontext
 from typing import Any, cast
 
 import structlog
 from confluent_kafka import KafkaException
 
 from bridge import kafka
+from bridge.census import NOBODY, census
 from bridge.errors import BridgeError, NotReady, PIRefused, PIUnavailable, PIUnreadable
+from bridge.health import Health
 from bridge.incarnation import Incarnation
 from bridge.inventory import Inventory
 from bridge.listening import listen
+from bridge.masking import Mask
+from bridge.monitoring import Monitoring, Port
 from bridge.ownership import Membership
 from bridge.piwebapi import PIWebAPI
 from bridge.reading import read
@@ -25,6 +30,9 @@ log = structlog.get_logger("bridge.run")
 _CLOCK_SECONDS = 30.0
 _RETRY_SECONDS = 2.0
 _STATUS_SECONDS = 10.0
+_FOLLOW_SECONDS, _STOCK_SECONDS = 1.0, 10.0
+_BEYOND_TIMEOUT_SECONDS = 60.0
+"""A commit ends, in whatever way, within the transaction's time-out; only one that is overdue by so much is stuck."""
 
 
 class Bridge:
@@ -97,7 +105,7 @@ class Bridge:
         """Owns shards until `stop`; then hands them over. Raises what ended it otherwise."""
         members = Membership(self._world.config, self._world.codec, self, asyncio.get_running_loop())
         members.start()
-        chores = [asyncio.create_task(self._read_clock()), asyncio.create_task(self._tell())]
+        chores = [asyncio.create_task(chore) for chore in (self._read_clock(), self._tell(), self._follow(members))]
         stopping = asyncio.create_task(stop.wait())
         try:
             waiting = cast("list[asyncio.Future[Any]]", [stopping, self._failure, *chores])
@@ -130,16 +138,53 @@ class Bridge:
                     counts[name] = counts.get(name, 0) + count
             log.info("status", shards=sorted(self._owned), committed=counts, pi_requests=dict(self._world.pi.requests))
 
+    async def _follow(self, members: Membership) -> None:
+        """Tells health which shards are ours, and from time to time counts how they and their points are."""
+        monitoring, due = self._world.monitoring, 0.0
+        health = monitoring.health
+        while True:
+            health.member, health.assigned = members.joined.is_set(), frozenset(self._owned)
+            if time.monotonic() >= due:
+                await self._take_stock()
+                due = time.monotonic() + _STOCK_SECONDS
+            await asyncio.sleep(_FOLLOW_SECONDS)
 
-async def run(config: Config, stop: asyncio.Event) -> None:
-    """Runs the bridge until `stop`. Raises NotReady or PIRefused where a person has to act."""
-    pi = PIWebAPI(config.pi)
+    async def _take_stock(self) -> None:
+        """A shard at a time, so that a large plant does not hold up the event loop."""
+        monitoring = self._world.monitoring
+        counted, waiting_bytes, incidents = NOBODY, monitoring.committing_bytes, list[str]()
+        for number in sorted(monitoring.health.owned):
+            if (owned := self._owned.get(number)) is not None and (incarnation := owned.tenure.incarnation) is not None:
+                counted = counted.plus(census(map(incarnation.coverage.get, incarnation.points), self._world.pi.now()))
+                waiting_bytes += incarnation.frames.waiting_bytes
+                incidents += [record["kind"] for record in incarnation.incidents.records.values()]
+            await asyncio.sleep(0)
+        monitoring.metrics.stock(counted, waiting_bytes, incidents, len(monitoring.health.assigned), len(monitoring.health.owned))
+
+
+async def run(config: Config, stop: asyncio.Event, mask: Mask | None = None) -> None:
+    """Runs the bridge until `stop`; `mask` learns of tokens that it fetches. Raises NotReady or PIRefused where a person has to act."""
+    monitoring = Monitoring(health=Health(config.delivery.transaction_timeout_seconds + _BEYOND_TIMEOUT_SECONDS))
+    port = nullcontext() if config.monitoring is None else Port(config.monitoring, monitoring)
+    with port:
+        beating = asyncio.create_task(monitoring.beat())
+        try:
+            await _open_and_run(config, monitoring, stop, mask)
+        finally:
+            beating.cancel()
+
+
+async def _open_and_run(config: Config, monitoring: Monitoring, stop: asyncio.Event, mask: Mask | None) -> None:
+    health, pi = monitoring.health, PIWebAPI(config.pi, monitoring.metrics, mask)
     try:
         topics = await asyncio.to_thread(kafka.topic_ids, config)
+        health.knows("Kafka")
         codec = await asyncio.to_thread(kafka.codec, config)
+        health.knows("registry")
         with closing(codec):
             if await _first_clock(pi, stop):
-                await Bridge(World(config, pi, codec, topics, random.Random())).run(stop)  # noqa: S311 - jitter
+                health.knows("PI")
+                await Bridge(World(config, pi, codec, topics, random.Random(), monitoring)).run(stop)  # noqa: S311 - jitter
     finally:
         await pi.close()
 

@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import structlog
@@ -13,6 +13,7 @@ from confluent_kafka import KafkaException
 from bridge.errors import NotReady, ShardLost
 from bridge.incarnation import Incarnation, Record, Setting
 from bridge.kafka import Codec, read_partition
+from bridge.monitoring import Monitoring
 from bridge.pitime import Moment
 from bridge.piwebapi import PIWebAPI
 from bridge.publish import Message, Publisher
@@ -35,6 +36,7 @@ class World:
     topics: dict[str, tuple[str, int]]
     """Kafka's id and number of partitions by dataset."""
     chance: random.Random
+    monitoring: Monitoring = field(default_factory=Monitoring)
 
     def now(self) -> Moment:
         """The present on all clocks; PI's must have been read once."""
@@ -97,6 +99,7 @@ class OwnedShard:
             await attempt
         except ShardLost as error:
             log.warning("shard lost", shard=tenure.number, reason=str(error), fenced=error.fenced)
+            self._world.monitoring.metrics.fencings.inc(error.fenced)
             tenure.failed(error.fenced, now())
         except KafkaException as error:
             log.warning("shard interrupted", shard=tenure.number, reason=str(error))
@@ -138,7 +141,9 @@ class OwnedShard:
 
     async def _commit(self, records: tuple[Record, ...]) -> None:
         assert self._publisher is not None
-        await self._publisher.commit([self._message(record) for record in records])
+        messages = [self._message(record) for record in records]
+        frames = [(record.topic, record.value) for record in records if record.topic.record == "value_frame"]
+        await self._world.monitoring.transaction(self.tenure.number, frames, messages, self._publisher.commit(messages))
         self.tenure.committed(self._world.now())
 
     def _message(self, record: Record) -> Message:
@@ -166,6 +171,7 @@ class OwnedShard:
         await asyncio.gather(*workers, return_exceptions=True)
 
     async def _close(self) -> None:
+        self._world.monitoring.health.ended(self.tenure.number)
         publisher, self._publisher = self._publisher, None
         if publisher is not None:
             await publisher.close()

@@ -115,6 +115,15 @@ def schemas_register(config: ConfigOption = _DEFAULT_CONFIG, as_json: JsonOption
 
 
 @app.command()
+def check(config: ConfigOption = _DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    """Look at PI, Kafka and the registry as `run` needs them, and say all that is wrong. The same as `python -m bridge check`.
+
+    Changes nothing. Exit code 0: all is well, 1: something is wrong, 2: the configuration file, 3: something does not answer.
+    """
+    _dispatch("bridge", "check", "--config", str(config), *(["--json"] if as_json else []))
+
+
+@app.command()
 def run(config: ConfigOption = _DEFAULT_CONFIG) -> None:
     """Run the bridge: PI to Kafka. The same as `python -m bridge run`."""
     _dispatch("bridge", "run", "--config", str(config))

@@ -60,6 +60,10 @@ class Plant:
         """Puts one unusable value into the point's next channel message."""
         self._post("/malformed", {"point_id": point_id})
 
+    def revoke_tokens(self) -> None:
+        """Makes every Bearer token worthless."""
+        self._post("/tokens/revoke", {})
+
     def stop_load(self) -> None:
         """No further values come."""
         self._post("/load", {"running": False})

@@ -18,7 +18,10 @@ from uuid import UUID
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
-_REFERENCE = re.compile(r"\$\{(env|file):([^}]+)\}")
+from schemas.references import Referenced, Secret, resolve
+
+CONFIG_VARIABLE, DEFAULT_CONFIG = "PIBRIDGE_CONFIG", "pibridge.yaml"
+"""Where the configuration is looked for if it is not named: what the environment variable says, or this file."""
 _DURATION = re.compile(r"(\d+)(d|h|m|s)")
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 _MAX_FILE_BYTES = 1 << 20
@@ -34,16 +37,6 @@ class ConfigError(Exception):
         )
 
 
-class _Referenced(str):
-    """Text that came in by reference, so may be a secret."""
-
-
-def _secret(value: object) -> object:
-    if isinstance(value, str) and not isinstance(value, _Referenced):
-        raise ValueError("a secret is given by reference only: ${env:NAME} or ${file:/path}")
-    return str(value) if isinstance(value, str) else value
-
-
 def _origin(value: object) -> object:
     """An address without user, query or fragment; plain http only to this very machine."""
     if not isinstance(value, str):
@@ -56,6 +49,12 @@ def _origin(value: object) -> object:
     if parts.scheme == "http" and not _loopback(parts.hostname):
         raise ValueError(f"plain http to {parts.hostname} would show credentials and data to the network: use https")
     return value.rstrip("/")
+
+
+def _endpoint(value: object) -> object:
+    """An address as `_origin` has it, of which not even the last slash may change."""
+    _origin(value)
+    return value
 
 
 def _loopback(host: str) -> bool:
@@ -86,8 +85,8 @@ def _start(value: object) -> object:
     return value
 
 
-Secret = Annotated[SecretStr, BeforeValidator(_secret)]
 Address = Annotated[str, BeforeValidator(_origin)]
+Endpoint = Annotated[str, BeforeValidator(_endpoint)]
 Start = Annotated[timedelta | datetime, BeforeValidator(_start)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 SecondsOrNone = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -107,6 +106,23 @@ class BasicAuth(_Section):
 
 class Anonymous(_Section):
     kind: Literal["anonymous"]
+
+
+class BearerAuth(_Section):
+    """A token that somebody else renews: its file is read again when PI refuses the one it held."""
+
+    kind: Literal["bearer"]
+    token: Secret
+
+
+class OAuth(_Section):
+    """OAuth 2 client credentials (RFC 6749, 4.4); PI's own provider knows the scope `system` (pi-web-api.md 7.1)."""
+
+    kind: Literal["oauth"]
+    token_url: Endpoint
+    client_id: str
+    client_secret: Secret
+    scope: str = "system"
 
 
 class PointSelection(_Section):
@@ -153,9 +169,9 @@ class Channels(_Section):
 class PI(_Section):
     url: Address
     """Base address of PI Web API, such as https://host/piwebapi."""
-    auth: Annotated[BasicAuth | Anonymous, Field(discriminator="kind")]
+    auth: Annotated[BasicAuth | BearerAuth | OAuth | Anonymous, Field(discriminator="kind")]
     ca_file: str | None = None
-    """Certificates to trust instead of the operating system's."""
+    """Certificates to trust instead of the operating system's, for PI Web API and the token endpoint alike."""
     servers: dict[Name, Annotated[UUID, Field(strict=False)]] = Field(min_length=1)
     """Alias of each data server, and its GUID (`Id` in the answer of /dataservers)."""
     points: tuple[PointSelection, ...] = Field(min_length=1, strict=False)
@@ -247,11 +263,11 @@ class Kafka(_Section):
         problems += [
             f"{key} is a secret: give it by reference, ${{env:NAME}} or ${{file:/path}}"
             for key, value in client.items()
-            if str(key).endswith(_SECRET_ENDINGS) and not isinstance(value, _Referenced)
+            if str(key).endswith(_SECRET_ENDINGS) and not isinstance(value, Referenced)
         ]
         if problems:
             raise ValueError(", ".join(problems))
-        return {key: SecretStr(str(value)) if isinstance(value, _Referenced) else value for key, value in client.items()}
+        return {key: SecretStr(str(value)) if isinstance(value, Referenced) else value for key, value in client.items()}
 
     def client_settings(self) -> dict[str, str | int | bool]:
         """Settings for librdkafka, secrets in clear: never print them."""
@@ -286,6 +302,14 @@ class Lakehouse(_Section):
     """Unity Catalog server to register the tables in; without one they are only files."""
 
 
+class Monitoring(_Section):
+    """Where the bridge answers /metrics, /livez and /readyz, to anybody who can connect."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 9464
+    """0: a free one, which the log names."""
+
+
 class Config(_Section):
     source: Name
     """Id of this PI Web API in topics and tables."""
@@ -295,6 +319,8 @@ class Config(_Section):
     coverage: Coverage = Coverage()
     delivery: Delivery = Delivery()
     lakehouse: Lakehouse | None = None
+    monitoring: Monitoring | None = None
+    """Absent: no port is opened."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -325,7 +351,7 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
     if not isinstance(document, dict):
         raise ConfigError(path, ["the file does not hold a mapping with `source`, `pi`, `kafka` and `registry`"])
     problems: list[str] = []
-    resolved = _resolve(document, (), environment, problems)
+    resolved = resolve(document, (), environment, problems)
     try:
         config = Config.model_validate(resolved)
     except ValidationError as error:
@@ -333,27 +359,3 @@ def load(path: Path, environment: Mapping[str, str] | None = None) -> Config:
     if problems:
         raise ConfigError(path, problems)
     return config
-
-
-def _resolve(node: Any, where: tuple[str, ...], environment: Mapping[str, str], problems: list[str]) -> Any:
-    if isinstance(node, dict):
-        return {key: _resolve(value, (*where, str(key)), environment, problems) for key, value in node.items()}
-    if isinstance(node, list):
-        return tuple(_resolve(item, (*where, str(at)), environment, problems) for at, item in enumerate(node))
-    if not isinstance(node, str) or "${" not in node:
-        return node
-    name = ".".join(where)
-    match = _REFERENCE.fullmatch(node)
-    if match is None:
-        problems.append(f"{name}: a reference is the whole text, ${{env:NAME}} or ${{file:/path}}")
-        return _Referenced()
-    kind, target = match.groups()
-    if kind == "env":
-        if target not in environment:
-            problems.append(f"{name}: environment variable {target} is not set")
-        return _Referenced(environment.get(target, ""))
-    try:
-        return _Referenced(Path(target).read_text(encoding="utf-8").removesuffix("\n"))
-    except (OSError, ValueError) as error:
-        problems.append(f"{name}: file {target} cannot be read: {error}")
-        return _Referenced()

@@ -6,7 +6,7 @@ from testcontainers.core.docker_client import DockerClient
 
 from console.plant import Plant
 from tests.containers.committed import Committed
-from tests.containers.engine import KafkaContainer, RegistryContainer, address, remove_abandoned, why_absent, without_engine
+from tests.containers.engine import BridgeImage, KafkaContainer, RegistryContainer, address, remove_abandoned, why_absent, without_engine
 from tests.containers.world import Deployment, Registry, Servers, start_plant
 
 Deploy = Callable[..., Deployment]
@@ -37,6 +37,12 @@ def servers(engine: DockerClient) -> Iterator[Servers]:
 
 
 @pytest.fixture(scope="session")
+def bridge_image(engine: DockerClient) -> BridgeImage:
+    """Built once: every bridge of this tier runs in it."""
+    return BridgeImage(engine)
+
+
+@pytest.fixture(scope="session")
 def registry(servers: Servers) -> Iterator[Registry]:
     client = Registry(servers.registry_url)
     yield client
@@ -53,12 +59,12 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
 
 
 @pytest.fixture(scope="module")
-def deploy(servers: Servers, plant: Plant, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploy]:
+def deploy(servers: Servers, plant: Plant, bridge_image: BridgeImage, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploy]:
     """Makes deployments; none of their bridges survives the module."""
     made: list[Deployment] = []
 
     def make(source: str, **delivery: float) -> Deployment:
-        made.append(Deployment(source, servers, plant, tmp_path_factory.mktemp(source), **delivery))
+        made.append(Deployment(source, servers, plant, tmp_path_factory.mktemp(source), bridge_image, **delivery))
         return made[-1]
 
     yield make

@@ -1,11 +1,14 @@
 """The containers of this tier: which images, how they are started, and how those of a crashed run are found again."""
 
 import gc
+import io
 import socket
+import tarfile
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any, NoReturn, Self
 
 import psutil
@@ -15,6 +18,7 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.docker_client import DockerClient, get_docker_host
 from testcontainers.core.wait_strategies import HttpWaitStrategy, LogMessageWaitStrategy
 
+ROOT = Path(__file__).parents[2]
 KAFKA_IMAGE = "apache/kafka:4.3.1"
 REGISTRY_IMAGE = "apicurio/apicurio-registry:3.3.3"
 
@@ -114,7 +118,7 @@ class KafkaContainer(ServerContainer):
     def __init__(self) -> None:
         super().__init__(KAFKA_IMAGE)
         # A broker tells its clients where to come back to, so the host's port must be known before the container is made.
-        port = _free_port()
+        port = free_port()
         self.bootstrap_servers = f"{self.get_container_host_ip()}:{port}"
         self.with_bind_ports(_KAFKA_PORT, port)
         # The image's entry point writes over copies of its own files, which keep their modes: where an image was built with read-only
@@ -169,7 +173,65 @@ class RegistryContainer(ServerContainer):
         return f"http://{self.get_container_host_ip()}:{self.get_exposed_port(_REGISTRY_PORT)}{_CCOMPAT}"
 
 
-def _free_port() -> int:
+class BridgeImage:
+    """The bridge's image, built from this checkout; its containers may do and write as little as a cluster would let them."""
+
+    TAG = "pibridge-bridge:test"
+    BASE = "python:3.12-slim-bookworm"
+    USER = "10001:10001"
+    CONFIGURATION = "/etc/pibridge/pibridge.yaml"
+
+    def __init__(self, client: DockerClient) -> None:
+        self._client = client.client
+        self.image, _ = self._client.images.build(
+            fileobj=build_context("bridge", "requirements/bridge.txt", "schemas", "bridge"),
+            custom_context=True,
+            dockerfile="deploy/bridge/Dockerfile",
+            tag=self.TAG,
+            rm=True,
+            forcerm=True,
+        )
+
+    @property
+    def base_bytes(self) -> int:
+        """Size of what the image is built on."""
+        return int(self._client.images.get(self.BASE).attrs["Size"])
+
+    def start(self, command: Sequence[str], configuration: Path, environment: dict[str, str]) -> Any:
+        """A container of its own, started; not removed when it ends. It shares this machine's network, for all servers are on loopback."""
+        return self._client.containers.run(
+            self.image.id,
+            list(command),
+            detach=True,
+            network_mode="host",
+            environment=environment,
+            volumes={str(configuration): {"bind": self.CONFIGURATION, "mode": "ro"}},
+            labels=labels(),
+            user=self.USER,
+            read_only=True,
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges"],
+            mem_limit="512m",
+        )
+
+    def run(self, *program: str) -> str:
+        """What a program in the image says."""
+        said = self._client.containers.run(self.image.id, list(program), entrypoint="", remove=True, read_only=True, labels=labels())
+        return str(said.decode())
+
+
+def build_context(name: str, *parts: str) -> io.BytesIO:
+    """What Dockerfile.dockerignore leaves of the checkout, as a tar file: no builder has to be sent all of it."""
+    context = io.BytesIO()
+    with tarfile.open(fileobj=context, mode="w") as tar:
+        for part in (f"deploy/{name}/Dockerfile", *parts):
+            tar.add(ROOT / part, part, filter=lambda entry: None if "__pycache__" in entry.name else entry)
+    context.seek(0)
+    return context
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,7 +1,5 @@
 """The simulator's image: it needs no root, no writable file system and no capability, and answers like the simulator itself."""
 
-import io
-import tarfile
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -10,8 +8,8 @@ import httpx2
 import pytest
 from testcontainers.core.docker_client import DockerClient
 
-from tests.containers.engine import ServerContainer, labels
-from tests.containers.world import PATIENCE_SECONDS, ROOT
+from tests.containers.engine import ServerContainer, build_context, labels
+from tests.containers.world import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.containers
 
@@ -20,20 +18,15 @@ PORT = 8080
 POINTS = 30
 
 
-def build_context() -> io.BytesIO:
-    """What Dockerfile.dockerignore leaves of the checkout, as a tar file: no builder has to be sent all of it."""
-    context = io.BytesIO()
-    with tarfile.open(fileobj=context, mode="w") as tar:
-        for name in ("deploy/simulator/Dockerfile", "requirements/simulator.txt", "simulator"):
-            tar.add(ROOT / name, name, filter=lambda entry: None if "__pycache__" in entry.name else entry)
-    context.seek(0)
-    return context
-
-
 @pytest.fixture(scope="module")
 def image(engine: DockerClient) -> Any:
     built, _ = engine.client.images.build(
-        fileobj=build_context(), custom_context=True, dockerfile="deploy/simulator/Dockerfile", tag=TAG, rm=True, forcerm=True
+        fileobj=build_context("simulator", "requirements/simulator.txt", "simulator"),
+        custom_context=True,
+        dockerfile="deploy/simulator/Dockerfile",
+        tag=TAG,
+        rm=True,
+        forcerm=True,
     )
     return built
 

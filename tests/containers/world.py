@@ -6,10 +6,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx2
 import yaml
@@ -68,32 +68,113 @@ class Registry:
         return self._client.get(path).raise_for_status().json()
 
 
-class Bridge:
-    """A bridge process of its own."""
+class Startable(Protocol):
+    """An image that containers can be started from."""
+
+    def start(self, command: Sequence[str], configuration: Path, environment: dict[str, str]) -> Any:
+        """A container of its own, started; not removed when it ends."""
+
+
+class Started(Protocol):
+    """Something that was started: a process, or a container."""
+
+    @property
+    def alive(self) -> bool: ...
+    @property
+    def exit_code(self) -> int | None: ...
+    def send(self, number: signal.Signals) -> None: ...
+    def log(self) -> str: ...
+    def tail(self) -> list[str]: ...
+    def stop(self) -> None: ...
+
+
+class Process:
+    """A process of this machine."""
 
     def __init__(self, child: Child) -> None:
         self._child = child
 
+    @property
+    def alive(self) -> bool:
+        return self._child.alive
+
+    @property
+    def exit_code(self) -> int | None:
+        return self._child.exit_code
+
+    def send(self, number: signal.Signals) -> None:
+        os.kill(self._child.pid, number)
+
+    def log(self) -> str:
+        return self._child.log()
+
+    def tail(self) -> list[str]:
+        return self._child.tail()
+
+    def stop(self) -> None:
+        self._child.stop()
+
+
+class Container:
+    """A container that does not remove itself, so that its end can be looked at."""
+
+    def __init__(self, container: Any) -> None:
+        self.container = container
+
+    @property
+    def alive(self) -> bool:
+        self.container.reload()
+        return str(self.container.status) in ("created", "running", "restarting")
+
+    @property
+    def exit_code(self) -> int | None:
+        return None if self.alive else int(self.container.attrs["State"]["ExitCode"])
+
+    @property
+    def health(self) -> str:
+        """What the image's own health check says: starting, healthy, unhealthy."""
+        self.container.reload()
+        return str(self.container.attrs["State"]["Health"]["Status"])
+
+    def send(self, number: signal.Signals) -> None:
+        self.container.kill(signal=number.name)
+
+    def log(self) -> str:
+        return str(self.container.logs().decode(errors="replace"))
+
+    def tail(self) -> list[str]:
+        return self.log().splitlines()[-20:]
+
+    def stop(self) -> None:
+        self.container.remove(force=True, v=True)
+
+
+class Bridge:
+    """A bridge of its own."""
+
+    def __init__(self, started: Started) -> None:
+        self.started = started
+
     def terminate(self) -> int:
         """SIGTERM; answers the exit code."""
-        os.kill(self._child.pid, signal.SIGTERM)
+        self.started.send(signal.SIGTERM)
         return self.exit_code()
 
     def kill(self) -> None:
         """SIGKILL: it gets no time to do anything."""
-        os.kill(self._child.pid, signal.SIGKILL)
+        self.started.send(signal.SIGKILL)
         assert self.exit_code() == 128 + signal.SIGKILL
 
     def exit_code(self) -> int:
         """Waits until it has ended."""
-        wait_until(lambda: not self._child.alive, "the end of the bridge", self)
-        code = self._child.exit_code
+        wait_until(lambda: not self.started.alive, "the end of the bridge", self)
+        code = self.started.exit_code
         assert code is not None
         return code
 
     def must_run(self) -> None:
         """Fails, with the end of the log, if it has ended by itself."""
-        assert self._child.alive, f"the bridge ended with {self._child.exit_code}\n{self.tail()}"
+        assert self.started.alive, f"the bridge ended with {self.started.exit_code}\n{self.tail()}"
 
     def reason(self) -> str:
         """Why it stopped, as its log says."""
@@ -102,21 +183,24 @@ class Bridge:
         return str(reason)
 
     def log(self) -> str:
-        return self._child.log()
+        return self.started.log()
 
     def tail(self) -> str:
-        return "\n".join(self._child.tail())
+        return "\n".join(self.started.tail())
 
     def end(self) -> None:
         """Leaves nothing of it, however the test went."""
-        self._child.stop()
+        self.started.stop()
 
 
 class Deployment:
     """One source: its configuration file, its topics and subjects, its bridges."""
 
-    def __init__(self, source: str, servers: Servers, plant: Plant, directory: Path, **delivery: float) -> None:
-        self.source, self.servers = source, servers
+    def __init__(
+        self, source: str, servers: Servers, plant: Plant, directory: Path, image: Startable | None = None, **delivery: float
+    ) -> None:
+        """`image` starts its bridges; without one they are processes of this checkout."""
+        self.source, self.servers, self._image = source, servers, image
         self.file = directory / f"{source}.yaml"
         self.file.write_text(yaml.safe_dump(_document(source, servers, plant, delivery)), encoding="utf-8")
         self._bridges: list[Bridge] = []
@@ -132,17 +216,21 @@ class Deployment:
         subjects.register(self.config)
         return self
 
-    def start_bridge(self, password: str = PASSWORD) -> Bridge:
-        """`python -m bridge run`, started."""
-        name = f"{self.source}-{len(self._bridges)}"
-        child = Child.start(
-            name,
-            [sys.executable, "-m", "bridge", "run", "--config", self.file],
-            log_path=self.file.with_name(f"{name}.log"),
-            environment=self._environment | {PASSWORD_VARIABLE: password},
-            directory=ROOT,
-        )
-        bridge = Bridge(child)
+    def start_bridge(self, password: str = PASSWORD, command: Sequence[str] = ("run",)) -> Bridge:
+        """The bridge's image, or `python -m bridge` where there is none, started."""
+        name, environment = f"{self.source}-{len(self._bridges)}", {PASSWORD_VARIABLE: password}
+        if self._image is not None:
+            started: Started = Container(self._image.start(command, self.file, environment))
+        else:
+            child = Child.start(
+                name,
+                [sys.executable, "-m", "bridge", *command, "--config", self.file],
+                log_path=self.file.with_name(f"{name}.log"),
+                environment=self._environment | environment,
+                directory=ROOT,
+            )
+            started = Process(child)
+        bridge = Bridge(started)
         self._bridges.append(bridge)
         return bridge
 

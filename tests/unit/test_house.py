@@ -21,8 +21,8 @@ ROOMS: dict[str, set[str]] = {
 PURE = {
     "schemas": {"wire", "records", "shards", "digest", "topics", "values", "times", "frame_encoder"},
     "bridge": {
-        "batch", "budget", "coverage", "dead_letters", "errors", "frame", "hearing", "incarnation", "incidents", "normalise", "pitime",
-        "progress", "reads", "regular", "tenure", "urgency",
+        "batch", "budget", "census", "coverage", "dead_letters", "errors", "findings", "frame", "health", "hearing", "incarnation",
+        "incidents", "masking", "normalise", "pitime", "progress", "reads", "regular", "tenure", "urgency",
     },
     "spark_jobs": {"tables", "quoting"},
     "verifier": {
@@ -33,7 +33,7 @@ PURE = {
 }  # fmt: skip
 WORLD = {
     "asyncio", "threading", "subprocess", "socket", "ssl", "time", "random", "secrets", "os", "sys", "pathlib", "tempfile", "signal",
-    "httpx2", "websockets", "confluent_kafka", "pyspark", "aiohttp", "deltalake", "structlog",
+    "httpx2", "websockets", "confluent_kafka", "pyspark", "aiohttp", "deltalake", "structlog", "prometheus_client",
 }  # fmt: skip
 """What a pure module must not import: network, files, clock, randomness, threads, event loops."""
 EMPTY_NAMES = re.compile(r"(Manager|Handler|Helper|Util|Utils|Service|Engine|Base|Impl|Wrapper|Enhanced)$")

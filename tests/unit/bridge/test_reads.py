@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bridge.coverage import Mark
+from bridge.coverage import Mark, Purpose
 from bridge.errors import PIUnavailable
 from bridge.incarnation import Incarnation
 from bridge.pitime import Moment
@@ -44,6 +44,13 @@ def test_a_read_and_its_statement_carry_the_clock_that_was_taken_when_it_was_sen
     answer(owner, asked, {"Items": [item(at("07:10"))]})
     (stated,) = statements(owner)
     assert (stated["as_of_clock"], stated["as_of"], stated["count"]) == (asked.sent.clock, at("10:30") // 10, 1)
+
+
+def test_values_are_counted_by_what_they_were_read_for_and_taken_once() -> None:
+    owner = ready(1, 2)
+    answer(owner, ask(owner), {"Items": [item(at("07:10")), item(at("07:20"))]}, PIUnavailable("not now"))
+    assert owner.reads.take_values_read() == {Purpose.DIRTY: 2}
+    assert owner.reads.take_values_read() == {}
 
 
 def test_pages_follow_one_another_each_from_the_last_instant_of_the_one_before() -> None:

@@ -174,6 +174,59 @@ def test_an_address_that_is_wrong_is_not_repeated_for_it_may_hold_a_secret(file:
     assert problem.startswith("pi.url: ")
 
 
+# -- credentials for PI
+
+BEARER = {"kind": "bearer", "token": "${env:PI_PASSWORD}"}
+OAUTH = {"kind": "oauth", "token_url": "https://id.example/token/", "client_id": "bridge", "client_secret": "${env:PI_PASSWORD}"}
+
+
+@pytest.mark.parametrize("auth", [BEARER, OAUTH])
+def test_a_token_and_a_client_secret_are_secrets(file: File, auth: dict[str, str]) -> None:
+    config = file.load(changed("pi/auth", auth))
+    assert SECRET not in repr(config)
+    key = "token" if auth is BEARER else "client_secret"
+    (problem,) = file.problems(changed("pi/auth", auth | {key: SECRET}))
+    assert "by reference only" in problem
+
+
+def test_a_token_endpoint_keeps_its_address_to_the_letter_and_pi_knows_the_scope_system(file: File) -> None:
+    auth = file.load(changed("pi/auth", OAUTH)).pi.auth
+    assert auth.kind == "oauth"
+    assert auth.token_url == "https://id.example/token/"
+    assert auth.scope == "system"
+
+
+def test_a_client_secret_goes_to_https_or_to_this_machine_only(file: File) -> None:
+    file.load(changed("pi/auth", OAUTH | {"token_url": "http://127.0.0.1:8080/token"}))
+    (problem,) = file.problems(changed("pi/auth", OAUTH | {"token_url": "http://id.example/token"}))
+    assert "plain http" in problem
+
+
+def test_a_secret_remembers_the_file_it_stood_in_for_there_it_may_be_rotated(file: File) -> None:
+    token = file.directory / "token"
+    token.write_text("abc\n")
+    auth = file.load(changed("pi/auth", BEARER | {"token": f"${{file:{token}}}"})).pi.auth
+    assert auth.kind == "bearer"
+    assert auth.token.file == token
+    assert file.load(changed("pi/auth", BEARER)).pi.auth.token.file is None  # type: ignore[union-attr]
+
+
+# -- monitoring
+
+
+def test_no_port_is_opened_unless_asked_for_and_then_on_this_machine(file: File) -> None:
+    assert file.load(minimal()).monitoring is None
+    asked = file.load(changed("monitoring", {})).monitoring
+    assert asked is not None
+    assert (asked.host, asked.port) == ("127.0.0.1", 9464)
+
+
+@pytest.mark.parametrize("port", [-1, 65_536, "9464", True])
+def test_a_port_that_is_none_is_refused(file: File, port: object) -> None:
+    (problem,) = file.problems(changed("monitoring", {"port": port}))
+    assert problem.startswith("monitoring.port")
+
+
 # -- addresses
 
 
