@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from bridge import pitime
 from bridge.coverage import Page, ticks_of
-from bridge.errors import BridgeError, PIRefused, PIUnavailable, PIUnreadable
+from bridge.errors import BridgeError, PIRefused, PITooLarge, PIUnavailable, PIUnreadable
 from bridge.normalise import NO_DATA, Unreadable, samples_of
 
 AHEAD = 600 * 10_000_000
@@ -17,6 +17,7 @@ _VALUE_FIELDS = ("Timestamp", "Value", "Good", "Questionable", "Substituted", "A
 _SINGLE = ";".join((*_VALUE_FIELDS, "WebException"))
 _RANGE = ";".join((*(f"Items.{name}" for name in _VALUE_FIELDS), "WebException"))
 _TRY_AGAIN = frozenset({408, 425, 429})
+_BAD_REQUEST, _CONTENT_TOO_LARGE = 400, 413
 
 
 def recorded(base: str, web_id: str, begin: int, end: int, max_count: int) -> str:
@@ -71,9 +72,19 @@ def failure_of(status: int, content: Any, what: str, retry_after_seconds: float 
         inner = exception.get("StatusCode") if isinstance(exception, dict) else None
         status = inner if isinstance(inner, int) and inner >= 400 else 500
     text = f"{what}: status {status}, {_reason(content)}"
+    if status == _CONTENT_TOO_LARGE:
+        return PITooLarge(text)
     if status >= 500 or status in _TRY_AGAIN or status < 400:
         return PIUnavailable(text, retry_after_seconds)
     return PIRefused(text, status)
+
+
+def may_be_too_many(answer: Any) -> bool:
+    """True if a range of values was refused in a way that stands, among others, for more items than PI gives in one answer.
+
+    A limit exceeded is a 400 like a malformed WebID is, and the texts differ from site to site: branch on status, never on text (7.5).
+    """
+    return isinstance(answer, PITooLarge) or (isinstance(answer, PIRefused) and answer.status == _BAD_REQUEST)
 
 
 def _reason(content: Any) -> str:

@@ -2,6 +2,7 @@
 
 BridgeError
 ├── PIUnavailable    try again: PI or the way to it fails for the moment
+│   └── PITooLarge   ask for less: more than PI gives, or than we take, in one answer
 ├── PIRefused        stop asking this: PI understood and said no (rights, unknown object, unsupported call)
 ├── PIUnreadable     set aside: bytes that cannot be understood, a dead letter
 ├── ShardLost        give the shard up: another owner has it, or a commit's outcome is unknown
@@ -20,6 +21,10 @@ class PIUnavailable(BridgeError):
     def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+
+class PITooLarge(PIUnavailable):
+    """More was asked for than goes into one answer; what was not asked for as a whole can be asked for in parts."""
 
 
 class PIRefused(BridgeError):

@@ -12,7 +12,7 @@ import httpx2
 
 from bridge import auth, batch, pitime
 from bridge.budget import Budget
-from bridge.errors import BridgeError, PIRefused, PIUnavailable, PIUnreadable
+from bridge.errors import BridgeError, PIRefused, PITooLarge, PIUnavailable, PIUnreadable
 from bridge.normalise import parse_json
 from schemas.config import PI
 
@@ -115,9 +115,7 @@ class PIWebAPI:
         async for part in response.aiter_bytes():
             size += len(part)
             if size > self._answer_bytes:
-                raise PIUnavailable(
-                    f"an answer of more than {self._answer_bytes} bytes, decoded: ask for less, or raise pi.load.answer_bytes"
-                )
+                raise PITooLarge(f"an answer of more than {self._answer_bytes} bytes, decoded: ask for less, or raise pi.load.answer_bytes")
             parts.append(part)
         return b"".join(parts)
 
