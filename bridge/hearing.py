@@ -6,10 +6,10 @@ The driver owns the sockets: it opens an ear's address when the ear says so, and
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from bridge.budget import DENIED_PAUSE_SECONDS
+from bridge.budget import DENIED_PAUSE_SECONDS, Chance
 from bridge.errors import PIUnreadable
 from bridge.normalise import channel_message, parse_json, samples_of
 from bridge.pitime import Moment
@@ -25,12 +25,6 @@ _REFUSED_SECONDS = 300.0
 """A single point whose channel PI refuses is tried again after so long."""
 _OVERLOADED_SECONDS = 0.2
 """How soon to look again whether Kafka takes frames again."""
-
-
-class Chance(Protocol):
-    """Where randomness comes from."""
-
-    def random(self) -> float: ...
 
 
 @dataclass

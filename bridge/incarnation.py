@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from bridge import progress
+from bridge.budget import Chance
 from bridge.coverage import PointCoverage, Rules, ticks_of
 from bridge.dead_letters import DeadLetters
 from bridge.errors import NotReady
 from bridge.frame import FrameBuilder, Limits, named
-from bridge.hearing import Chance, Hearing
+from bridge.hearing import Hearing
 from bridge.incidents import Incidents
 from bridge.pitime import Moment
 from bridge.progress import ShardState

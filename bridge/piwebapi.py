@@ -1,6 +1,7 @@
 """PI Web API over HTTPS: reads only, one origin only, within a budget (design 4; pi-web-api.md 4, 7)."""
 
 import asyncio
+import random
 import ssl
 import time
 from collections import Counter
@@ -11,7 +12,7 @@ from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 import httpx2
 
 from bridge import auth, batch, pitime
-from bridge.budget import Budget
+from bridge.budget import Budget, wish_seconds
 from bridge.errors import BridgeError, PIRefused, PITooLarge, PIUnavailable, PIUnreadable
 from bridge.normalise import parse_json
 from schemas.config import PI
@@ -54,7 +55,7 @@ class PIWebAPI:
         self.requests: Counter[str] = Counter()
         """Requests sent, by kind."""
         self._answer_bytes = config.load.answer_bytes
-        self._budget = Budget(config.load.requests_per_second)
+        self._budget = Budget(config.load.requests_per_second, random.Random())  # noqa: S311 - jitter
         self._slots = asyncio.Semaphore(config.load.concurrency)
         self._client = httpx2.AsyncClient(
             headers={**auth.headers(config.auth), "Accept": "application/json", "User-Agent": "pibridge"},
@@ -120,8 +121,7 @@ class PIWebAPI:
         return b"".join(parts)
 
     def _judge(self, response: httpx2.Response, body: bytes, what: str) -> tuple[Any, BridgeError | None]:
-        wish = response.headers.get("Retry-After", "")
-        retry_after_seconds = float(wish) if wish.isascii() and wish.isdigit() else None
+        retry_after_seconds = wish_seconds(response.headers.get("Retry-After"), response.headers.get("Date"))
         self._budget.answered(response.status_code, retry_after_seconds, time.monotonic())
         try:
             document: Any = parse_json(body)
