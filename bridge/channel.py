@@ -8,6 +8,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, WebSocketException
 
 from bridge import auth
+from bridge.budget import wish_seconds
 from bridge.hearing import Ear
 from bridge.pitime import Moment
 from bridge.piwebapi import trust
@@ -33,17 +34,18 @@ class Channel:
         while True:
             while (pause_seconds := ear.pause_seconds(self._now())) > 0:  # noqa: ASYNC110 - a pause, which may have grown meanwhile
                 await asyncio.sleep(pause_seconds)
-            status = None
+            status = wish = None
             try:
                 async with self._connect() as socket:
                     ear.opened(self._now())
                     reason = await self._listen(socket)
             except InvalidStatus as error:
-                status = error.response.status_code
+                status, headers = error.response.status_code, error.response.headers
+                wish = wish_seconds(*(next(iter(headers.get_all(name)), None) for name in ("Retry-After", "Date")))
                 reason = f"the handshake was answered with status {status}"
             except (WebSocketException, OSError, TimeoutError) as error:
                 reason = f"{type(error).__name__}: {error}"
-            if ear.lost(reason, self._now(), status):
+            if ear.lost(reason, self._now(), status, wish):
                 return
 
     def _connect(self) -> _Direct:

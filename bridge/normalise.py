@@ -52,17 +52,32 @@ def parse_json(body: bytes | str) -> Any:
 
 
 def channel_message(document: Any) -> Iterator[ChannelSeries]:
-    """The streams of a channel message; none for a heartbeat. Raises PIUnreadable if it has another shape."""
+    """The streams of a channel message; none for a heartbeat. Raises PIUnreadable if it has another shape.
+
+    One stream that cannot be read does not cost the others: it is raised after them.
+    """
     items = document.get("Items") if isinstance(document, dict) else None
     if not isinstance(items, list):
         raise PIUnreadable("a channel message without a list `Items`")
+    wrong: PIUnreadable | None = None
     for item in items:
-        if not isinstance(item, dict) or not isinstance(item.get("WebId"), str):
-            raise PIUnreadable("a stream of a channel message without a `WebId`")
-        values = item.get("Items", [item["Value"]] if "Value" in item else None)
-        if not isinstance(values, list):
-            raise PIUnreadable(f'stream "{item["WebId"]}" of a channel message without a list `Items`')
-        yield ChannelSeries(item["WebId"], values)
+        try:
+            series = _series(item)
+        except PIUnreadable as error:
+            wrong = wrong or error
+        else:
+            yield series
+    if wrong is not None:
+        raise wrong
+
+
+def _series(item: Any) -> ChannelSeries:
+    if not isinstance(item, dict) or not isinstance(item.get("WebId"), str):
+        raise PIUnreadable("a stream of a channel message without a `WebId`")
+    values = item.get("Items", [item["Value"]] if "Value" in item else None)
+    if not isinstance(values, list):
+        raise PIUnreadable(f'stream "{item["WebId"]:.100}" of a channel message without a list `Items`')
+    return ChannelSeries(item["WebId"], values)
 
 
 def samples_of(items: list[Any], point_type: str) -> tuple[list[Sample], list[Unreadable]]:
