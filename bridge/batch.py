@@ -127,6 +127,16 @@ def empty(content: Any) -> bool:
     return isinstance(content, dict) and content.get("Items") == []
 
 
+def shows_a_value(content: Any) -> bool:
+    """True if a `recorded` answer holds an item that is a value: neither one that failed, nor "No Data"."""
+    items = content.get("Items") if isinstance(content, dict) else None
+    return isinstance(items, list) and any(isinstance(i, dict) and not i.get("Errors") and not _no_data(i.get("Value")) for i in items)
+
+
+def _no_data(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("IsSystem") is True and value.get("Value") == NO_DATA
+
+
 def single_time(content: Any, point_type: str) -> int | None:
     """Instant of a `value` or `recordedattime` answer; None for "No Data", which is not an event. Raises PIUnreadable."""
     samples, unreadable = samples_of([content], point_type)

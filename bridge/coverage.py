@@ -240,21 +240,18 @@ class PointCoverage:
         self._forward_retry.succeeded()
 
     def forward_answered(self, read: Read, page: Page, sent: int, now: int, rules: Rules) -> list[Range]:
-        """What a forward page states; moves `high` to the newest item that is settled: the next read starts at it.
+        """What a forward page states; moves `high` to an item of the answer: the next read starts at it.
 
-        Later ones are left out: the newest may be the snapshot, and the event before it may still be on its way from the snapshot into the
-        archive, however old it is. What lies before a settled item that the archive shows has got there.
-        A late preview that came less than settle before the request was sent, or since, and lies below the new end may be missing in the
-        answer: its hour becomes dirty. So do all hours of the answer if the point was blind up to less than settle before.
+        It is the newest item that is settled and older than all that came less than settle before the request was sent, or since: that may
+        be missing in the answer, and so may the event before it, however old, being on its way from the snapshot into the archive. An item
+        of which no preview told counts as such, if it is the last. What lies before an older item that the archive shows has got there.
+        All hours of the answer become dirty if the point was blind up to less than settle before.
         """
         times = [*map(ticks_of, page.samples), *page.unreadable]
         newest, settled = max(times, default=read.begin), sent - rules.settle
-        end = max(read.begin, min([max((t for t in times if t <= settled), default=read.begin), *self._on_their_way(settled, rules)]))
+        end = self._sure_end(read.begin, page, settled)
         more = page.cut and newest < settled
-        self.high, self._read_on = end, more and end == newest
-        for ticks, came in self._open:
-            if ticks < end and came > settled and came - ticks > rules.settle:
-                self.mark(hour_of(ticks), now, None)
+        self.high, self._read_on = end, more and end > read.begin
         if self.blind is not None and settled < self.blind[0] and read.begin < end:
             self._mark_hours(read.begin, end - 1, *self.blind)
         if not more:
@@ -268,9 +265,24 @@ class PointCoverage:
             self._forward_retry.succeeded()
         return cut_around(read.begin, end, page)
 
-    def _on_their_way(self, settled: int, rules: Rules) -> list[int]:
-        """Instants of previews, hardly late, that came so shortly that the archive need not show them yet: the end waits for them."""
-        return [ticks for ticks, came in self._open if came > settled and came - ticks <= rules.settle]
+    def too_short(self, read: Read, page: Page, sent: int, rules: Rules) -> bool:
+        """True if a forward page ends before it says anything that may be stated, and a longer one would: few instants fill it."""
+        settled = sent - rules.settle
+        if not page.cut or not page.samples or ticks_of(page.samples[-1]) >= settled:
+            return False
+        return self._young(settled) is None and self._sure_end(read.begin, page, settled) == read.begin
+
+    def _sure_end(self, begin: int, page: Page, settled: int) -> int:
+        """The newest instant of the page that is settled and before which nothing can be missing; `begin` if there is none."""
+        young, times = self._young(settled), [*map(ticks_of, page.samples), *page.unreadable]
+        newest = ticks_of(page.samples[-1]) if page.samples else begin
+        if (self.snapshot is None or newest > self.snapshot) and newest == max(times, default=begin):
+            young = newest if young is None else min(young, newest)
+        return max([begin, *(ticks for ticks in times if ticks <= settled and (young is None or ticks < young))])
+
+    def _young(self, settled: int) -> int | None:
+        """The oldest instant of the previews that came after `settled`; None if none did."""
+        return min((ticks for ticks, came in self._open if came > settled), default=None)
 
     def reread_answered(
         self, read: Read, pages: list[tuple[int, int, Page]], sent: int, rules: Rules, page_values: int

@@ -143,19 +143,20 @@ class Reads:
         contents = [[answers[key] for key in resources] for resources in asked.named]
         absent = self._servers_without_a_value(asked.tasks, contents)
         for task, content in zip(asked.tasks, contents, strict=True):
-            if task.point["server"] in absent and task.read.purpose is not Purpose.FIRST and not task.doubted:
+            ranged = task.read.purpose is not Purpose.FIRST and not task.doubted
+            if ranged and task.point["server"] in absent and batch.empty(content[0]):
                 self._doubt(task)
             else:
                 self._answered(task, content, asked.sent, now)
 
     @staticmethod
     def _servers_without_a_value(tasks: list[Task], contents: list[list[Any]]) -> set[str]:
-        """Data servers whose ranges all came back empty: their archive may be away without saying so (design 3.2)."""
+        """Data servers of whose ranges none came back with a value: their archive may be away without saying so (design 3.2)."""
         shown: dict[str, bool] = {}
         for task, content in zip(tasks, contents, strict=True):
             if task.read.purpose is not Purpose.FIRST and not isinstance(content[0], BridgeError):
                 server = task.point["server"]
-                shown[server] = shown.get(server, False) or not batch.empty(content[0])
+                shown[server] = shown.get(server, False) or batch.shows_a_value(content[0])
         return {server for server, any_value in shown.items() if not any_value}
 
     def _doubt(self, task: Task) -> None:
@@ -217,13 +218,15 @@ class Reads:
         page, unreadable = batch.page_of(content, task.at, task.read.end, task.asked_to, task.max_count, task.point["point_type"])
         self._set_aside(task, unreadable, now)
         last = max([*map(ticks_of, page.samples), *page.unreadable], default=task.at)
-        if page.cut and last <= task.at:  # one instant fills the page: a larger one is needed (trap 23)
+        forward = task.read.end is None
+        if page.cut and (last <= task.at or (forward and task.coverage.too_short(task.read, page, sent.ticks, self._owner.rules))):
+            # One instant fills the page (trap 23), or one and the next, which may have come just now: a larger one is needed.
             larger = min(task.max_count * 2, _MAX_PAGE_VALUES)
             if larger == task.max_count or larger >= self._refused_values.get(task.coverage.point_key, larger + 1):
                 raise PIUnavailable(f"more than {task.max_count} values at one instant, and no larger page is to be had")
             task.max_count = larger
             self._unfinished.append(task)
-        elif task.read.end is None:
+        elif forward:
             self._forward(task, page, sent, now)
         else:
             self._reread(task, page, last, sent, now)

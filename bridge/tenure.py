@@ -18,7 +18,7 @@ LOOK_SECONDS = 0.2
 """However long frames gather, what is due and whether to stop is looked at this often."""
 _RETRY_SECONDS = 2.0
 _FENCINGS, _FENCING_SECONDS = 3, 600.0
-"""So many fencings in so long mean that two deployments fight over one source."""
+"""So many fencings of one shard in so long, while the group gave it to us, mean that two deployments fight over one source."""
 
 
 class Act(Enum):
@@ -63,18 +63,22 @@ class _Phase(Enum):
 
 
 class Fencings:
-    """How often shards of this process were fenced by somebody else."""
+    """How often shards of this process were fenced by somebody whom the group knows nothing of."""
 
     def __init__(self) -> None:
-        self._times: deque[float] = deque(maxlen=_FENCINGS)
+        self._times: dict[int, deque[float]] = {}
 
-    def add(self, now_seconds: float) -> None:
-        """Counts one; raises NotReady if there were too many: another deployment uses our transactional ids."""
-        self._times.append(now_seconds)
-        if len(self._times) == _FENCINGS and self._times[-1] - self._times[0] <= _FENCING_SECONDS:
+    def add(self, shard: int, now_seconds: float) -> None:
+        """Counts one; raises NotReady if there were too many: another deployment uses our transactional ids.
+
+        By shard: a process that lost its session while it stood still is fenced once for each of its shards.
+        """
+        times = self._times.setdefault(shard, deque(maxlen=_FENCINGS))
+        times.append(now_seconds)
+        if len(times) == _FENCINGS and times[-1] - times[0] <= _FENCING_SECONDS:
             raise NotReady(
-                f"fenced {len(self._times)} times within ten minutes: another deployment uses kafka.transactional_prefix and this source; "
-                "stop one of them, or give it another prefix and group"
+                f"shard {shard} was fenced {len(times)} times within ten minutes: another deployment uses kafka.transactional_prefix and "
+                "this source; stop one of them, or give it another prefix and group"
             )
 
 
@@ -102,7 +106,7 @@ class Tenure:
         self._setting, self._fencings = setting, fencings
         self._look_seconds = min(config.delivery.frame_seconds, config.delivery.commit_seconds, LOOK_SECONDS) / 2
         self._phase = _Phase.WAITING
-        self._points_known = self._revoked = self._working = self._open = False
+        self._points_known = self._revoked = self._working = self._open = self._fenced = False
         self._not_before = 0.0
 
     @property
@@ -140,14 +144,14 @@ class Tenure:
         self._go({_Phase.ANNOUNCING: _Phase.OWNING, _Phase.DRAINING: _Phase.LEAVING}.get(self._phase, self._phase))
 
     def failed(self, fenced: bool, now: Moment) -> None:
-        """A step failed, or its outcome is unknown: the incarnation ends. Raises NotReady after too many fencings.
+        """A step failed, or its outcome is unknown: the incarnation ends.
 
         One that was fenced leaves the shard alone until the group would have told it that it has lost it: it does not fight.
         """
         self._go(_Phase.LEAVING)
         pause_seconds = _RETRY_SECONDS * self._setting.chance.random()
+        self._fenced = fenced
         if fenced:
-            self._fencings.add(now.seconds)
             pause_seconds += self._setting.config.delivery.session_timeout_seconds
         self._not_before = now.seconds + pause_seconds
 
@@ -172,7 +176,7 @@ class Tenure:
         return self._phase is _Phase.ENDED
 
     def next(self, now: Moment) -> Step:
-        """The next step, to be done before this is asked again."""
+        """The next step, to be done before this is asked again. Raises NotReady after too many fencings."""
         if self._revoked and self._phase in (_Phase.FENCING, _Phase.READING, _Phase.ANNOUNCING):
             self._phase = _Phase.LEAVING
         match self._phase:
@@ -199,6 +203,9 @@ class Tenure:
         if self._revoked:
             self._phase = _Phase.LEAVING
         elif self._points_known and now.seconds >= self._not_before:
+            if self._fenced:  # and the group still gives it to us
+                self._fenced = False
+                self._fencings.add(self.number, now.seconds)
             self._phase = _Phase.FENCING
         else:
             return Step(Act.WAIT, max(self._not_before - now.seconds, LOOK_SECONDS))

@@ -280,31 +280,18 @@ def the_end_is_settled_and_no_item() -> None:
 @bug
 def previews_on_their_way_not_waited_for() -> None:
     """The covered end passes a value that came a little late and is still in the event queue."""
-    _set(PointCoverage, "_on_their_way", lambda self, settled, rules: [])
+    _set(PointCoverage, "_young", lambda self, settled: None)
 
 
 @bug
-def coverage_begins_above_the_newest_settled_event() -> None:
-    """Back-fill passes the event that is on its way from the snapshot into the archive."""
+def an_item_that_no_preview_told_of_taken_for_old() -> None:
+    """The covered end reaches a snapshot that came a moment ago, and passes the event before it."""
 
-    def first_answered(self: PointCoverage, snapshot: Any, before: Any, settled: Any, sent: int, rules: Rules) -> None:
-        usual(self, snapshot, before, 1 << 62, sent, rules)
+    def sure_end(self: PointCoverage, begin: int, page: Page, settled: int) -> int:
+        young, times = self._young(settled), [*map(ticks_of, page.samples), *page.unreadable]
+        return max([begin, *(ticks for ticks in times if ticks <= settled and (young is None or ticks < young))])
 
-    usual = PointCoverage.first_answered
-    _set(PointCoverage, "first_answered", first_answered)
-
-
-@bug
-def what_came_unheard_before_the_first_read_forgotten() -> None:
-    """The first look takes no note of a blind interval."""
-
-    def first_answered(self: PointCoverage, *look: Any) -> None:
-        blind, self.blind = self.blind, None
-        usual(self, *look)
-        self.blind = blind
-
-    usual = PointCoverage.first_answered
-    _set(PointCoverage, "first_answered", first_answered)
+    _set(PointCoverage, "_sure_end", sure_end)
 
 
 @bug

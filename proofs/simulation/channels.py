@@ -91,8 +91,8 @@ class Channels:
     def _entered(self, point: PointModel, event: Event, late: bool) -> None:
         for connection in list(self.connections.values()):
             if point.number in connection.points:
-                # What comes in order is found by the next forward read; a late event of which nobody tells, only by a re-read at an age.
-                if not late and self.losing and self._clockwork.likely(self.losing):
+                # What comes in order and in time is found by the next forward read; what is late, if nobody tells, by a re-read at an age.
+                if not late and not point.late_seconds and self.losing and self._clockwork.likely(self.losing):
                     self._clockwork.tell("message lost")
                 else:
                     connection.waiting.append((point, event))

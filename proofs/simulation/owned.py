@@ -55,6 +55,8 @@ class Owned:
         self._producer: Producer | None = None
         self._turn = 0
         """Deeds of an earlier turn do not count any more."""
+        self._waiting = False
+        """Whether this turn only waits, and may be cut short."""
         self.lines: list[Line] = []
         self._working: Incarnation | None = None
 
@@ -66,9 +68,8 @@ class Owned:
 
     def stir(self) -> None:
         """Lets it look at once."""
-        self._in_turn(0.0, self.step) if self._waiting else None
-
-    _waiting = False
+        if self._waiting:
+            self._in_turn(0.0, self.step)
 
     def _in_turn(self, seconds: float, deed: Callable[[], None]) -> None:
         self._turn += 1
@@ -202,11 +203,7 @@ class Owned:
 
     def _failed(self, fenced: bool) -> None:
         self.fenced_since_assigned |= fenced
-        try:
-            self.tenure.failed(fenced, self.owner.now())
-        except NotReady as error:
-            self.owner.gave_up(error)
-            return
+        self.tenure.failed(fenced, self.owner.now())
         self.step()
 
     # -- channels and reads -----------------------------------------------------------------------------------------------------------

@@ -23,7 +23,6 @@ class Owner:
         self._clock = PIClock()
         self._mono_offset = around.clockwork.chance.random() * 1e5
         self._missed: list[Callable[[], None]] = []
-        self._told_lost = False
         self._read_clock()
 
     # -- time -------------------------------------------------------------------------------------------------------------------------

@@ -42,6 +42,8 @@ class PointModel:
     mean_seconds: float
     compressed: float
     """Share of ordinary values that compression discards."""
+    late_seconds: float = 0.0
+    """What comes in order comes so late."""
     archived: list[Event] = field(default_factory=list)
     snapshot: Event | None = None
     changed: float = -1e9

@@ -50,7 +50,7 @@ class Run:
     """All that takes part in a run."""
 
     def __init__(self, seed: int, telling: bool = False) -> None:
-        begin = 60.0 * (seed * 7 % 60)
+        begin = 25.0 if seed % 4 == 0 else 60.0 * (seed * 7 % 60)  # a quarter begins when an hour has just become full
         self.seed, self.begin = seed, begin
         self.clockwork = Clockwork(seed, begin, telling)
         self._chance = self.clockwork.chance
@@ -69,7 +69,7 @@ class Run:
         self.usual_queue_seconds = self.plant.queue_seconds = self._chance.choice((0.0, 3.0, 8.0))
         for _ in range(20 + self._chance.randrange(6)):
             self.add_point(history=self._chance.random() < 0.8)
-        for _ in range(2 + self._chance.randrange(2)):
+        for _ in range(1 + self._chance.randrange(3)):
             self.clockwork.later(self._chance.random() * 5, self.start_owner)
 
     # -- taking part --------------------------------------------------------------------------------------------------------------------
@@ -79,6 +79,7 @@ class Run:
         number = len(self.plant.points) + 1
         mean = self._chance.choice((4.0, 20.0, 20.0, 60.0, 200.0))
         point = PointModel(number, self._chance.choice(_POINT_TYPES), mean, self._chance.choice((0.0, 0.3, 0.7)))
+        point.late_seconds = self._chance.choice((0.0, 0.0, 0.0, 10.0, 45.0))
         self.plant.add(point)
         if history:
             self.plant.remember(point, self.clockwork.ticks() - int(7000 * TICKS_PER_SECOND), self.clockwork.ticks() - TICKS_PER_SECOND)
@@ -95,7 +96,7 @@ class Run:
         if not self._flowing:
             return
         chance = self._chance.random()
-        ahead = 30.0 * self._chance.random() if chance < 0.01 else -2.0 * self._chance.random()
+        ahead = 30.0 * self._chance.random() if chance < 0.01 else -point.late_seconds - 2.0 * self._chance.random()
         ticks = self.clockwork.ticks() + int(ahead * TICKS_PER_SECOND)
         if ahead > 0:
             self.clockwork.tell("value from the future")

@@ -282,3 +282,20 @@ def test_only_an_answer_without_any_item_is_empty() -> None:
     assert batch.empty({"Items": []})
     assert not batch.empty({"Items": [item(at("09:10"))]})
     assert not batch.empty({"Message": "?"})
+
+
+@pytest.mark.parametrize(
+    ("items", "shown"),
+    [
+        ([item(at("09:10"))], True),
+        ([item(at("09:10"), None, Errors=["?"]), item(at("09:10"))], True),
+        ([item(at("09:10"), {"Name": "I/O Timeout", "Value": 246, "IsSystem": True})], True),
+        ([item(at("09:10"), {"Name": "open", "Value": 248, "IsSystem": False})], True),
+        ([], False),
+        ([item(at("09:10"), None, Errors=["?"])], False),
+        ([item(at("09:10"), {"Name": "No Data", "Value": 248, "IsSystem": True})], False),
+        (None, False),
+    ],
+)
+def test_an_answer_shows_a_value_unless_all_it_has_failed_or_says_no_data(items: Any, shown: bool) -> None:
+    assert batch.shows_a_value({"Items": items}) is shown

@@ -4,15 +4,21 @@ import itertools
 
 import pytest
 
-from bridge.coverage import MAX_SLICE_FACTOR, Mark, Page, PointCoverage, Purpose, Range, Read, cut_around
+from bridge.coverage import MAX_SLICE_FACTOR, Mark, Page, PointCoverage, Purpose, Range, Read, cut_around, ticks_of
 from tests.unit.bridge.world import HOUR, RULES, SECOND, at, covered, hour, page, sample, times
 
 SETTLE = RULES.settle
 
 
+def heard(point: PointCoverage, answer: Page) -> None:
+    """A channel told of the newest item of an answer long ago."""
+    point.snapshot = max([point.snapshot or 0, *map(ticks_of, answer.samples)])
+
+
 def forward(point: PointCoverage, answer: Page, sent: int, answered: int | None = None) -> list[Range]:
-    """A forward read with its answer."""
+    """A forward read with its answer, of which a channel told long ago."""
     assert point.high is not None
+    heard(point, answer)
     read = Read(Purpose.FORWARD, point.high, None)
     point.sent(read)
     stated = point.forward_answered(read, answer, sent, sent if answered is None else answered, RULES)
@@ -153,43 +159,68 @@ def test_trap_34_an_older_value_does_not_become_the_newest_preview() -> None:
     assert point.snapshot == at("09:20")
 
 
-def test_a_preview_that_came_since_the_request_was_sent_and_lies_below_the_new_end_marks_its_hour() -> None:
+def test_the_end_stays_below_a_preview_that_came_since_the_request_was_sent() -> None:
     point = covered("08:00", "09:00")
     read = Read(Purpose.FORWARD, at("09:00"), None)
     point.sent(read)
     assert not point.preview(at("09:15"), at("10:00:01"))  # not below the covered end: as yet
     assert not point.preview(at("09:59:59"), at("10:00:01"))
-    point.forward_answered(read, page(at("09:10"), at("09:30")), at("10:00"), at("10:00:02"), RULES)
-    assert point.high == at("09:30")
-    assert point.dirty == {hour("09:15"): Mark(at("10:00:02"), None)}
+    stated = point.forward_answered(read, page(at("09:10"), at("09:30")), at("10:00"), at("10:00:02"), RULES)
+    assert times(stated) == [(at("09:00"), at("09:10"), [])]
+    assert not point.dirty
 
 
-@pytest.mark.parametrize(("came", "dirty"), [("09:59:30", True), ("09:57:59", False)])
-def test_a_late_preview_that_came_less_than_settle_before_the_request_marks_its_hour(came: str, dirty: bool) -> None:
+@pytest.mark.parametrize(("came", "end"), [("09:59:30", "09:10"), ("09:57:59", "09:50")])
+def test_the_end_stays_below_a_preview_that_came_less_than_settle_before_the_request(came: str, end: str) -> None:
     """PI may still hold it in its event queue: the answer says nothing about it."""
     point = covered("08:00", "09:00")
     point.preview(at("09:15"), at(came))
     forward(point, page(at("09:10"), at("09:50")), sent=at("10:00"))
-    assert (hour("09:15") in point.dirty) is dirty
+    assert point.high == at(end)
 
 
-def test_the_end_waits_for_a_preview_that_came_so_shortly_that_the_archive_need_not_show_it() -> None:
+def test_the_end_stays_below_the_event_before_a_young_preview_for_that_may_be_on_its_way_into_the_archive() -> None:
     point = covered("08:00", "09:00")
-    point.preview(at("09:57:30"), at("09:58:30"))
-    forward(point, page(at("09:10"), at("09:58")), sent=at("10:00"))
-    assert point.high == at("09:57:30")
-    assert not point.dirty
-    stated = forward(point, page(at("09:57:30"), at("09:58")), sent=at("10:01"))
-    assert times(stated) == [(at("09:57:30"), at("09:58"), [at("09:57:30")])]
+    point.preview(at("09:20"), at("09:21"))
+    point.preview(at("09:57:30"), at("09:58:30"))  # from here on 09:20 is no snapshot any more
+    first = forward(point, page(at("09:10"), at("09:57:30")), sent=at("10:00"))
+    assert times(first) == [(at("09:00"), at("09:10"), [])]
+    second = forward(point, page(at("09:10"), at("09:20"), at("09:57:30")), sent=at("10:01"))
+    assert times(second) == [(at("09:10"), at("09:57:30"), [at("09:10"), at("09:20")])]
+
+
+def test_an_item_that_no_preview_told_of_may_have_come_just_now_and_waits_for_the_next_read() -> None:
+    point = covered("08:00", "09:00")
+    point.snapshot = at("09:20")
+    read = Read(Purpose.FORWARD, at("09:00"), None)
+    first = point.forward_answered(read, page(at("09:20"), at("09:40")), at("10:00"), at("10:00"), RULES)
+    assert times(first) == [(at("09:00"), at("09:20"), [])]
+    point.preview(at("09:40"), at("10:00"))  # as the read publishes it
+    second = point.forward_answered(
+        Read(Purpose.FORWARD, at("09:20"), None), page(at("09:20"), at("09:40")), at("10:05"), at("10:05"), RULES
+    )
+    assert times(second) == [(at("09:20"), at("09:40"), [at("09:20")])]
+
+
+def test_a_page_of_two_instants_of_which_the_second_may_have_come_just_now_is_too_short() -> None:
+    point = covered("08:00", "09:00")
+    read = Read(Purpose.FORWARD, at("09:00"), None)
+    assert point.too_short(read, page(at("09:00"), at("09:10"), cut=True), at("12:00"), RULES)
+    assert not point.too_short(read, page(at("09:00"), at("09:10")), at("12:00"), RULES)
+    assert not point.too_short(read, page(at("09:00"), at("09:10"), at("09:20"), cut=True), at("12:00"), RULES)
+    point.preview(at("09:10"), at("11:59"))  # nor would a longer one say more until that has settled
+    assert not point.too_short(read, page(at("09:00"), at("09:10"), cut=True), at("12:00"), RULES)
 
 
 def test_a_cut_page_that_has_to_wait_is_read_again_after_a_pause_and_its_read_does_not_count_as_whole() -> None:
     point = covered("08:00", "09:00")
-    point.preview(at("09:00"), at("09:58:30"))
     point.preview(at("09:57:30"), at("09:58:30"))
     as_of = point.as_of
-    forward(point, page(at("09:57:30"), at("09:57:40"), cut=True), sent=at("10:00"))
-    assert (point.high, point.as_of) == (at("09:57:30"), as_of)
+    forward(point, page(at("09:10"), at("09:57:30"), at("09:57:40"), cut=True), sent=at("10:00"))
+    assert (point.high, point.as_of) == (at("09:10"), as_of)
+    assert point.next_read(at("10:00"), RULES) is not None
+    forward(point, page(at("09:10"), at("09:57:30"), at("09:57:40"), cut=True), sent=at("10:00"))
+    assert (point.high, point.as_of) == (at("09:10"), as_of)
     assert point.next_read(at("10:00"), RULES) is None
 
 
@@ -197,9 +228,9 @@ def test_a_late_preview_at_the_very_end_is_remembered_until_the_read_that_states
     point = covered("08:00", "09:00")
     point.preview(at("09:15"), at("09:59:50"))
     forward(point, page(at("09:10"), at("09:15"), cut=True), sent=at("10:00"))
-    assert point.high == at("09:15")
-    forward(point, page(at("09:15"), at("09:40")), sent=at("10:00:10"))
-    assert hour("09:15") in point.dirty
+    assert point.high == at("09:10")
+    forward(point, page(at("09:10"), at("09:15"), at("09:40")), sent=at("10:02:10"))
+    assert point.high == at("09:40")
 
 
 def test_previews_before_the_first_read_that_lie_below_its_anchor_make_their_hours_dirty() -> None:
@@ -322,6 +353,7 @@ def test_a_blind_interval_above_the_covered_range_is_owed_a_forward_read_and_not
     assert point.owes("lost")
     read = point.next_read(at("08:52"), RULES)
     assert read == Read(Purpose.BLIND, at("08:40"), None, "lost")
+    heard(point, page(at("08:40")))
     point.forward_answered(read, page(at("08:40")), at("08:52"), at("08:52"), RULES)
     assert not point.owes("lost")
 
@@ -348,6 +380,7 @@ def test_a_debt_is_paid_by_the_forward_read_and_by_every_dirty_hour() -> None:
     point.blinded(at("08:30"), at("09:20"), at("09:20"), "lost", HOUR)
     read = point.next_read(at("09:22"), RULES)
     assert read is not None
+    heard(point, page(at("09:10"), at("09:20")))
     point.forward_answered(read, page(at("09:10"), at("09:20")), at("09:22"), at("09:22"), RULES)
     assert point.owes("lost")
     for _ in range(2):

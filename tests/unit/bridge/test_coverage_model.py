@@ -155,12 +155,15 @@ class World:
     def take(self, flight: Flight, page: Page, now: int) -> None:
         """Takes a page: a forward page is stated at once, a re-read when its last page came."""
         last = max(map(ticks_of, page.samples), default=flight.at)
-        if page.cut and last <= flight.at:
+        forward = flight.read.end is None
+        if page.cut and (last <= flight.at or (forward and self.point.too_short(flight.read, page, flight.sent, RULES))):
             flight.max_count *= 2
             self.send(flight, now)
         elif flight.read.end is None:
             self.state(self.point.forward_answered(flight.read, page, flight.sent, now, RULES), flight.clock)
             self.point.done()
+            if page.samples and not page.cut and (self.point.snapshot is None or last > self.point.snapshot):
+                self.point.preview(last, now)
         else:
             flight.pages.append((flight.at, last if page.cut else flight.read.end, page))
             flight.asked.append((flight.sent, flight.clock))

@@ -108,12 +108,38 @@ def test_one_that_was_fenced_waits_until_the_group_would_have_told_it_that_the_s
     assert shard.next(later(11.1)).act is Act.OPEN
 
 
-def test_three_fencings_within_ten_minutes_stop_the_process() -> None:
-    fencings = Fencings()
-    for seconds in (0.0, 700.0, 800.0):
-        fencings.add(seconds)
+def fenced_at(shard: Tenure, seconds: float) -> None:
+    shard.failed(True, later(seconds))
+    acts(shard, 2, later(seconds))
+
+
+def test_a_shard_that_is_fenced_three_times_in_ten_minutes_while_the_group_gives_it_to_us_stops_the_process() -> None:
+    shard = tenure()
+    for round_ in range(2):
+        acts(shard, 4, later(20.0 * round_))
+        fenced_at(shard, 20.0 * round_ + 5)
+    acts(shard, 4, later(40.0))
+    fenced_at(shard, 45.0)
     with pytest.raises(NotReady, match="another deployment"):
-        fencings.add(900.0)
+        acts(shard, 2, later(60.0))
+
+
+def test_a_process_that_lost_all_its_shards_at_once_may_go_on() -> None:
+    fencings = Fencings()
+    for number in range(12):
+        fencings.add(number, 0.0)
+
+
+def test_a_fencing_that_the_group_explains_does_not_count() -> None:
+    shard = tenure()
+    for _ in range(3):
+        acts(shard, 4)
+        shard.failed(True, NOW)
+        shard.lost()
+        assert acts(shard, 3)[-1] is Act.END
+        shard = Tenure(setting(), shard._fencings)
+        shard.points_known()
+    assert shard.next(NOW).act is Act.OPEN
 
 
 def test_every_owner_has_the_same_transactional_id() -> None:
