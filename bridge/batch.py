@@ -9,6 +9,7 @@ from bridge import pitime
 from bridge.coverage import Page, ticks_of
 from bridge.errors import BridgeError, PIRefused, PITooLarge, PIUnavailable, PIUnreadable
 from bridge.normalise import NO_DATA, Unreadable, samples_of
+from bridge.wording import shown
 
 AHEAD = 600 * 10_000_000
 """Ordinary points accept values up to about ten minutes ahead of PI's clock (8.2): forward reads reach so far beyond it."""
@@ -90,7 +91,7 @@ def may_be_too_many(answer: Any) -> bool:
 def _reason(content: Any) -> str:
     if isinstance(content, dict):
         content = content.get("Errors") or content.get("Message") or content.get("WebException") or content
-    return f"{content!r:.300}"
+    return shown(content, 300)
 
 
 def page_of(content: Any, begin: int, end: int | None, asked_to: int, max_count: int, point_type: str) -> tuple[Page, list[Unreadable]]:
@@ -104,7 +105,7 @@ def page_of(content: Any, begin: int, end: int | None, asked_to: int, max_count:
     if not isinstance(items, list):
         raise PIUnavailable("an answer without a list `Items`")
     if items and all(isinstance(item, dict) and item.get("Errors") for item in items):
-        raise PIUnavailable(f"in place of values: {items[0]['Errors']!r:.200}")
+        raise PIUnavailable(f"in place of values: {shown(items[0]['Errors'], 200)}")
     samples, unreadable = samples_of(items, point_type)
     asked = {pitime.whole_second(begin), pitime.whole_second(asked_to, up=True)}
     for end_sample in (*samples[:1], *samples[-1:]):

@@ -3,7 +3,6 @@
 The driver owns the sockets: it opens an ear's address when the ear says so, and tells it what it hears.
 """
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,6 +12,7 @@ from bridge.budget import DENIED_PAUSE_SECONDS, Chance
 from bridge.errors import PIUnreadable
 from bridge.normalise import channel_message, parse_json, samples_of
 from bridge.pitime import Moment
+from bridge.wording import written
 from schemas.records import Point
 
 if TYPE_CHECKING:
@@ -170,8 +170,8 @@ class Ear:
     def _values(self, web_id: str, items: list[object], before: int, now: Moment) -> None:
         owner, point = self._incarnation, self._points.get(web_id)
         if point is None:
-            content = json.dumps({"WebId": web_id, "Items": items}).encode()
-            owner.dead_letters.add("CHANNEL", f'stream "{web_id}" is none that this channel was opened for', content, now.micros)
+            content = written({"WebId": web_id, "Items": items})
+            owner.dead_letters.add("CHANNEL", f'stream "{web_id:.100}" is none that this channel was opened for', content, now.micros)
             return
         if point["point_key"] not in owner.points:
             return

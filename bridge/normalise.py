@@ -11,6 +11,7 @@ import msgspec
 
 from bridge import pitime
 from bridge.errors import PIUnreadable
+from bridge.wording import shown, written
 from schemas.records import Sample
 
 NO_DATA = 248
@@ -88,7 +89,7 @@ def samples_of(items: list[Any], point_type: str) -> tuple[list[Sample], list[Un
         try:
             timed.append(sample_of(item, point_type))
         except PIUnreadable as error:
-            bad.append(Unreadable(str(error), json.dumps(item).encode(), error.ticks))
+            bad.append(Unreadable(str(error), written(item), error.ticks))
     timed.sort(key=lambda pair: pair[0])
     ordinal, last = 0, None
     for ticks, sample in timed:
@@ -123,7 +124,7 @@ def sample_of(item: Any, point_type: str) -> tuple[int, Sample]:
             "annotated": flags[3],
         }
         if item.get("Errors"):
-            raise PIUnreadable(f"the value carries errors: {item['Errors']!r:.200}")
+            raise PIUnreadable(f"the value carries errors: {shown(item['Errors'], 200)}")
         if "Value" not in item:
             raise PIUnreadable("an object without `Value`")
         _put(sample, item["Value"], point_type)
@@ -139,7 +140,7 @@ _FLAGS = (("Good", True), ("Questionable", False), ("Substituted", False), ("Ann
 def _flag(item: dict[str, Any], name: str, default: bool) -> bool:
     flag = item.get(name, default)
     if not isinstance(flag, bool):
-        raise PIUnreadable(f"flag {name} is {flag!r:.50}, neither true nor false")
+        raise PIUnreadable(f"flag {name} is {shown(flag, 50)}, neither true nor false")
     return flag
 
 
@@ -153,13 +154,13 @@ def _put(sample: Sample, value: Any, point_type: str) -> None:
         raise PIUnreadable(f"a boolean on a point of type {point_type}")
     elif isinstance(value, int) and point_type not in _FLOAT_TYPES:
         if not _LONG_MIN <= value <= _LONG_MAX:
-            raise PIUnreadable(f"integer {value!r:.40} does not fit into 64 bits")
+            raise PIUnreadable(f"integer {shown(value, 40)} does not fit into 64 bits")
         sample["value_type"], sample["value_long"] = "LONG", value
     elif isinstance(value, int | float):
         try:
             sample["value_type"], sample["value_double"] = "DOUBLE", float(value)
         except OverflowError as error:
-            raise PIUnreadable(f"number {value!r:.40} does not fit into a double") from error
+            raise PIUnreadable(f"number {shown(value, 40)} does not fit into a double") from error
     elif isinstance(value, str):
         _put_text(sample, value, point_type)
     else:
@@ -169,8 +170,10 @@ def _put(sample: Sample, value: Any, point_type: str) -> None:
 def _put_state(sample: Sample, state: dict[str, Any]) -> None:
     code, name, system = state.get("Value"), state.get("Name"), state.get("IsSystem", False)
     if not isinstance(code, int) or isinstance(code, bool) or not _INT_MIN <= code <= _INT_MAX or not isinstance(system, bool):
-        raise PIUnreadable(f"a state without a code: {state!r:.200}")
-    text = None if name is None else _checked(str(name))
+        raise PIUnreadable(f"a state without a code: {shown(state, 200)}")
+    if name is not None and not isinstance(name, str):
+        raise PIUnreadable(f"a state whose name is no text: {shown(state, 200)}")
+    text = None if name is None else _checked(name)
     if system:
         sample["system_state"], sample["system_state_name"] = code, text
     else:

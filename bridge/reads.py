@@ -1,6 +1,5 @@
 """A shard's reads of the archive: which go out together, how pages follow one another, what their answers state (design 3.2, 4). Pure."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,6 +11,7 @@ from bridge.frame import InstantTooLarge, Stated, named
 from bridge.normalise import Unreadable
 from bridge.pitime import Moment
 from bridge.urgency import most_urgent
+from bridge.wording import written
 from schemas.records import Point
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ class Reads:
             if batch.may_be_too_many(contents[0]) and self._halved(task):
                 return
             if isinstance(error, PIUnreadable):
-                self._set_aside(task, [Unreadable(str(error), json.dumps(contents).encode(), error.ticks)], now)
+                self._set_aside(task, [Unreadable(str(error), written(contents), error.ticks)], now)
             self._owner.note("read failed", point=task.coverage.point_key, purpose=task.read.purpose.name, reason=str(error))
             self._failed(task, now)
         self._owner.changed(task.coverage.point_key)

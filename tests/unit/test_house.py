@@ -22,7 +22,7 @@ PURE = {
     "schemas": {"wire", "records", "shards", "digest", "topics", "values", "times"},
     "bridge": {
         "batch", "budget", "coverage", "dead_letters", "errors", "frame", "hearing", "incarnation", "incidents", "normalise", "pitime",
-        "progress", "reads", "tenure", "urgency",
+        "progress", "reads", "tenure", "urgency", "wording",
     },
     "spark_jobs": {"tables", "quoting"},
     "verifier": {

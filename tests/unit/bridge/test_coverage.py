@@ -433,7 +433,7 @@ def test_without_any_event_coverage_begins_at_the_start() -> None:
     assert (point.low, point.high) == (at("00:00"), at("00:00"))
 
 
-def test_what_came_before_a_channel_was_opened_is_read_again_although_the_first_read_came_later() -> None:
+def test_trap_30_what_came_before_a_channel_was_opened_is_read_again_although_the_first_read_came_later() -> None:
     point = PointCoverage("main:1", at("00:00"))
     point.blinded(at("10:20"), at("10:29"), at("10:29"), "takeover", 2 * HOUR)
     point.first_answered(at("10:29"), None, at("10:27"), at("10:30"), RULES)
