@@ -14,6 +14,7 @@ from bridge.kafka import read_partition
 from bridge.piwebapi import same_origin
 from bridge.publish import Message, Publisher
 from bridge.shard import World
+from bridge.wording import shown
 from schemas.config import PointSelection
 from schemas.records import Point
 from schemas.shards import shard_of
@@ -24,6 +25,8 @@ log = structlog.get_logger("bridge.inventory")
 _PAGE = 1000
 _RETRY_SECONDS = 5.0
 _BATCH_MESSAGES = 5000
+_MAX_TEXT_BYTES = 100_000
+"""A longer name or description would make a record that Kafka does not take (1 MB), and with it the whole inventory."""
 _VOLATILE = ("received_time", "start_time")
 _FIELDS = "WebId;Id;Name;Path;Descriptor;PointClass;PointType;DigitalSetName;EngineeringUnits;Span;Zero;Step;Future;DisplayDigits"
 
@@ -73,6 +76,7 @@ class Inventory:
             server_id = pi.servers[selection.server]
             address: str | None = servers[server_id] + "/points?" + _query(selection)
             seen: set[str] = set()
+            items_seen: set[str] = set()
             while address is not None:
                 if address in seen:
                     raise PIUnreadable(f"points of {selection.server}: the link to the next page leads back to {address!r:.200}")
@@ -83,7 +87,13 @@ class Inventory:
                     raise PIUnreadable(f"points of {selection.server}: an answer without a list `Items`")
                 for item in items:
                     self._add(found, selection, server_id, item)
-                address = self._next(page) if items else None
+                address, known = self._next(page) if items else None, len(items_seen)
+                # Points that shift while they are paged repeat a few; nothing but repeated ones is a walk without an end.
+                items_seen.update(shown(item.get("Id"), 50) for item in items if isinstance(item, dict))
+                if address is not None and len(items_seen) == known:
+                    raise PIUnreadable(
+                        f"points of {selection.server}: a page of points that were all there before, and it links to another"
+                    )
         return found
 
     def _next(self, page: dict[str, Any]) -> str | None:
@@ -110,8 +120,8 @@ class Inventory:
     def _add(self, found: dict[str, Point], selection: PointSelection, server_id: UUID, item: Any) -> None:
         try:
             point = self._point(selection, server_id, item)
-        except (KeyError, TypeError, ValueError) as error:
-            log.warning("point not understood", server=selection.server, point=repr(item)[:200], reason=repr(error))
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            log.warning("point not understood", server=selection.server, point=shown(item, 200), reason=f"{type(error).__name__}: {error}")
             return
         name = point["tag"].casefold()
         if point["point_key"] not in found and not any(fnmatchcase(name, pattern.casefold()) for pattern in selection.exclude):
@@ -120,7 +130,9 @@ class Inventory:
     def _point(self, selection: PointSelection, server_id: UUID, item: dict[str, Any]) -> Point:
         config, point_id, digits = self._world.config, item["Id"], item.get("DisplayDigits")
         if not isinstance(point_id, int) or isinstance(point_id, bool):
-            raise TypeError(f"Id {point_id!r} is not a number")
+            raise TypeError(f"Id {shown(point_id, 50)} is not a number")
+        if not -(1 << 63) <= point_id < 1 << 63 or (isinstance(digits, int) and not -(1 << 31) <= digits < 1 << 31):
+            raise ValueError("a number that no PI has")
         start = selection.start if selection.start is not None else config.coverage.start
         now = self._world.pi.now()
         start_micros = now // 10 - start // timedelta(microseconds=1) if isinstance(start, timedelta) else micros_of(start)
@@ -179,10 +191,11 @@ def _query(selection: PointSelection) -> str:
 
 
 def _text(value: object) -> str:
-    """The value, if it is a text that Avro can carry; raises TypeError or UnicodeEncodeError."""
+    """The value, if it is a text that Avro and Kafka can carry; raises TypeError or ValueError."""
     if not isinstance(value, str):
-        raise TypeError(f"{value!r:.100} is not a text")
-    value.encode()
+        raise TypeError(f"{shown(value, 100)} is not a text")
+    if len(value.encode()) > _MAX_TEXT_BYTES:
+        raise ValueError(f"a text of {len(value)} characters")
     return value
 
 

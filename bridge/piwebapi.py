@@ -32,8 +32,9 @@ def same_origin(base: str, address: str) -> str:
     """`address`, made absolute, if it lies below the configured base; raises PIRefused otherwise: credentials go nowhere else."""
     try:
         absolute = urljoin(base + "/", address)
+        absolute.encode()
         below = _below(urlsplit(base), urlsplit(absolute))
-    except ValueError:  # nothing that can be split into host and path
+    except ValueError:  # nothing that can be sent, or split into host and path
         below = False
     if not below:
         raise PIRefused(f"PI sent a link outside {base}: {address!r:.200}; it is not followed", 0)

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
-STEADY = settings(max_examples=150, derandomize=True, deadline=None, database=None)
+STEADY = settings(max_examples=300, derandomize=True, deadline=None, database=None)
 """The same examples in every run, here and elsewhere, and no word about how fast the machine is."""
 
 SCALARS = st.one_of(
