@@ -9,7 +9,8 @@ from uuid import UUID
 
 import structlog
 
-from bridge.errors import PIRefused, PIUnavailable, PIUnreadable
+from bridge import batch
+from bridge.errors import PIRefused, PITooLarge, PIUnavailable, PIUnreadable
 from bridge.kafka import read_partition
 from bridge.piwebapi import same_origin
 from bridge.publish import Message, Publisher
@@ -22,7 +23,7 @@ from schemas.times import micros_of
 from schemas.topics import POINTS
 
 log = structlog.get_logger("bridge.inventory")
-_PAGE = 1000
+_PAGE, _MIN_PAGE = 1000, 10
 _RETRY_SECONDS = 5.0
 _BATCH_MESSAGES = 5000
 _MAX_TEXT_BYTES = 100_000
@@ -73,28 +74,36 @@ class Inventory:
         pi, found = self._world.config.pi, dict[str, Point]()
         servers = await self._servers()
         for selection in pi.points:
-            server_id = pi.servers[selection.server]
-            address: str | None = servers[server_id] + "/points?" + _query(selection)
-            seen: set[str] = set()
-            items_seen: set[str] = set()
-            while address is not None:
-                if address in seen:
-                    raise PIUnreadable(f"points of {selection.server}: the link to the next page leads back to {address!r:.200}")
-                seen.add(address)
-                page = await self._world.pi.get(address, "points")
-                items = page.get("Items")
-                if not isinstance(items, list):
-                    raise PIUnreadable(f"points of {selection.server}: an answer without a list `Items`")
-                for item in items:
-                    self._add(found, selection, server_id, item)
-                address, known = self._next(page) if items else None, len(items_seen)
-                # Points that shift while they are paged repeat a few; nothing but repeated ones is a walk without an end.
-                items_seen.update(shown(item.get("Id"), 50) for item in items if isinstance(item, dict))
-                if address is not None and len(items_seen) == known:
-                    raise PIUnreadable(
-                        f"points of {selection.server}: a page of points that were all there before, and it links to another"
-                    )
+            page_points = _PAGE
+            while True:
+                try:
+                    await self._walk(selection, servers[pi.servers[selection.server]] + "/points", page_points, found)
+                    break
+                except (PIRefused, PITooLarge) as error:
+                    if page_points <= _MIN_PAGE or not batch.may_be_too_many(error):
+                        raise
+                    page_points //= 2  # PI's limit of items may be lower, or the answer too large (trap 27)
         return found
+
+    async def _walk(self, selection: PointSelection, points: str, page_points: int, found: dict[str, Point]) -> None:
+        """Adds the points of a selection, page by page."""
+        address: str | None = f"{points}?{_query(selection, page_points)}"
+        seen, ids_seen = set[str](), set[str]()
+        while address is not None:
+            if address in seen:
+                raise PIUnreadable(f"points of {selection.server}: the link to the next page leads back to {address!r:.200}")
+            seen.add(address)
+            page = await self._world.pi.get(address, "points")
+            items = page.get("Items")
+            if not isinstance(items, list):
+                raise PIUnreadable(f"points of {selection.server}: an answer without a list `Items`")
+            for item in items:
+                self._add(found, selection, self._world.config.pi.servers[selection.server], item)
+            address, known = self._next(page) if items else None, len(ids_seen)
+            # Points that shift while they are paged repeat a few; nothing but repeated ones is a walk without an end.
+            ids_seen.update(shown(item.get("Id"), 50) for item in items if isinstance(item, dict))
+            if address is not None and len(ids_seen) == known:
+                raise PIUnreadable(f"points of {selection.server}: a page of points that were all there before, and it links to another")
 
     def _next(self, page: dict[str, Any]) -> str | None:
         links = page.get("Links")
@@ -184,9 +193,9 @@ class Inventory:
         return point
 
 
-def _query(selection: PointSelection) -> str:
+def _query(selection: PointSelection, page_points: int) -> str:
     fields = ";".join(f"Items.{name}" for name in _FIELDS.split(";"))
-    query = f"nameFilter={quote(selection.name_filter)}&maxCount={_PAGE}&webIdType=IDOnly&selectedFields=Links.Next;{fields}"
+    query = f"nameFilter={quote(selection.name_filter)}&maxCount={page_points}&webIdType=IDOnly&selectedFields=Links.Next;{fields}"
     return query if selection.point_source is None else f"{query}&sourceFilter={quote(selection.point_source)}"
 
 

@@ -100,6 +100,18 @@ def test_an_inventory_that_nothing_spoils_finds_every_point() -> None:
     assert found.keys() == {"main:1", "main:2", "main:3"}
 
 
+@pytest.mark.parametrize(("limit", "whole"), [(1000, True), (999, True), (7, True), (6, False)])
+def test_trap_27_an_inventory_whose_page_pi_refuses_is_walked_in_smaller_ones(limit: int, whole: bool) -> None:
+    plain = serving(body(FIRST), body(SECOND))
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        if int(request.url.params.get("maxCount", 0)) > limit:
+            return httpx2.Response(400, json={"Errors": [f"Parameter (maxCount) is greater than the maximum allowed ({limit})."]})
+        return plain(request)
+
+    assert (inventory(answer) is not None) is whole
+
+
 @given(st.data())
 @FEWER
 def test_a_spoilt_inventory_finds_points_or_fails_by_name(data: st.DataObject) -> None:

@@ -10,6 +10,7 @@ from bridge import batch, piwebapi
 from bridge.channel import Channel
 from bridge.errors import PIRefused, PITooLarge, PIUnavailable, PIUnreadable
 from bridge.listening import listen
+from bridge.reading import read
 from schemas.records import Point
 from tests.unit.bridge.simulated import Simulated, simulated
 
@@ -156,6 +157,15 @@ async def test_trap_27_pis_own_refusal_of_too_many_values_is_known_as_one_that_m
         assert "greater than the maximum allowed" in str(answers["0"])
 
 
+async def test_trap_27_reads_whose_answers_are_larger_than_the_limit_cover_every_point_all_the_same() -> None:
+    async with simulated(40, load={"answer_bytes": 6_000, "page_values": 500}) as sim:
+        owner = sim.incarnation(await sim.points())
+        reading = asyncio.create_task(read(sim.world, owner.reads))
+        await until(lambda: len(owner.coverage) == 40 and all(known.high is not None for known in owner.coverage.values()))
+        await ended(reading)
+        assert [note.event for note in owner.take_notes()] == []
+
+
 # -- channels
 
 
@@ -177,6 +187,17 @@ async def test_trap_35_pi_refuses_a_channel_for_one_bad_web_id_and_all_others_ar
         keeping = asyncio.create_task(listen(sim.world, owner.hearing))
         await until(lambda: {p["point_key"] for ear in owner.hearing.ears if ear.listening for p in ear.points} == points.keys() - {bad})
         await ended(keeping)
+
+
+async def test_trap_37_a_handshake_that_pi_sends_away_for_a_while_is_not_repeated_before() -> None:
+    async with simulated(5) as sim:
+        owner = sim.incarnation(await sim.points())
+        (ear,) = owner.hearing.new_ears(sim.world.now())
+        await sim.fault("refuse", status=503, retry_after=100, path="channel")
+        keeping = asyncio.create_task(Channel(sim.world.config.pi, ear, sim.world.now).run())
+        await until(lambda: ear.pause_seconds(sim.world.now()) > 50)
+        await ended(keeping)
+        assert not ear.listening
 
 
 async def test_trap_36_a_message_larger_than_the_limit_ends_the_channel_and_it_comes_back() -> None:

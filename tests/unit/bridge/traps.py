@@ -68,6 +68,7 @@ NAMED: dict[int, tuple[str, ...]] = {
         "test_trap_27_a_batch_whose_answer_is_too_large_is_split_and_every_point_is_read",
         "test_trap_27_a_single_read_whose_answer_is_too_large_asks_for_smaller_pages",
         "test_trap_27_a_400_for_another_reason_ends_as_a_failed_read_that_is_shown_and_is_retried_later",
+        "test_trap_27_reads_whose_answers_are_larger_than_the_limit_cover_every_point_all_the_same",
         "test_trap_27_pis_own_refusal_of_too_many_values_is_known_as_one_that_may_be_about_the_size",
     ),
     28: (
@@ -103,6 +104,7 @@ NAMED: dict[int, tuple[str, ...]] = {
     37: (
         "test_trap_37_channels_that_were_lost_together_do_not_come_back_together",
         "test_trap_37_channels_that_were_lost_together_are_opened_again_one_after_the_other",
+        "test_trap_37_a_handshake_that_pi_sends_away_for_a_while_is_not_repeated_before",
         "test_trap_37_when_kafka_takes_frames_again_the_channels_come_back_one_after_the_other",
     ),
     38: ("test_trap_38_an_edit_of_an_old_value_is_not_dropped_as_a_late_duplicate",),
