@@ -1,12 +1,18 @@
 """No more sockets than the configuration allows: points beyond them are told of and read, never dropped (design 4)."""
 
-from typing import Any
+import random
+from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from bridge.coverage import Purpose, Read
 from bridge.hearing import Ear
 from bridge.incarnation import Incarnation, Note, Setting
+from bridge.kafka import Codec
+from bridge.piwebapi import PIWebAPI
+from bridge.shard import OwnedShard, World
+from bridge.tenure import Fencings
 from tests.unit.bridge.world import Middle, at, config, covered, incarnation, moment, point, setting
 
 POINTS = range(150)
@@ -93,3 +99,15 @@ def test_the_shards_of_a_source_share_its_sockets(sockets: int, shards: int) -> 
         owner = Incarnation(told, {f"main:{n}": point(n) for n in range(2000)}, [], moment("10:00"))
         opened += owner.hearing.new_ears(moment("10:00"))
     assert len(opened) == sockets
+
+
+def test_what_somebody_has_to_do_something_about_is_logged_as_an_error() -> None:
+    owner = narrow(1)
+    owner.note("channel lost")
+    owner.hearing.new_ears(moment("10:00"))
+    world = World(owner.config, cast(PIWebAPI, None), cast(Codec, None), dict(setting().topics), random.Random(1))
+    owned = OwnedShard(0, world, Fencings(), [])
+    owned.tenure.incarnation = owner
+    with capture_logs() as logs:
+        owned._tell()
+    assert [(line["event"], line["log_level"]) for line in logs] == [("channel lost", "warning"), ("points without a channel", "error")]
