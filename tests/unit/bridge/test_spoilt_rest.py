@@ -137,6 +137,26 @@ def test_one_point_that_cannot_be_understood_does_not_cost_the_others(which: int
 
 
 @pytest.mark.parametrize(
+    "odd",
+    [
+        {"Id": 10**30},
+        {"Id": True},
+        {"Id": "2"},
+        {"Zero": 10**400},
+        {"DisplayDigits": 2**40},
+        {"Descriptor": "x" * 2_000_000},
+        {"Name": "\ud800"},
+        {"PointType": None},
+    ],
+    ids=lambda odd: next(iter(odd)),
+)
+def test_a_point_that_no_record_can_hold_is_left_out_alone(odd: dict[str, Any]) -> None:
+    found = inventory(serving(body({"Links": {}, "Items": [listed(1), listed(2) | odd, listed(3)]})))
+    assert found is not None
+    assert found.keys() == {"main:1", "main:3"}
+
+
+@pytest.mark.parametrize(
     "link",
     ["\ud800", "points?x=\ud800", "points?x=\x00", "points#" + "x" * 70_000, "points?" + "x" * 70_000, "points?x=%", "http://[", "//", "?"],
 )
