@@ -10,9 +10,10 @@ import msgspec
 
 from bridge import pitime
 from bridge.coverage import Page, ticks_of
-from bridge.errors import BridgeError, PIRefused, PIUnavailable, PIUnreadable
+from bridge.errors import BridgeError, PIRefused, PITooLarge, PIUnavailable, PIUnreadable
 from bridge.normalise import NO_DATA, Unreadable, parse_json
 from bridge.regular import MISFIT, Values, range_of, samples_of
+from bridge.wording import shown, written
 
 AHEAD = 600 * 10_000_000
 """Ordinary points accept values up to about ten minutes ahead of PI's clock (8.2): forward reads reach so far beyond it."""
@@ -22,6 +23,7 @@ _SINGLE = ";".join((*_VALUE_FIELDS, "WebException"))
 _RANGE = ";".join((*(f"Items.{name}" for name in _VALUE_FIELDS), "WebException"))
 _RECORDED = "/recorded?"
 _TRY_AGAIN = frozenset({408, 425, 429})
+_BAD_REQUEST, _CONTENT_TOO_LARGE = 400, 413
 
 
 def recorded(base: str, web_id: str, begin: int, end: int, max_count: int) -> str:
@@ -102,15 +104,25 @@ def failure_of(status: int, content: Any, what: str, retry_after_seconds: float 
         inner = exception.get("StatusCode") if isinstance(exception, dict) else None
         status = inner if isinstance(inner, int) and inner >= 400 else 500
     text = f"{what}: status {status}, {_reason(content)}"
+    if status == _CONTENT_TOO_LARGE:
+        return PITooLarge(text)
     if status >= 500 or status in _TRY_AGAIN or status < 400:
         return PIUnavailable(text, retry_after_seconds)
     return PIRefused(text, status)
 
 
+def may_be_too_many(answer: Any) -> bool:
+    """True if a range of values was refused in a way that stands, among others, for more items than PI gives in one answer.
+
+    A limit exceeded is a 400 like a malformed WebID is, and the texts differ from site to site: branch on status, never on text (7.5).
+    """
+    return isinstance(answer, PITooLarge) or (isinstance(answer, PIRefused) and answer.status == _BAD_REQUEST)
+
+
 def _reason(content: Any) -> str:
     if isinstance(content, dict):
         content = content.get("Errors") or content.get("Message") or content.get("WebException") or content
-    return f"{content!r:.300}"
+    return shown(content, 300)
 
 
 def page_of(content: Any, begin: int, end: int | None, asked_to: int, max_count: int, point_type: str) -> tuple[Page, list[Unreadable]]:
@@ -124,7 +136,7 @@ def page_of(content: Any, begin: int, end: int | None, asked_to: int, max_count:
     if not isinstance(values, Values | list):
         raise PIUnavailable("an answer without a list `Items`")
     if isinstance(values, list) and values and all(isinstance(item, dict) and item.get("Errors") for item in values):
-        raise PIUnavailable(f"in place of values: {values[0]['Errors']!r:.200}")
+        raise PIUnavailable(f"in place of values: {shown(values[0]['Errors'], 200)}")
     samples, unreadable = samples_of(values, point_type)
     asked = {pitime.whole_second(begin), pitime.whole_second(asked_to, up=True)}
     for end_sample in (*samples[:1], *samples[-1:]):
@@ -157,7 +169,7 @@ def shows_a_value(content: Any) -> bool:
 
 def as_bytes(contents: list[Any]) -> bytes:
     """Contents as JSON, for a dead letter."""
-    return json.dumps([{"Items": content.plain()} if isinstance(content, Values) else content for content in contents]).encode()
+    return written([{"Items": content.plain()} if isinstance(content, Values) else content for content in contents])
 
 
 def _no_data(value: Any) -> bool:

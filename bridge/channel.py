@@ -10,6 +10,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidStatus, WebSocketException
 
+from bridge.budget import wish_seconds
 from bridge.errors import PIRefused, PIUnavailable
 from bridge.hearing import Ear
 from bridge.pitime import Moment
@@ -26,10 +27,11 @@ class _Direct(connect):
 
 
 class _Ending(NamedTuple):
-    """Why a channel ended, or was not opened; `status`: the handshake's answer, if it was refused."""
+    """Why a channel ended, or was not opened; `status`, `wish_seconds`: the handshake's answer and its Retry-After, if it was refused."""
 
     reason: str
     status: int | None = None
+    wish_seconds: float | None = None
 
 
 class Channel:
@@ -52,7 +54,7 @@ class Channel:
             if (ending := await self._hear()) is None:
                 continue
             metrics.channels_lost.inc(ear.listening)
-            if ear.lost(ending.reason, self._now(), ending.status):
+            if ear.lost(ending.reason, self._now(), ending.status, ending.wish_seconds):
                 return
 
     async def _hear(self) -> _Ending | None:
@@ -71,7 +73,9 @@ class Channel:
             if status == 401 and not self._renewed and await self._pi.credentials.renewed(shown):
                 self._renewed = True
                 return None
-            return _Ending(_answered(status, error.response.headers), status)
+            headers = error.response.headers
+            wish = wish_seconds(_first(headers, "Retry-After"), _first(headers, "Date"))
+            return _Ending(_answered(status, headers), status, wish)
         except (PIUnavailable, PIRefused) as error:  # no credentials to be had, which says nothing of the streams
             return _Ending(str(error))
         except (WebSocketException, OSError, TimeoutError) as error:
@@ -108,4 +112,9 @@ class Channel:
 
 def _answered(status: int, headers: Headers) -> str:
     reason = f"the handshake was answered with status {status}"
-    return f"{reason}, a redirect to {headers.get('Location', '')!r:.200}; it is not followed" if 300 <= status < 400 else reason
+    return f"{reason}, a redirect to {_first(headers, 'Location') or ''!r:.200}; it is not followed" if 300 <= status < 400 else reason
+
+
+def _first(headers: Headers, name: str) -> str | None:
+    """A header's first value: to ask for *the* value raises where PI, or what stands before it, sent several."""
+    return next(iter(headers.get_all(name)), None)

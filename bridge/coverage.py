@@ -114,6 +114,8 @@ class PointCoverage:
     blind: tuple[int, str | None] | None = None
     """A forward read sent at or after this instant is owed to an incident."""
     in_flight: Read | None = None
+    unheard: bool = False
+    """No channel will tell of it: it is not known to be quiet, so it is read as often as a point with previews."""
     _open: list[tuple[int, int]] = field(default_factory=list)
     """Previews that the archive has not been read for: the instant of each, and when it came."""
     _read_on: bool = False
@@ -188,7 +190,7 @@ class PointCoverage:
 
     def _forward_due(self, now: int, rules: Rules) -> bool:
         since = now - self.as_of
-        if self._read_on or self.as_of == 0 or since >= rules.quiet:
+        if self._read_on or self.as_of == 0 or since >= (min(rules.seal_max, rules.quiet) if self.unheard else rules.quiet):
             return True
         return (len(self._open) >= rules.seal_previews and since >= rules.seal_min) or (bool(self._open) and since >= rules.seal_max)
 

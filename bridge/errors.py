@@ -2,6 +2,7 @@
 
 BridgeError
 ├── PIUnavailable    try again: PI or the way to it fails for the moment
+│   └── PITooLarge   ask for less: more than PI gives, or than we take, in one answer
 ├── PIRefused        stop asking this: PI understood and said no (rights, unknown object, unsupported call)
 │   ├── PIUntrusted  what answers cannot prove to be PI: nothing was sent to it
 │   └── PINotLetIn   there are no credentials that PI would take
@@ -22,6 +23,10 @@ class PIUnavailable(BridgeError):
     def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+
+class PITooLarge(PIUnavailable):
+    """More was asked for than goes into one answer; what was not asked for as a whole can be asked for in parts."""
 
 
 class PIRefused(BridgeError):

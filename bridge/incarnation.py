@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from bridge import progress
+from bridge.budget import Chance
 from bridge.coverage import PointCoverage, Rules, ticks_of
 from bridge.dead_letters import DeadLetters
 from bridge.errors import NotReady
 from bridge.frame import FrameBuilder, Limits, named
-from bridge.hearing import Chance, Hearing
+from bridge.hearing import Hearing
 from bridge.incidents import Incidents
 from bridge.pitime import Moment
 from bridge.progress import ShardState
@@ -40,6 +41,8 @@ class Note(NamedTuple):
 
     event: str
     details: dict[str, Any]
+    error: bool = False
+    """Somebody has to do something about it."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +156,7 @@ class Incarnation:
         """A channel hears these points again, for the first time since `since` (PI's ticks)."""
         keys = []
         for point in points:
+            self.covering(point).unheard = False
             superseded = self.covering(point).blinded(since, now.ticks, now.ticks, incident_id, self.rules.blind_margin)
             if incident_id is not None:
                 self.incidents.follow(superseded, incident_id)
@@ -168,6 +172,10 @@ class Incarnation:
     def note(self, event: str, **details: Any) -> None:
         """Leaves a line for the log."""
         self.notes.append(Note(event, details))
+
+    def error(self, event: str, **details: Any) -> None:
+        """Leaves a line for the log that somebody has to do something about."""
+        self.notes.append(Note(event, details, error=True))
 
     def take_notes(self) -> list[Note]:
         """The notes since the last call."""

@@ -9,11 +9,13 @@ from uuid import UUID
 
 import structlog
 
-from bridge.errors import PIRefused, PIUnavailable, PIUnreadable
+from bridge import batch
+from bridge.errors import PIRefused, PITooLarge, PIUnavailable, PIUnreadable
 from bridge.kafka import read_partition
 from bridge.piwebapi import same_origin
 from bridge.publish import Message, Publisher
 from bridge.shard import World
+from bridge.wording import shown
 from schemas.config import PointSelection
 from schemas.records import Point
 from schemas.shards import shard_of
@@ -21,9 +23,11 @@ from schemas.times import micros_of
 from schemas.topics import POINTS
 
 log = structlog.get_logger("bridge.inventory")
-_PAGE = 1000
+_PAGE, _MIN_PAGE = 1000, 10
 _RETRY_SECONDS = 5.0
 _BATCH_MESSAGES = 5000
+_MAX_TEXT_BYTES = 100_000
+"""A longer name or description would make a record that Kafka does not take (1 MB), and with it the whole inventory."""
 _VOLATILE = ("received_time", "start_time")
 _FIELDS = "WebId;Id;Name;Path;Descriptor;PointClass;PointType;DigitalSetName;EngineeringUnits;Span;Zero;Step;Future;DisplayDigits"
 
@@ -70,21 +74,36 @@ class Inventory:
         pi, found = self._world.config.pi, dict[str, Point]()
         servers = await self._servers()
         for selection in pi.points:
-            server_id = pi.servers[selection.server]
-            address: str | None = servers[server_id] + "/points?" + query(selection)
-            seen: set[str] = set()
-            while address is not None:
-                if address in seen:
-                    raise PIUnreadable(f"points of {selection.server}: the link to the next page leads back to {address!r:.200}")
-                seen.add(address)
-                page = await self._world.pi.get(address, "points")
-                items = page.get("Items")
-                if not isinstance(items, list):
-                    raise PIUnreadable(f"points of {selection.server}: an answer without a list `Items`")
-                for item in items:
-                    self._add(found, selection, server_id, item)
-                address = self._next(page) if items else None
+            page_points = _PAGE
+            while True:
+                try:
+                    await self._walk(selection, servers[pi.servers[selection.server]] + "/points", page_points, found)
+                    break
+                except (PIRefused, PITooLarge) as error:
+                    if page_points <= _MIN_PAGE or not batch.may_be_too_many(error):
+                        raise
+                    page_points //= 2  # PI's limit of items may be lower, or the answer too large (trap 27)
         return found
+
+    async def _walk(self, selection: PointSelection, points: str, page_points: int, found: dict[str, Point]) -> None:
+        """Adds the points of a selection, page by page."""
+        address: str | None = f"{points}?{query(selection, page_points)}"
+        seen, ids_seen = set[str](), set[str]()
+        while address is not None:
+            if address in seen:
+                raise PIUnreadable(f"points of {selection.server}: the link to the next page leads back to {address!r:.200}")
+            seen.add(address)
+            page = await self._world.pi.get(address, "points")
+            items = page.get("Items")
+            if not isinstance(items, list):
+                raise PIUnreadable(f"points of {selection.server}: an answer without a list `Items`")
+            for item in items:
+                self._add(found, selection, self._world.config.pi.servers[selection.server], item)
+            address, known = self._next(page) if items else None, len(ids_seen)
+            # Points that shift while they are paged repeat a few; nothing but repeated ones is a walk without an end.
+            ids_seen.update(shown(item.get("Id"), 50) for item in items if isinstance(item, dict))
+            if address is not None and len(ids_seen) == known:
+                raise PIUnreadable(f"points of {selection.server}: a page of points that were all there before, and it links to another")
 
     def _next(self, page: dict[str, Any]) -> str | None:
         links = page.get("Links")
@@ -110,8 +129,8 @@ class Inventory:
     def _add(self, found: dict[str, Point], selection: PointSelection, server_id: UUID, item: Any) -> None:
         try:
             point = self._point(selection, server_id, item)
-        except (KeyError, TypeError, ValueError) as error:
-            log.warning("point not understood", server=selection.server, point=repr(item)[:200], reason=repr(error))
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            log.warning("point not understood", server=selection.server, point=shown(item, 200), reason=f"{type(error).__name__}: {error}")
             return
         if point["point_key"] not in found and not excluded(selection, point["tag"]):
             found[point["point_key"]] = point
@@ -119,7 +138,9 @@ class Inventory:
     def _point(self, selection: PointSelection, server_id: UUID, item: dict[str, Any]) -> Point:
         config, point_id, digits = self._world.config, item["Id"], item.get("DisplayDigits")
         if not isinstance(point_id, int) or isinstance(point_id, bool):
-            raise TypeError(f"Id {point_id!r} is not a number")
+            raise TypeError(f"Id {shown(point_id, 50)} is not a number")
+        if not -(1 << 63) <= point_id < 1 << 63 or (isinstance(digits, int) and not -(1 << 31) <= digits < 1 << 31):
+            raise ValueError("a number that no PI has")
         start = selection.start if selection.start is not None else config.coverage.start
         now = self._world.pi.now()
         start_micros = now // 10 - start // timedelta(microseconds=1) if isinstance(start, timedelta) else micros_of(start)
@@ -171,10 +192,10 @@ class Inventory:
         return point
 
 
-def query(selection: PointSelection) -> str:
+def query(selection: PointSelection, page_points: int = _PAGE) -> str:
     """The query part of the address of a selection's first page."""
     fields = ";".join(f"Items.{name}" for name in _FIELDS.split(";"))
-    query = f"nameFilter={quote(selection.name_filter)}&maxCount={_PAGE}&webIdType=IDOnly&selectedFields=Links.Next;{fields}"
+    query = f"nameFilter={quote(selection.name_filter)}&maxCount={page_points}&webIdType=IDOnly&selectedFields=Links.Next;{fields}"
     return query if selection.point_source is None else f"{query}&sourceFilter={quote(selection.point_source)}"
 
 
@@ -184,10 +205,11 @@ def excluded(selection: PointSelection, tag: str) -> bool:
 
 
 def _text(value: object) -> str:
-    """The value, if it is a text that Avro can carry; raises TypeError or UnicodeEncodeError."""
+    """The value, if it is a text that Avro and Kafka can carry; raises TypeError or ValueError."""
     if not isinstance(value, str):
-        raise TypeError(f"{value!r:.100} is not a text")
-    value.encode()
+        raise TypeError(f"{shown(value, 100)} is not a text")
+    if len(value.encode()) > _MAX_TEXT_BYTES:
+        raise ValueError(f"a text of {len(value)} characters")
     return value
 
 

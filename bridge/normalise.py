@@ -11,6 +11,7 @@ import msgspec
 
 from bridge import pitime
 from bridge.errors import PIUnreadable
+from bridge.wording import shown, written
 from schemas.records import Sample
 
 NO_DATA = 248
@@ -71,17 +72,32 @@ def parse_json(body: bytes | str) -> Any:
 
 
 def channel_message(document: Any) -> Iterator[ChannelSeries]:
-    """The streams of a channel message; none for a heartbeat. Raises PIUnreadable if it has another shape."""
+    """The streams of a channel message; none for a heartbeat. Raises PIUnreadable if it has another shape.
+
+    One stream that cannot be read does not cost the others: it is raised after them.
+    """
     items = document.get("Items") if isinstance(document, dict) else None
     if not isinstance(items, list):
         raise PIUnreadable("a channel message without a list `Items`")
+    wrong: PIUnreadable | None = None
     for item in items:
-        if not isinstance(item, dict) or not isinstance(item.get("WebId"), str):
-            raise PIUnreadable("a stream of a channel message without a `WebId`")
-        values = item.get("Items", [item["Value"]] if "Value" in item else None)
-        if not isinstance(values, list):
-            raise PIUnreadable(f'stream "{item["WebId"]}" of a channel message without a list `Items`')
-        yield ChannelSeries(item["WebId"], values)
+        try:
+            series = _series(item)
+        except PIUnreadable as error:
+            wrong = wrong or error
+        else:
+            yield series
+    if wrong is not None:
+        raise wrong
+
+
+def _series(item: Any) -> ChannelSeries:
+    if not isinstance(item, dict) or not isinstance(item.get("WebId"), str):
+        raise PIUnreadable("a stream of a channel message without a `WebId`")
+    values = item.get("Items", [item["Value"]] if "Value" in item else None)
+    if not isinstance(values, list):
+        raise PIUnreadable(f'stream "{item["WebId"]:.100}" of a channel message without a list `Items`')
+    return ChannelSeries(item["WebId"], values)
 
 
 def samples_of(items: list[Any], point_type: str) -> tuple[list[Sample], list[Unreadable]]:
@@ -92,7 +108,7 @@ def samples_of(items: list[Any], point_type: str) -> tuple[list[Sample], list[Un
         try:
             timed.append(sample_of(item, point_type))
         except PIUnreadable as error:
-            bad.append(Unreadable(str(error), json.dumps(item).encode(), error.ticks))
+            bad.append(Unreadable(str(error), written(item), error.ticks))
     return in_order(timed), bad
 
 
@@ -118,7 +134,7 @@ def sample_of(item: Any, point_type: str) -> tuple[int, Sample]:
         sample["event_time"], sample["ticks"] = micros, left
         sample["good"], sample["questionable"], sample["substituted"], sample["annotated"] = flags
         if item.get("Errors"):
-            raise PIUnreadable(f"the value carries errors: {item['Errors']!r:.200}")
+            raise PIUnreadable(f"the value carries errors: {shown(item['Errors'], 200)}")
         if "Value" not in item:
             raise PIUnreadable("an object without `Value`")
         put(sample, item["Value"], point_type)
@@ -134,7 +150,7 @@ _FLAGS = (("Good", True), ("Questionable", False), ("Substituted", False), ("Ann
 def _flag(item: dict[str, Any], name: str, default: bool) -> bool:
     flag = item.get(name, default)
     if not isinstance(flag, bool):
-        raise PIUnreadable(f"flag {name} is {flag!r:.50}, neither true nor false")
+        raise PIUnreadable(f"flag {name} is {shown(flag, 50)}, neither true nor false")
     return flag
 
 
@@ -148,13 +164,13 @@ def put(sample: Sample, value: Any, point_type: str) -> None:
         raise PIUnreadable(f"a boolean on a point of type {point_type}")
     elif isinstance(value, int) and point_type not in _FLOAT_TYPES:
         if not _LONG_MIN <= value <= _LONG_MAX:
-            raise PIUnreadable(f"integer {value!r:.40} does not fit into 64 bits")
+            raise PIUnreadable(f"integer {shown(value, 40)} does not fit into 64 bits")
         sample["value_type"], sample["value_long"] = "LONG", value
     elif isinstance(value, int | float):
         try:
             sample["value_type"], sample["value_double"] = "DOUBLE", float(value)
         except OverflowError as error:
-            raise PIUnreadable(f"number {value!r:.40} does not fit into a double") from error
+            raise PIUnreadable(f"number {shown(value, 40)} does not fit into a double") from error
     elif isinstance(value, str):
         _put_text(sample, value, point_type)
     else:
@@ -164,8 +180,10 @@ def put(sample: Sample, value: Any, point_type: str) -> None:
 def _put_state(sample: Sample, state: dict[str, Any]) -> None:
     code, name, system = state.get("Value"), state.get("Name"), state.get("IsSystem", False)
     if not isinstance(code, int) or isinstance(code, bool) or not _INT_MIN <= code <= _INT_MAX or not isinstance(system, bool):
-        raise PIUnreadable(f"a state without a code: {state!r:.200}")
-    text = None if name is None else _checked(str(name))
+        raise PIUnreadable(f"a state without a code: {shown(state, 200)}")
+    if name is not None and not isinstance(name, str):
+        raise PIUnreadable(f"a state whose name is no text: {shown(state, 200)}")
+    text = None if name is None else _checked(name)
     if system:
         sample["system_state"], sample["system_state_name"] = code, text
     else:

@@ -8,6 +8,7 @@ from operator import add
 from typing import NamedTuple
 
 from bridge.errors import PIUnreadable
+from bridge.wording import shown
 from schemas.times import TICKS_PER_SECOND, datetime_of, ticks_of
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,7}))?Z", re.ASCII)
@@ -92,7 +93,7 @@ def _within_minutes(rows: bytes, count: int) -> tuple[int, ...]:
 def _slowly(text: object) -> int:
     match = _TIME.fullmatch(text) if isinstance(text, str) else None
     if match is None:
-        raise PIUnreadable(f"timestamp {text!r:.50} is not a UTC time such as 2024-01-31T00:00:00.1234567Z")
+        raise PIUnreadable(f"timestamp {shown(text, 50)} is not a UTC time such as 2024-01-31T00:00:00.1234567Z")
     try:
         whole = ticks_of(datetime.strptime(match[1], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC))
     except ValueError as error:
@@ -122,6 +123,10 @@ class Moment(NamedTuple):
     """The bridge's wall clock, which may jump: it is told, and nothing is reckoned with it."""
 
 
+_EARLIEST, _LATEST = parse("1970-01-01T00:00:00Z"), parse("2200-01-01T00:00:00Z")
+"""Years that PI's clock may show; reads reach beyond it, and times end with the year 9999."""
+
+
 class PIClock:
     """PI's clock as a lower bound, carried by our monotonic clock between its own readings.
 
@@ -133,7 +138,9 @@ class PIClock:
         self._reading: tuple[int, float] | None = None
 
     def observe(self, ticks: int, monotonic_seconds: float) -> None:
-        """Takes a reading that arrived at `monotonic_seconds`."""
+        """Takes a reading that arrived at `monotonic_seconds`; raises PIUnreadable if no clock of a PI can show that (trap 17)."""
+        if not _EARLIEST <= ticks < _LATEST:
+            raise PIUnreadable(f"PI's clock says {text_of(ticks)}, which cannot be", ticks)
         self._reading = (ticks, monotonic_seconds)
 
     @property

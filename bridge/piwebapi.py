@@ -1,6 +1,7 @@
 """PI Web API over HTTPS: reads only, one origin only, within a budget (design 4; pi-web-api.md 4, 7)."""
 
 import asyncio
+import random
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -10,8 +11,8 @@ from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 import httpx2
 
 from bridge import auth, batch, pitime
-from bridge.budget import Budget
-from bridge.errors import BridgeError, PIRefused, PIUnavailable, PIUnreadable, PIUntrusted
+from bridge.budget import Budget, wish_seconds
+from bridge.errors import BridgeError, PIRefused, PITooLarge, PIUnavailable, PIUnreadable, PIUntrusted
 from bridge.masking import Mask
 from bridge.metrics import Metrics
 from bridge.normalise import parse_json
@@ -27,8 +28,9 @@ def same_origin(base: str, address: str) -> str:
     """`address`, made absolute, if it lies below the configured base; raises PIRefused otherwise: credentials go nowhere else."""
     try:
         absolute = urljoin(base + "/", address)
+        absolute.encode()
         below = _below(urlsplit(base), urlsplit(absolute))
-    except ValueError:  # nothing that can be split into host and path
+    except ValueError:  # nothing that can be sent, or split into host and path
         below = False
     if not below:
         raise PIRefused(f"PI sent a link outside {base}: {address!r:.200}; it is not followed", 0)
@@ -53,7 +55,7 @@ class PIWebAPI:
         self.requests: Counter[str] = Counter()
         """Requests sent, by kind."""
         self._answer_bytes = config.load.answer_bytes
-        self._budget = Budget(config.load.requests_per_second)
+        self._budget = Budget(config.load.requests_per_second, random.Random())  # noqa: S311 - jitter
         self._slots = asyncio.Semaphore(config.load.concurrency)
         self._client = httpx2.AsyncClient(
             headers={"Accept": "application/json", "User-Agent": "pibridge"},
@@ -135,15 +137,12 @@ class PIWebAPI:
         async for part in response.aiter_bytes():
             size += len(part)
             if size > self._answer_bytes:
-                raise PIUnavailable(
-                    f"an answer of more than {self._answer_bytes} bytes, decoded: ask for less, or raise pi.load.answer_bytes"
-                )
+                raise PITooLarge(f"an answer of more than {self._answer_bytes} bytes, decoded: ask for less, or raise pi.load.answer_bytes")
             parts.append(part)
         return b"".join(parts)
 
     def _judge(self, response: httpx2.Response, body: bytes, parse: Callable[[bytes], Any], what: str) -> tuple[Any, BridgeError | None]:
-        wish = response.headers.get("Retry-After", "")
-        retry_after_seconds = float(wish) if wish.isascii() and wish.isdigit() else None
+        retry_after_seconds = wish_seconds(response.headers.get("Retry-After"), response.headers.get("Date"))
         self._budget.answered(response.status_code, retry_after_seconds, time.monotonic())
         try:
             document = parse(body)

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bridge.errors import PIRefused, PIUnavailable, PIUnreadable
+from bridge.errors import PIRefused, PITooLarge, PIUnavailable, PIUnreadable
 from bridge.reads import Reads
 from bridge.shard import World
 
@@ -18,6 +18,8 @@ async def read(world: World, reads: Reads) -> None:
             continue
         try:
             answers = await world.pi.batch(asked.addresses)
+        except PITooLarge as error:
+            reads.too_large(asked, str(error), world.now())
         except (PIUnavailable, PIRefused, PIUnreadable) as error:
             reads.failed(asked, str(error), world.now())
         else:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _MAX_PAGE_VALUES = 150_000
 """PI Web API's default limit for what one call returns (pi-web-api.md 2.5)."""
+_MIN_PAGE_VALUES = 2
+"""A page is halved down to this: with fewer values no page could lead to the next."""
 
 
 class Sent(NamedTuple):
@@ -86,6 +88,10 @@ class Reads:
         self._base = incarnation.config.pi.url
         self._unfinished: list[Task] = []
         self._values_read = Counter[Purpose]()
+        self._batch_points = self._load.batch_points
+        """Halved when an answer was too large, then one more after each full batch that was not."""
+        self._refused_values: dict[str, int] = {}
+        """By point, the smallest page that PI would not give."""
 
     # -- what to ask --------------------------------------------------------------------------------------------------------------
 
@@ -102,13 +108,18 @@ class Reads:
         )
 
     def _due(self, now: Moment) -> list[Task]:
-        owner, limit = self._owner, self._load.batch_points
+        owner, limit = self._owner, self._batch_points
         tasks, self._unfinished = self._unfinished[:limit], self._unfinished[limit:]
         points = (owner.covering(point) for point in owner.points.values())
         for coverage, read in most_urgent(points, now.ticks, owner.rules, limit - len(tasks)):
             coverage.sent(read)
-            tasks.append(Task(coverage, owner.points[coverage.point_key], read, read.begin, self._load.page_values))
+            tasks.append(Task(coverage, owner.points[coverage.point_key], read, read.begin, self._page_values(coverage.point_key)))
         return tasks
+
+    def _page_values(self, point_key: str) -> int:
+        """How many values a read of the point begins to ask for: no more than it was given before."""
+        refused = self._refused_values.get(point_key)
+        return self._load.page_values if refused is None else max(min(refused // 2, self._load.page_values), _MIN_PAGE_VALUES)
 
     # -- what an answer means -----------------------------------------------------------------------------------------------------
 
@@ -118,8 +129,18 @@ class Reads:
         for task in asked.tasks:
             self._failed(task, now)
 
+    def too_large(self, asked: Batch, reason: str, now: Moment) -> None:
+        """The answer was larger than we take: its reads are asked for in halves, one that stands alone with half the page (trap 27)."""
+        if len(asked.tasks) > 1:
+            self._batch_points = len(asked.tasks) // 2
+            self._unfinished = [*asked.tasks, *self._unfinished]
+        elif not self._halved(asked.tasks[0]):
+            self.failed(asked, reason, now)
+
     def answered(self, asked: Batch, answers: Mapping[str, Any | BridgeError], now: Moment) -> None:
         """Takes the content, or the failure, of each sub-request."""
+        if len(asked.tasks) >= self._batch_points:
+            self._batch_points = min(self._batch_points + 1, self._load.batch_points)
         contents = [[answers[key] for key in resources] for resources in asked.named]
         absent = self._servers_without_a_value(asked.tasks, contents)
         for task, content in zip(asked.tasks, contents, strict=True):
@@ -170,14 +191,30 @@ class Reads:
                     raise PIUnavailable("no value, and an event that was there before is not shown either: the archive is away")
                 self._page(task, contents[0], sent, now)
         except (PIUnavailable, PIRefused, PIUnreadable) as error:
+            if batch.may_be_too_many(contents[0]) and self._halved(task):
+                return
             if isinstance(error, PIUnreadable):
                 self._set_aside(task, [Unreadable(str(error), batch.as_bytes(contents), error.ticks)], now)
             self._owner.note("read failed", point=task.coverage.point_key, purpose=task.read.purpose.name, reason=str(error))
             self._failed(task, now)
         self._owner.changed(task.coverage.point_key)
 
+    def _halved(self, task: Task) -> bool:
+        """Has a page asked for again with half as many values; False if it cannot be smaller."""
+        key = task.coverage.point_key
+        if task.read.purpose is Purpose.FIRST or task.max_count <= _MIN_PAGE_VALUES:
+            self._refused_values.pop(key, None)  # it was not the size
+            return False
+        self._refused_values[key] = task.max_count
+        task.max_count = max(task.max_count // 2, _MIN_PAGE_VALUES)
+        self._unfinished.append(task)
+        return True
+
     def _first(self, task: Task, contents: list[Any], sent: Sent) -> None:
         snapshot, before, settled = (batch.single_time(content, task.point["point_type"]) for content in contents)
+        for found, asked in ((before, task.read.begin), (settled, sent.ticks - self._owner.rules.settle)):
+            if found is not None and found > asked:
+                raise PIUnavailable("an event later than the instant at or before which it was asked for")
         if snapshot is not None and settled is None:
             raise PIUnavailable("there is a snapshot, and the archive shows no event: it is away, or the point is younger than settle")
         task.coverage.first_answered(snapshot, before, settled, sent.ticks, self._owner.rules)
@@ -191,9 +228,10 @@ class Reads:
         forward = task.read.end is None
         if page.cut and (last <= task.at or (forward and task.coverage.too_short(task.read, page, sent.ticks, self._owner.rules))):
             # One instant fills the page (trap 23), or one and the next, which may have come just now: a larger one is needed.
-            if task.max_count >= _MAX_PAGE_VALUES:
-                raise PIUnavailable(f"more than {task.max_count} values at one instant")
-            task.max_count = min(task.max_count * 2, _MAX_PAGE_VALUES)
+            larger = min(task.max_count * 2, _MAX_PAGE_VALUES)
+            if larger == task.max_count or larger >= self._refused_values.get(task.coverage.point_key, larger + 1):
+                raise PIUnavailable(f"more than {task.max_count} values at one instant, and no larger page is to be had")
+            task.max_count = larger
             self._unfinished.append(task)
         elif forward:
             self._forward(task, page, sent, now)

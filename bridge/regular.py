@@ -5,6 +5,7 @@ be kept exactly, goes the long way of `normalise`: so what is odd is judged ther
 and not judged: a name that is no UTF-8 costs no value.
 """
 
+from collections.abc import Iterator
 from itertools import islice
 from operator import lt
 from typing import Any, cast
@@ -69,9 +70,12 @@ class Values(msgspec.Struct, gc=False):
     """Their stream's place in it, if it holds several."""
 
     def plain(self) -> list[Any]:
-        """The same values as plain JSON, decoded again."""
+        """The same values as plain JSON, decoded again; without the fields that nobody asked for, if one of them cannot be decoded."""
         body = bytes(self.document) if isinstance(self.document, msgspec.Raw) else self.document
-        document = parse_json(body)
+        try:
+            document = parse_json(body)
+        except PIUnreadable:
+            return cast(list[Any], msgspec.to_builtins(self.items))
         return cast(list[Any], document["Items"] if self.at is None else document["Items"][self.at]["Items"])
 
 
@@ -84,8 +88,19 @@ def range_of(content: msgspec.Raw) -> Values | None:
         return None
 
 
-def heard(body: bytes | str) -> list[tuple[str, Values | list[Any]]]:
-    """WebID and values of each stream of a channel message; none for a heartbeat. Raises PIUnreadable if it has another shape."""
+def heard(body: bytes | str) -> Iterator[tuple[str, Values | list[Any]]]:
+    """WebID and values of each stream of a channel message; none for a heartbeat.
+
+    Raises PIUnreadable if it has another shape: after the streams that could be read, so they must be taken one by one.
+    """
+    if (streams := _streams(body)) is not None:
+        yield from streams
+    else:
+        yield from ((series.web_id, series.items) for series in channel_message(parse_json(body)))
+
+
+def _streams(body: bytes | str) -> list[tuple[str, Values | list[Any]]] | None:
+    """The streams of a channel message; None if a value does not fit."""
     try:
         streams = decode_message(body).Items
         ticks = pitime.parse_all([item.Timestamp for stream in streams for item in stream.Items])
@@ -95,9 +110,9 @@ def heard(body: bytes | str) -> list[tuple[str, Values | list[Any]]]:
             end = begin + len(stream.Items)
             values.append((stream.WebId, Values(stream.Items, ticks[begin:end], body, at)))
             begin = end
-        return values
     except (*MISFIT, PIUnreadable):
-        return [(series.web_id, series.items) for series in channel_message(parse_json(body))]
+        return None
+    return values
 
 
 def plain(values: Values | list[Any]) -> list[Any]:

@@ -178,5 +178,5 @@ class OwnedShard:
 
     def _tell(self) -> None:
         incarnation = self.tenure.incarnation
-        for event, details in incarnation.take_notes() if incarnation is not None else []:
-            log.warning(event, shard=self.tenure.number, **details)
+        for note in incarnation.take_notes() if incarnation is not None else []:
+            (log.error if note.error else log.warning)(note.event, shard=self.tenure.number, **note.details)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 HERE = Path(__file__).parent
-MARKERS = ("integration", "spark", "containers", "demo")
+MARKERS = ("simulation", "integration", "spark", "containers", "demo")
 TIERS = {"fast": " and ".join(f"not {marker}" for marker in MARKERS)} | {marker: marker for marker in MARKERS}
 
 

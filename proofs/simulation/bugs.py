@@ -229,7 +229,7 @@ def failed_values_taken_for_an_empty_range() -> None:
     """A value with Errors in place of a stream's values is set aside, and the rest of the range stated without any."""
 
     def page_of(content: Any, *more: Any) -> tuple[Page, list[Unreadable]]:
-        items = content.get("Items")
+        items = content.get("Items") if isinstance(content, dict) else None
         if items and all("Errors" in item for item in items):
             content = {"Items": []}
         return usual(content, *more)

@@ -19,7 +19,7 @@ class Owner:
         self.alive, self.standing_still = True, False
         self.wall_offset_micros = 0
         self.fencings = Fencings()
-        self.budget = Budget(around.config.pi.load.requests_per_second)
+        self.budget = Budget(around.config.pi.load.requests_per_second, around.clockwork.chance)
         self._clock = PIClock()
         self._mono_offset = around.clockwork.chance.random() * 1e5
         self._missed: list[Callable[[], None]] = []

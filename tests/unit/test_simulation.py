@@ -6,6 +6,7 @@ from proofs.simulation.bugs import BUGS
 from proofs.simulation.part import caught, play_with, replay, summary, table
 from proofs.simulation.run import play
 
+pytestmark = pytest.mark.simulation
 FIRST_SEEDS = {
     "an item that no preview told of taken for old": 18,
     "as of clock at the answer": 17,

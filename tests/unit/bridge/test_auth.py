@@ -66,7 +66,8 @@ class Attentive(Ear):
     """The ear of one channel, without points; counts what it is told."""
 
     def __init__(self, address: str) -> None:
-        super().__init__(incarnation(), address, [], 1, (at("10:00"), None), Reconnect(0.05, 0.1, random.Random(1)))
+        owner = incarnation()
+        super().__init__(owner, address, [], 1, (at("10:00"), None), Reconnect(0.05, 0.1, random.Random(1)), owner.hearing.turn)
         self.openings, self.messages, self.reasons = 0, 0, list[str]()
 
     def opened(self, now: Moment) -> None:
@@ -77,9 +78,9 @@ class Attentive(Ear):
         self.messages += 1
         super().message(body, now)
 
-    def lost(self, reason: str, now: Moment, status: int | None = None) -> bool:
+    def lost(self, reason: str, now: Moment, status: int | None = None, wish_seconds: float | None = None) -> bool:
         self.reasons.append(reason)
-        return super().lost(reason, now, status)
+        return super().lost(reason, now, status, wish_seconds)
 
 
 def present() -> Moment:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge import batch
+from bridge import batch, pitime
 from bridge.coverage import Page, ticks_of
 from bridge.errors import BridgeError, PIRefused, PIUnavailable, PIUnreadable
 from tests.unit.bridge.world import MINUTE, SECOND, at, item
@@ -66,12 +66,18 @@ def test_the_value_before_the_start_is_asked_for_at_or_before_it() -> None:
     assert (asked["time"], asked["retrievalMode"]) == (["2024-01-01T09:00:00.0000000Z"], ["AtOrBefore"])
 
 
-def test_traps_1_to_3_the_request_is_one_object_by_key_with_queries_in_the_address() -> None:
+def test_trap_1_trap_2_trap_3_the_request_is_one_object_by_key_with_queries_in_the_address() -> None:
     address = batch.recorded(BASE, "F1DP1", at("09:00"), at("10:00"), 1000)
     assert json.loads(batch.body({"a": address, "b": BASE + "/x"})) == {
         "a": {"Method": "GET", "Resource": address},
         "b": {"Method": "GET", "Resource": BASE + "/x"},
     }
+
+
+@given(st.integers(at("00:00"), at("23:00")), st.integers(1, 10**12))
+def test_trap_24_no_range_is_asked_for_backwards(begin: int, length: int) -> None:
+    asked = query(batch.recorded(BASE, "F1DP1", begin, begin + length, 1000))
+    assert pitime.parse(asked["startTime"][0]) <= begin < begin + length <= pitime.parse(asked["endTime"][0])
 
 
 # -- answers by key
@@ -140,7 +146,7 @@ def test_trap_6_a_batch_answer_that_is_an_error_itself_is_a_failure_whatever_sha
         (503, None, PIUnavailable),
     ],
 )
-def test_traps_6_and_8_each_failure_says_whether_asking_again_helps(status: int, content: object, kind: type[BridgeError]) -> None:
+def test_trap_6_trap_8_each_failure_says_whether_asking_again_helps(status: int, content: object, kind: type[BridgeError]) -> None:
     failure = batch.failure_of(status, content, "request 1")
     assert type(failure) is kind
     assert "request 1" in str(failure)
@@ -169,6 +175,11 @@ def test_an_answer_is_cut_to_the_range_that_was_meant() -> None:
     found = page(answer(*map(item, times)), at("09:00"), at("10:00"))
     assert [ticks_of(s) for s in found.samples] == times[1:4]
     assert not found.cut
+
+
+def test_trap_24_values_that_come_newest_first_are_put_in_order() -> None:
+    times = [at("09:03"), at("09:02"), at("09:01")]
+    assert [ticks_of(s) for s in page(answer(*map(item, times)), at("09:00"), at("10:00")).samples] == times[::-1]
 
 
 def test_trap_29_no_items_are_an_empty_page() -> None:

@@ -102,7 +102,7 @@ def test_a_message_becomes_previews_and_a_value_below_the_covered_end_marks_its_
     assert {series["point_key"] for series in frame["series"]} == {"main:1", "main:2"}
 
 
-def test_the_blind_interval_begins_with_the_last_message_and_not_when_the_loss_was_noticed() -> None:
+def test_trap_31_the_blind_interval_begins_with_the_last_message_and_not_when_the_loss_was_noticed() -> None:
     owner, ear = listening(1)
     ear.message(b'{"Items":[]}', moment("10:05"))
     ear.lost("no message", moment("10:06"))
@@ -129,7 +129,7 @@ def test_a_channel_that_never_opened_loses_nothing_new() -> None:
     assert not owner.incidents.records
 
 
-def test_silence_is_reckoned_from_the_last_message_heartbeats_included() -> None:
+def test_trap_33_silence_is_reckoned_from_the_last_message_heartbeats_included() -> None:
     _, ear = listening(1)
     ear.message(b'{"Items":[]}', moment("10:00:30"))
     assert ear.patience_seconds(moment("10:01:20")) == 10.0

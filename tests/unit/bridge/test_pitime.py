@@ -171,3 +171,12 @@ def test_the_clock_goes_on_from_its_last_reading() -> None:
     assert clock.now(52.5) == 1000 + 25_000_000
     clock.observe(7, 53.0)
     assert clock.now(53.0) == 7
+
+
+@pytest.mark.parametrize("shown", ["9999-12-31T23:59:59.9999999Z", "2200-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "0001-01-01T00:00:00Z"])
+def test_trap_17_a_clock_that_cannot_be_right_is_not_believed(shown: str) -> None:
+    clock = pitime.PIClock()
+    clock.observe(pitime.parse("2024-01-01T00:00:00Z"), 5.0)
+    with pytest.raises(PIUnreadable, match="cannot be"):
+        clock.observe(pitime.parse(shown), 6.0)
+    assert clock.now(5.0) == pitime.parse("2024-01-01T00:00:00Z")

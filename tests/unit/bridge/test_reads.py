@@ -3,7 +3,7 @@
 from typing import Any
 
 from bridge.coverage import Mark, Purpose
-from bridge.errors import PIUnavailable
+from bridge.errors import PIRefused, PIUnavailable
 from bridge.incarnation import Incarnation
 from bridge.pitime import Moment
 from bridge.reads import Batch
@@ -19,6 +19,7 @@ def ready(*numbers: int, **load: Any) -> Incarnation:
     for number in numbers:
         owner.points[f"main:{number}"] = point(number, start="03:00")
         known = owner.coverage[f"main:{number}"] = covered("02:00", "10:00", as_of="10:25")
+        known.point_key = f"main:{number}"
         known.dirty[hour("07:00")] = Mark(at("10:20"), None)
     return owner
 
@@ -78,6 +79,27 @@ def test_a_failed_sub_request_covers_nothing_and_the_others_are_taken() -> None:
     assert hour("07:00") in owner.coverage["main:1"].dirty
     assert owner.reads.next(NOW) is None  # it is retried, later
     assert owner.reads.next(moment("10:31")) is not None
+
+
+def test_trap_45_a_point_whose_history_pi_does_not_serve_does_not_stop_the_others() -> None:
+    owner = ready(1, 2)
+    answer(owner, ask(owner), PIRefused("status 409", 409), {"Items": [item(at("07:10"))]})
+    assert [s["count"] for s in statements(owner)] == [1]
+    assert [note.details["point"] for note in owner.take_notes()] == ["main:1"]
+
+
+def test_a_first_look_that_is_answered_with_a_later_event_is_made_again() -> None:
+    for before, settled in ((at("00:00:01"), at("09:00")), (at("00:00"), at("09:58:01"))):
+        owner = incarnation(1)
+        answer(owner, ask(owner, moment("10:00")), item(at("09:59")), item(before), item(settled), now=moment("10:00"))
+        assert owner.coverage["main:1"].high is None
+
+
+def test_trap_47_credentials_that_expire_in_the_middle_of_a_back_fill_only_delay_it() -> None:
+    owner = ready(1)
+    answer(owner, ask(owner), PIRefused("status 401", 401))
+    answer(owner, ask(owner, moment("10:31")), {"Items": [item(at("07:10"))]}, now=moment("10:31"))
+    assert [s["count"] for s in statements(owner)] == [1]
 
 
 def test_a_request_without_an_answer_leaves_all_as_it_was() -> None:

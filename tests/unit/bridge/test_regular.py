@@ -140,7 +140,7 @@ def test_a_captured_message_has_the_regular_shape() -> None:
 
 
 def test_trap_33_a_heartbeat_holds_no_streams() -> None:
-    assert heard('{"Links":{},"Items":[]}') == []
+    assert list(heard('{"Links":{},"Items":[]}')) == []
 
 
 @pytest.mark.parametrize(
@@ -201,6 +201,24 @@ def test_bytes_that_are_no_text_in_a_field_that_nobody_asked_for_cost_no_value()
     body = json.dumps({"Items": [{"WebId": "A", "Name": "?", "Items": [item(at("09:00"))]}]}).encode().replace(b'"?"', b'"\xff"')
     ((_, values),) = heard(body)
     assert isinstance(values, Values)
+
+
+@pytest.mark.parametrize("unasked", [b'"\xff"', b"9" * 5000])
+def test_what_a_point_cannot_hold_is_told_even_beside_a_field_that_cannot_be_decoded(unasked: bytes) -> None:
+    written = json.dumps({"Items": [item(at("09:00"), 1), item(at("09:01"), "not base64!") | {"Name": "?"}]}).encode()
+    values = range_of(msgspec.Raw(written.replace(b'"?"', unasked)))
+    assert values is not None
+    samples, (letter,) = regular.samples_of(values, "Blob")
+    assert (len(samples), letter.ticks) == (1, at("09:01"))
+    assert b"not base64!" in batch.as_bytes([values])
+
+
+def test_a_stream_that_cannot_be_read_is_told_of_after_the_others() -> None:
+    body = json.dumps({"Items": [{"WebId": 5}, {"WebId": "A", "Items": [item(at("09:00"))]}]})
+    streams = heard(body)
+    assert next(streams)[0] == "A"
+    with pytest.raises(PIUnreadable, match="WebId"):
+        next(streams)
 
 
 def test_bytes_that_are_no_text_in_one_answer_are_that_answers_failure_alone() -> None:

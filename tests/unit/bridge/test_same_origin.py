@@ -43,6 +43,7 @@ def test_a_link_below_the_base_is_made_absolute(link: str, absolute: str) -> Non
         "ftp://pi.example/piwebapi/points",
         "javascript:alert(1)",
         "https://[pi.example/piwebapi/points",
+        "points?startIndex=\ud800",
     ],
 )
 def test_a_link_to_anywhere_else_is_refused(link: str) -> None:
