@@ -33,6 +33,9 @@ class Item(msgspec.Struct, gc=False):
     Errors: None = None
 
 
+_FIELDS = tuple(name for name in Item.__struct_fields__ if name != "Errors")
+
+
 class _Range(msgspec.Struct):
     """A `recorded` answer (2.3)."""
 
@@ -70,12 +73,13 @@ class Values(msgspec.Struct, gc=False):
     """Their stream's place in it, if it holds several."""
 
     def plain(self) -> list[Any]:
-        """The same values as plain JSON, decoded again; without the fields that nobody asked for, if one of them cannot be decoded."""
+        """The same values as plain JSON, decoded again; only the fields that were asked for, if the whole cannot be decoded."""
         body = bytes(self.document) if isinstance(self.document, msgspec.Raw) else self.document
         try:
             document = parse_json(body)
         except PIUnreadable:
-            return cast(list[Any], msgspec.to_builtins(self.items))
+            # Field by field: what walks into a value may give up at a depth that decoding still managed.
+            return [{name: getattr(item, name) for name in _FIELDS} for item in self.items]
         return cast(list[Any], document["Items"] if self.at is None else document["Items"][self.at]["Items"])
 
 

@@ -12,9 +12,10 @@ from bridge import batch
 from bridge.coverage import ticks_of
 from bridge.errors import BridgeError, PIUnreadable
 from bridge.incarnation import Incarnation
-from bridge.normalise import parse_json, sample_of
+from bridge.normalise import sample_of
 from bridge.pitime import Moment
 from bridge.reads import Batch
+from bridge.regular import Values
 from schemas import wire
 from tests.unit.bridge.spoilt import DEPTHS, STEADY, bytes_of, nested, spoil
 from tests.unit.bridge.test_reads import ready
@@ -47,7 +48,7 @@ def valid(address: str) -> Any:
 def give(owner: Incarnation, asked: Batch, body: bytes, now: Moment = NOW) -> dict[str, Any]:
     """Hands an answer to the reads as the client does; the contents by key, nothing if it was no batch answer."""
     try:
-        document = parse_json(body)
+        document = batch.parse(body)
         failure = batch.failure_of(207, document, "POST /piwebapi/batch")
         contents = batch.contents(document, asked.addresses) if failure is None else {}
     except BridgeError as error:
@@ -71,6 +72,8 @@ def statements(owner: Incarnation, now: Moment = NOW) -> list[dict[str, Any]]:
 
 def understood(content: Any) -> tuple[list[int], list[int | None]] | None:
     """Instants of the items that can be read, and those of the others; None if the content is no list of items or a failure."""
+    if isinstance(content, Values):
+        content = {"Items": content.plain()}
     if isinstance(content, BridgeError) or not isinstance(content, dict) or not isinstance(content.get("Items"), list):
         return None
     good, bad = [], list[int | None]()
