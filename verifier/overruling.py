@@ -9,8 +9,7 @@ from verifier.findings import Findings
 from verifier.frames import Frame
 from verifier.ledger import Claim
 from verifier.names import Names
-
-_MOST_READS = 3
+from verifier.statements import MOST_READS
 
 
 def check_overruling(names: Names, frames: Iterable[Frame], claims: Mapping[str, list[Claim]], findings: Findings) -> None:
@@ -44,7 +43,7 @@ def _overruled(key: str, point: PointArchive, claim: Claim, frame: Frame, events
 def _read_later(point: PointArchive, claim: Claim, heard: int) -> bool:
     """True if the read that the claim comes from was answered after serial number `heard`, or cannot be told."""
     statement = claim.statement
-    reads = point.reads_since(statement.as_of, statement.begin, statement.end, _MOST_READS)
+    reads = point.reads_since(statement.as_of, statement.begin, statement.end, MOST_READS)
     if not reads or reads[0].n > heard:
         return True
     agreeing = [read.n for read in reads if not differences(point.between(statement.begin, statement.end, read.n), claim.events)]

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,6 @@ class Outcome:
     archived_events: int
     as_expected: bool = False
     remark: str = ""
-    more: dict[str, Any] = field(default_factory=dict)
 
 
 def play(stack: Stack, directory: Path, source: str, scene: Scene, patch: str, checks: Iterable[str]) -> Outcome:

@@ -296,7 +296,7 @@ def a_slow_take_over() -> None:
 
     async def read(self: shard.OwnedShard) -> None:
         await usual(self)
-        _tell_progress_is_read(self.tenure.number)
+        shard.log.info("progress read", shard=self.tenure.number)
         await asyncio.sleep(TAKE_OVER_SECONDS)
 
     usual = shard.OwnedShard._read
@@ -324,10 +324,6 @@ def _opening(
         await publisher.commit(messages)
 
     return commit
-
-
-def _tell_progress_is_read(number: int) -> None:
-    shard.log.info("progress read", shard=number)
 
 
 # -- the job -----------------------------------------------------------------------------------------------------------------------

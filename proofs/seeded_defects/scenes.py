@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from os import kill
 from typing import NamedTuple
 
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from bridge.kafka import read_partition
@@ -159,8 +159,6 @@ def _retention(deployment: Deployment, patch: str) -> bool:
 
 def _middle(deployment: Deployment, partition: TopicPartition) -> int:
     """The offset of the last statement but one: the second landing finds the end of the topic only."""
-    from confluent_kafka import Consumer
-
     consumer = Consumer({"bootstrap.servers": deployment.stack.bootstrap_servers, "group.id": "looks"})
     try:
         return int(consumer.get_watermark_offsets(TopicPartition(partition.topic, partition.partition), timeout=20)[1]) - 3

@@ -1,24 +1,12 @@
 import asyncio
-import json
 from typing import Any
 
 import aiohttp
 import pytest
 
-from tests.simulator.world import Sim, StartSimulator, times
+from tests.simulator.world import Sim, StartSimulator, message, silence, times
 
 BAD_TIME = "2026-13-45T99:99:99Z"
-
-
-async def message(channel: aiohttp.ClientWebSocketResponse) -> Any:
-    frame = await channel.receive(timeout=5)
-    assert frame.type is aiohttp.WSMsgType.TEXT, frame
-    return json.loads(frame.data)
-
-
-async def silence(channel: aiohttp.ClientWebSocketResponse) -> None:
-    with pytest.raises(asyncio.TimeoutError):
-        await channel.receive(timeout=0.1)
 
 
 async def opened(sim: Sim, count: int = 1) -> None:

@@ -12,7 +12,7 @@ from simulator.faults import WORDS, read_script
 from simulator.pitime import TICKS_PER_SECOND
 from simulator.settings import BadSettings
 from simulator.store import Stream
-from tests.simulator.world import CSRF, Sim, StartSimulator
+from tests.simulator.world import CSRF, Sim, StartSimulator, message, silence
 
 
 @pytest.fixture
@@ -38,17 +38,6 @@ def lines(sim: Sim, kind: str) -> list[dict[str, Any]]:
 
 def recorded(sim: Sim, stream: Stream, more: str = "") -> str:
     return f"/streams/{sim.web_id(stream)}/recorded?startTime=*-30m&endTime=*-1m{more}"
-
-
-async def message(channel: aiohttp.ClientWebSocketResponse) -> Any:
-    frame = await channel.receive(timeout=5)
-    assert frame.type is aiohttp.WSMsgType.TEXT, frame
-    return json.loads(frame.data)
-
-
-async def silence(channel: aiohttp.ClientWebSocketResponse) -> None:
-    with pytest.raises(asyncio.TimeoutError):
-        await channel.receive(timeout=0.1)
 
 
 def script(tmp_path: Path, text: str) -> Path:

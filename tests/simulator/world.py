@@ -1,11 +1,13 @@
 """A simulator in this process, its clock in the test's hand, and a client that speaks real HTTP and WebSocket to it."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 
 import aiohttp
+import pytest
 
 from simulator.pitime import TICKS_PER_SECOND, format_ticks
 from simulator.server import Running
@@ -108,3 +110,16 @@ def url_path(path: str) -> str:
 
 def times(items: list[Any]) -> list[str]:
     return [item["Timestamp"] for item in items]
+
+
+async def message(channel: aiohttp.ClientWebSocketResponse) -> Any:
+    """The next message, decoded."""
+    frame = await channel.receive(timeout=5)
+    assert frame.type is aiohttp.WSMsgType.TEXT, frame
+    return json.loads(frame.data)
+
+
+async def silence(channel: aiohttp.ClientWebSocketResponse) -> None:
+    """Nothing comes."""
+    with pytest.raises(asyncio.TimeoutError):
+        await channel.receive(timeout=0.1)
