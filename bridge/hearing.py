@@ -95,6 +95,8 @@ class Ear:
         self._heard = self._blind
         self._heard_seconds = 0.0
         self._losses = 0
+        self.reason = ""
+        """Why it was lost, or not opened, last."""
         self._spoke = self._held_back = False
         self._futile = 0
 
@@ -151,6 +153,9 @@ class Ear:
         if self._listening:
             self._futile += not self._spoke and self.why_close(now) is None
             self._open_incident(reason, now)
+        elif reason != self.reason:  # else it fails as it did before, once a minute perhaps
+            self._incarnation.note("channel not opened", channel=self.number, points=len(self._points), reason=reason)
+        self.reason = reason
         pause_seconds = self._reconnect.pause_seconds() + (wish_seconds or 0.0)
         pause_seconds = max(pause_seconds, DENIED_PAUSE_SECONDS) if status in _DENIED else pause_seconds
         self.not_before = self._turn(now.seconds + pause_seconds, now.seconds)
@@ -264,7 +269,7 @@ class Hearing:
         points = ear.points
         middle = len(points) // 2
         self._on_channel -= ear.point_keys - self._incarnation.points.keys()
-        self._incarnation.note("channel refused", channel=ear.number, points=len(points))
+        self._incarnation.note("channel refused", channel=ear.number, points=len(points), reason=ear.reason)
         if middle:
             self._waiting += [Unheard(half, ear.blind, now.seconds) for half in (points[:middle], points[middle:])]
         else:

@@ -129,6 +129,23 @@ def test_a_channel_that_never_opened_loses_nothing_new() -> None:
     assert not owner.incidents.records
 
 
+def test_why_a_channel_does_not_open_is_told_once_and_again_when_it_differs() -> None:
+    owner = incarnation(1)
+    (ear,) = owner.hearing.new_ears(moment("10:00"))
+    for reason in ("refused", "refused", "status 503"):
+        ear.lost(reason, moment("10:00:01"))
+    assert [note.details["reason"] for note in owner.take_notes()] == ["refused", "status 503"]
+    ear.opened(moment("10:01"))
+    ear.lost("cut", moment("10:01:30"))
+    ear.lost("refused", moment("10:01:40"))
+    owner.hearing.refused(ear, moment("10:01:50"))
+    assert [(note.event, note.details["reason"]) for note in owner.take_notes()] == [
+        ("channel lost", "cut"),
+        ("channel not opened", "refused"),
+        ("channel refused", "refused"),
+    ]
+
+
 def test_trap_33_silence_is_reckoned_from_the_last_message_heartbeats_included() -> None:
     _, ear = listening(1)
     ear.message(b'{"Items":[]}', moment("10:00:30"))
