@@ -16,6 +16,8 @@ from schemas.records import Incident, Series, ValueFrame
 from schemas.topics import HISTORY, INCIDENTS, LIVE, RECORDED, Topic
 
 _RECENT_FRAMES = 200
+_JOIN_SECONDS = 5.0
+"""A watcher that still looks then ends with the process: Ctrl-C must not wait for a slow disk."""
 
 
 class KafkaWatch:
@@ -46,7 +48,7 @@ class KafkaWatch:
     def stop(self) -> None:
         """Ends the thread."""
         self._stop.set()
-        self._thread.join(timeout=10)
+        self._thread.join(_JOIN_SECONDS)
 
     def oldest_lag_seconds(self) -> float:
         """How far the newest preview of the point that lags most is ahead of its covered end; 0 if none is."""
@@ -121,7 +123,7 @@ class DeltaWatch:
     def stop(self) -> None:
         """Ends the thread."""
         self._stop.set()
-        self._thread.join(timeout=10)
+        self._thread.join(_JOIN_SECONDS)
 
     def _run(self) -> None:
         version = -1
