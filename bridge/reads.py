@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bridge import batch
-from bridge.coverage import Page, PointCoverage, Purpose, Range, Read, ticks_of
-from bridge.errors import BridgeError, PIRefused, PIUnavailable, PIUnreadable
+from bridge import batch, pitime
+from bridge.allowance import Allowance
+from bridge.coverage import PointCoverage, Purpose, Read
+from bridge.errors import BridgeError, PIArchiveAway, PIRefused, PIUnavailable, PIUnreadable
 from bridge.frame import InstantTooLarge, Stated, named
 from bridge.normalise import Unreadable
 from bridge.pitime import Moment
+from bridge.ranges import Page, Range, ticks_of
 from bridge.urgency import most_urgent
 from schemas.records import Point
 
@@ -87,6 +89,9 @@ class Reads:
         self._load = incarnation.config.pi.load
         self._base = incarnation.config.pi.url
         self._unfinished: list[Task] = []
+        shards, share = incarnation.config.delivery.shards, incarnation.config.coverage.reread_share
+        self._rereads = Allowance(self._load.requests_per_second * self._load.batch_points * share / shards, self._load.batch_points)
+        """Re-reads by age have this share of what may be asked of PI; each shard has its part of it, whoever owns the others."""
         self._values_read = Counter[Purpose]()
         self._batch_points = self._load.batch_points
         """Halved when an answer was too large, then one more after each full batch that was not."""
@@ -111,9 +116,15 @@ class Reads:
         owner, limit = self._owner, self._batch_points
         tasks, self._unfinished = self._unfinished[:limit], self._unfinished[limit:]
         points = (owner.covering(point) for point in owner.points.values())
+        left = self._rereads.left(now.seconds)
         for coverage, read in most_urgent(points, now.ticks, owner.rules, limit - len(tasks)):
+            if read.purpose is Purpose.AGED:
+                left -= 1
+                if left < 0:
+                    continue
             coverage.sent(read)
             tasks.append(Task(coverage, owner.points[coverage.point_key], read, read.begin, self._page_values(coverage.point_key)))
+        self._rereads.take(sum(task.read.purpose is Purpose.AGED for task in tasks))
         return tasks
 
     def _page_values(self, point_key: str) -> int:
@@ -149,6 +160,7 @@ class Reads:
                 self._doubt(task)
             else:
                 self._answered(task, content, asked.sent, now)
+        self._owner.event_queues.judge(asked.sent.ticks, now)
 
     def take_values_read(self) -> Counter[Purpose]:
         """How many values pages held since the last call, by what they were read for."""
@@ -188,7 +200,7 @@ class Reads:
                     and batch.empty(contents[0])
                     and batch.single_time(contents[1], task.witness["point_type"]) is None
                 ):
-                    raise PIUnavailable("no value, and an event that was there before is not shown either: the archive is away")
+                    raise PIArchiveAway("no value, and an event that was there before is not shown either: the archive is away")
                 self._page(task, contents[0], sent, now)
         except (PIUnavailable, PIRefused, PIUnreadable) as error:
             if batch.may_be_too_many(contents[0]) and self._halved(task):
@@ -196,7 +208,10 @@ class Reads:
             if isinstance(error, PIUnreadable):
                 self._set_aside(task, [Unreadable(str(error), batch.as_bytes(contents), error.ticks)], now)
             self._owner.note("read failed", point=task.coverage.point_key, purpose=task.read.purpose.name, reason=str(error))
-            self._failed(task, now)
+            if isinstance(error, PIArchiveAway):
+                self._archive_away(task, now)
+            else:
+                self._failed(task, now)
         self._owner.changed(task.coverage.point_key)
 
     def _halved(self, task: Task) -> bool:
@@ -234,6 +249,7 @@ class Reads:
             task.max_count = larger
             self._unfinished.append(task)
         elif forward:
+            self._owner.event_queues.of(task.point, now).page(page, task.coverage.heard)
             self._forward(task, page, sent, now)
         else:
             self._reread(task, page, last, sent, now)
@@ -272,6 +288,7 @@ class Reads:
                     self._publish(task, stated, sent, now)
                 except InstantTooLarge as error:
                     self._too_large(task, error, now)
+                    task.coverage.left_out(error.ticks)
                     lower = Range(stated.begin, error.ticks, [s for s in stated.samples if ticks_of(s) < error.ticks])
                     self._state(task, [lower], sent, now)
                     stated = Range(error.ticks + 1, stated.end, [s for s in stated.samples if ticks_of(s) > error.ticks])
@@ -279,7 +296,7 @@ class Reads:
                     break
 
     def _publish(self, task: Task, stated: Range, sent: Sent, now: Moment) -> None:
-        history = task.read.purpose is Purpose.BACKFILL
+        history = task.read.purpose in (Purpose.BACKFILL, Purpose.AWAY)
         statement = Stated(stated, sent.ticks, sent.clock)
         self._owner.frames.statement(named(task.point), statement, history, task.read.cause, now.micros, now.seconds)
 
@@ -291,6 +308,12 @@ class Reads:
     def _set_aside(self, task: Task, unreadable: list[Unreadable], now: Moment) -> None:
         for item in unreadable:
             self._owner.dead_letters.add("READ", item.reason, item.content, now.micros, task.coverage.point_key, item.ticks)
+
+    def _archive_away(self, task: Task, now: Moment) -> None:
+        if task.coverage.archive_away(task.read, now.ticks, self._owner.rules):
+            details = {"begin": pitime.text_of(task.read.begin), "end": pitime.text_of(task.read.end or task.read.begin)}
+            self._owner.note("archive away, asked for again in a day", point=task.coverage.point_key, **details)
+        task.coverage.done()
 
     def _failed(self, task: Task, now: Moment) -> None:
         task.coverage.failed(task.read, now.ticks, self._owner.rules)

@@ -35,6 +35,9 @@ class Nemesis:
         for _ in range(20 + self._chance.randrange(40)):
             at = begin + self._chance.random() * (end - begin) - self._clockwork.now
             self._clockwork.later(at, self._late if self._chance.random() < 0.5 else self._correct)
+        if self._run.ageing:
+            for _ in range(20):
+                self._clockwork.later(begin + self._chance.random() * (end - begin) - self._clockwork.now, self._change_in_silence)
 
     def _start(self, name: str) -> None:
         seconds = 2.0 * 30.0 ** self._chance.random()
@@ -73,6 +76,30 @@ class Nemesis:
 
         self._for(seconds, undo)
 
+    def hold_queue_for_long(self, seconds: float) -> None:
+        """The event queue is stuck: nothing enters the archive, for longer than settle, while live values flow."""
+        plant = self._run.plant
+        until = self._clockwork.now + 120.0 + 2 * seconds
+        plant.stuck = True
+
+        def look() -> None:
+            if self._clockwork.now < until:
+                self._clockwork.later(10.0, look)
+            else:
+                plant.release()
+
+        look()
+
+    def take_archive_away(self, seconds: float) -> None:
+        """The files with older data are off-line: requests that begin or end in them are answered No Data there."""
+        api = self._run.web_api
+        api.offline_before = self._clockwork.ticks() - int((600.0 + 3600.0 * self._chance.random()) * TICKS_PER_SECOND)
+
+        def undo() -> None:
+            api.offline_before = 0
+
+        self._for(100.0 + 4 * seconds, undo)
+
     def _late(self) -> None:
         point = self._chance.choice(list(self._run.plant.points.values()))
         late = LATE_SECONDS ** self._chance.random()
@@ -84,6 +111,11 @@ class Nemesis:
         deleting = self._chance.random() < 0.5
         if self._run.plant.correct(self._chance.choice(list(self._run.plant.points.values())), deleting):
             self._clockwork.tell("deletion" if deleting else "edit")
+
+    def _change_in_silence(self) -> None:
+        plant = self._run.plant
+        if plant.change_in_silence(self._chance.choice(list(plant.points.values())), self._run.oldest_age_seconds, self._run.must_rest_by):
+            self._clockwork.tell("silent change")
 
     def late_burst(self, seconds: float) -> None:
         """A buffered interface comes back."""
@@ -250,6 +282,8 @@ FAULTS: dict[str, Fault] = {
     **{name: _commits(name) for name in OUTCOMES},
     "slow answers": Nemesis.slow,
     "event queue held": Nemesis.hold_queue,
+    "event queue stuck": Nemesis.hold_queue_for_long,
+    "archive off-line": Nemesis.take_archive_away,
     "late burst": Nemesis.late_burst,
     "late under slow reads": Nemesis.late_under_slow_reads,
     "channels dropped": lambda n, _: n.drop(False),

@@ -35,6 +35,8 @@ class WebApi:
     def __init__(self, clockwork: Clockwork, plant: Plant) -> None:
         self._clockwork, self._plant = clockwork, plant
         self.faults: dict[str, float] = {}
+        self.offline_before = 0
+        """Archive files with what is older are off-line (PI's ticks)."""
         self.slow_seconds = 0.0
         """Answers take up to so long."""
         self._asked = 0
@@ -83,12 +85,16 @@ class WebApi:
         if match := _RECORDED.fullmatch(address):
             point, first, last, most = self._plant.by_web_id[match[1]], pitime.parse(match[2]), pitime.parse(match[3]), int(match[4])
             spoilt = spoilt or self._hit(lambda name: name not in _WHOLE)
+            if first < self.offline_before and spoilt is None:
+                self._clockwork.tell("archive asked for while off-line")
+                spoilt = "no data"
             return self._recorded(request, point, first, last, most, spoilt)
         spoilt = spoilt or self._hit(lambda name: name in ("inner", "web exception"))
         if match := _AT.fullmatch(address):
             point, at = self._plant.by_web_id[match[1]], pitime.parse(match[2])
             away = "empty archive" in self.faults or "no data" in self.faults
             event = None if away else point.at_or_before(at)
+            event = None if event is not None and event.ticks < self.offline_before else event
             return self._single(request, point, at, event.item if event else item_of(at, NO_DATA), "recordedattime", spoilt, away)
         match = _VALUE.fullmatch(address)
         assert match is not None, address
