@@ -4,7 +4,6 @@ What enters the queue leaves it in order. A snapshot enters it when the next val
 that came before the value after it.
 """
 
-from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -16,8 +15,6 @@ from schemas.records import Point
 if TYPE_CHECKING:
     from bridge.incarnation import Incarnation
 
-_PARTS = 8
-"""Previews are counted in parts of settle."""
 _FEW = 4
 """A queue is well again when only this part of the previews waits that make it stuck."""
 
@@ -25,13 +22,13 @@ _FEW = 4
 class EventQueue:
     """The event queue of one data server, as the points of one shard show it. Instants are PI's ticks."""
 
-    def __init__(self, settle: int, quiet: int, stuck_previews: int, now: int, archived_until: int | None = None) -> None:
-        """It is stuck when so many previews, older than `settle`, came after all that is archived.
+    def __init__(self, quiet: int, stuck_previews: int, now: int, archived_until: int | None = None) -> None:
+        """It is stuck when so many previews came after all that is archived, although the archive of their points was read settle later.
 
         When no preview came for `quiet` it is believed to be empty: compression may have discarded all that was to be archived.
         `archived_until`: it was stuck under the last owner, and what came before this is archived; None: all that came before `now` is.
         """
-        self._settle, self._quiet, self._stuck_previews = settle, quiet, stuck_previews
+        self._quiet, self._stuck_previews = quiet, stuck_previews
         self.archived_until = now if archived_until is None else archived_until
         """What came before this is in the archive."""
         self.stuck = archived_until is not None
@@ -40,22 +37,27 @@ class EventQueue:
         self.incident: str | None = None
         """and this was opened."""
         self._last = now
-        self._previews: deque[list[int]] = deque([[self.archived_until + 1, stuck_previews]] if self.stuck else [])
-        """When some came, and how many, in order."""
+        self._without_trace: list[int] = [self.archived_until + 1] * stuck_previews if self.stuck else []
+        """When previews came, the greatest last, whose points were read since, and after which nothing was seen in the archive."""
 
     def preview(self, came: int) -> None:
         """A channel told of a value."""
         self._last = max(self._last, came)
-        if self._previews and came < self._previews[-1][0] + self._settle // _PARTS:
-            self._previews[-1][1] += 1
-        else:
-            self._previews.append([came, 1])
 
-    def page(self, page: Page, heard: Iterable[tuple[int, int]]) -> None:
+    def page(self, page: Page, heard: Iterable[tuple[int, int]], looked: int, settled: int) -> None:
         """Takes the evidence in a forward page; `heard`: time and arrival of the point's previews that were not read yet.
 
-        Its last instant may be the snapshot, which is not in the archive.
+        Its last instant may be the snapshot, which is not in the archive. What came until `settled` should be, or be discarded; what came
+        until `looked` was counted at an earlier page of the point.
         """
+        heard = list(heard)
+        self._look(page, heard)
+        if page.cut:  # it may end before what came
+            return
+        new = [came for _, came in heard if max(looked, self.archived_until) < came <= settled]
+        self._without_trace = sorted([*self._without_trace, *new])[-self._stuck_previews :]
+
+    def _look(self, page: Page, heard: Iterable[tuple[int, int]]) -> None:
         if not page.samples:
             return
         last = ticks_of(page.samples[-1])
@@ -65,13 +67,11 @@ class EventQueue:
 
     def judge(self, sent: int) -> bool:
         """Looks whether it is stuck, after the answers to a request sent at `sent`; True if that has changed."""
-        while self._previews and self._previews[0][0] + self._settle // _PARTS <= self.archived_until:
-            self._previews.popleft()
-        waiting = sum(number for came, number in self._previews if self.archived_until < came <= sent - self._settle)
-        before = self.stuck
+        self._without_trace = [came for came in self._without_trace if came > self.archived_until]
+        waiting, before = len(self._without_trace), self.stuck
         if sent - self._last > self._quiet:
             self.stuck = False
-            self._previews.clear()
+            self._without_trace = []
         elif waiting >= self._stuck_previews:
             self.since = self.since if self.stuck else self.archived_until
             self.stuck = True
@@ -91,7 +91,7 @@ class EventQueues:
 
     def _queue(self, now: Moment, archived_until: int | None = None) -> EventQueue:
         rules = self._owner.rules
-        return EventQueue(rules.settle, rules.quiet, self._owner.config.coverage.stuck_previews, now.ticks, archived_until)
+        return EventQueue(rules.quiet, self._owner.config.coverage.stuck_previews, now.ticks, archived_until)
 
     def of(self, point: Point, now: Moment) -> EventQueue:
         """The event queue of the point's data server."""

@@ -14,7 +14,9 @@ from bridge.normalise import Unreadable
 from bridge.pitime import Moment
 from bridge.ranges import Page, Range, ticks_of
 from bridge.urgency import most_urgent
+from schemas.digest import EMPTY
 from schemas.records import Point
+from schemas.times import TICKS_PER_SECOND
 
 if TYPE_CHECKING:
     from bridge.incarnation import Incarnation
@@ -48,8 +50,8 @@ class Task:
     asked_to: int = 0
     """Where the request of the page on its way ends."""
 
-    witness: Point | None = None
-    """A point that is known to have an event at or before `at`: asked for it beside a range that came back empty."""
+    witness: tuple[Point, int] | None = None
+    """A point and an instant at or before which it is known to have an event: asked for beside a range that came back empty."""
     doubted: bool = False
     """The range came back empty, and so did all others of the server: it is asked for once more."""
 
@@ -64,7 +66,7 @@ class Task:
             }
         self.asked_to = now + batch.AHEAD if self.read.end is None else self.read.end
         asked = {name: batch.recorded(base, web_id, self.at, self.asked_to, self.max_count)}
-        return asked if self.witness is None else asked | {name + "w": batch.at_or_before(base, self.witness["web_id"], self.at)}
+        return asked if self.witness is None else asked | {name + "w": batch.at_or_before(base, self.witness[0]["web_id"], self.witness[1])}
 
 
 class Batch(NamedTuple):
@@ -180,11 +182,11 @@ class Reads:
     def _doubt(self, task: Task) -> None:
         """Has the range asked for again together with an event that must be there: its own point's, or another's of the server."""
         task.doubted = True
-        if _has_event_at(task.coverage, task.point, task.at):
-            task.witness = task.point
-        else:
-            others = (point for point in self._owner.points.values() if point["server"] == task.point["server"])
-            task.witness = next((p for p in others if _has_event_at(self._owner.covering(p), p, task.at)), None)
+        others = (point for point in self._owner.points.values() if point["server"] == task.point["server"])
+        for point in (task.point, *others):
+            if (instant := _event_known(self._owner.covering(point), point, task.at)) is not None:
+                task.witness = point, instant
+                break
         self._unfinished.append(task)
 
     def _answered(self, task: Task, contents: list[Any], sent: Sent, now: Moment) -> None:
@@ -198,7 +200,7 @@ class Reads:
                 if (
                     task.witness is not None
                     and batch.empty(contents[0])
-                    and batch.single_time(contents[1], task.witness["point_type"]) is None
+                    and batch.single_time(contents[1], task.witness[0]["point_type"]) is None
                 ):
                     raise PIArchiveAway("no value, and an event that was there before is not shown either: the archive is away")
                 self._page(task, contents[0], sent, now)
@@ -249,7 +251,9 @@ class Reads:
             task.max_count = larger
             self._unfinished.append(task)
         elif forward:
-            self._owner.event_queues.of(task.point, now).page(page, task.coverage.heard)
+            settle = self._owner.rules.settle
+            looked = self._owner.event_queues.of(task.point, now)
+            looked.page(page, task.coverage.heard, task.coverage.as_of - settle, sent.ticks - settle)
             self._forward(task, page, sent, now)
         else:
             self._reread(task, page, last, sent, now)
@@ -320,6 +324,12 @@ class Reads:
         task.coverage.done()
 
 
-def _has_event_at(coverage: PointCoverage, point: Point, ticks: int) -> bool:
-    """True if the archive is known to hold an event at or before an instant: the one that the first look moved the start to."""
-    return coverage.high is not None and coverage.start <= ticks and coverage.start < point["start_time"] * 10
+def _event_known(coverage: PointCoverage, point: Point, ticks: int) -> int | None:
+    """An instant at or before which the archive is known to hold an event of the point; None if nothing is known.
+
+    Either some was stated, or the first look found the event that it moved the start to, at or before `ticks`.
+    """
+    stated = next((span.end for span in reversed(coverage.sums.spans) if span.digest != EMPTY), None)
+    if stated is not None:
+        return stated + TICKS_PER_SECOND
+    return ticks if coverage.high is not None and coverage.start <= ticks and coverage.start < point["start_time"] * 10 else None

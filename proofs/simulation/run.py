@@ -9,7 +9,7 @@ from proofs.simulation.broker import Broker, State
 from proofs.simulation.channels import Channels
 from proofs.simulation.clockwork import EPOCH, Clockwork
 from proofs.simulation.group import Group
-from proofs.simulation.nemesis import Nemesis
+from proofs.simulation.nemesis import STORM_SECONDS, Nemesis
 from proofs.simulation.owned import Owned, Surroundings
 from proofs.simulation.owner import Owner
 from proofs.simulation.plant import SERVER_ID, Plant, PointModel
@@ -23,8 +23,6 @@ from verifier import journal
 from verifier.checks import Evidence, verify
 from verifier.frames import VALUE_DATASETS, Records, frame_of, incident_of, take_progress
 
-STORM_SECONDS = 1800.0
-"""So long values flow and faults occur."""
 REST_SECONDS = 2400.0
 """After the last value the bridge must be at rest within this."""
 AGES_SECONDS = (60.0, 240.0, 600.0)
@@ -95,7 +93,7 @@ class Run:
         number = len(self.plant.points) + 1
         mean = self._chance.choice((4.0, 20.0, 20.0, 60.0, 200.0))
         point = PointModel(number, self._chance.choice(_POINT_TYPES), mean, self._chance.choice((0.0, 0.3, 0.7)))
-        point.late_seconds = self._chance.choice((0.0, 0.0, 0.0, 10.0, 45.0))
+        point.late_seconds = self._chance.choice((0.0, 0.0, 0.0, 10.0, 45.0, 45.0))
         self.plant.add(point)
         if history:
             self.plant.remember(point, self.clockwork.ticks() - int(7000 * TICKS_PER_SECOND), self.clockwork.ticks() - TICKS_PER_SECOND)
@@ -135,6 +133,11 @@ class Run:
     def lines(self) -> list[Any]:
         """The sockets of processes that run."""
         return [line for owner in self.owners if owner.beats() for owned in owner.shards.values() for line in owned.lines]
+
+    def shards_that_see_a_stuck_queue(self) -> int:
+        """How many shards take no archive for complete now."""
+        incarnations = [o.tenure.incarnation for owner in self.owners if owner.beats() for o in owner.shards.values()]
+        return len({i.number for i in incarnations if i is not None and i.state.stuck_queues})
 
     def rereads(self) -> list[tuple[PointModel, int, int]]:
         """The ranges of covered data that processes are reading again."""
