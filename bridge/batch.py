@@ -9,9 +9,9 @@ from urllib.parse import quote
 import msgspec
 
 from bridge import pitime
-from bridge.coverage import Page, ticks_of
-from bridge.errors import BridgeError, PIRefused, PITooLarge, PIUnavailable, PIUnreadable
+from bridge.errors import BridgeError, PIArchiveAway, PIRefused, PITooLarge, PIUnavailable, PIUnreadable
 from bridge.normalise import NO_DATA, Unreadable, parse_json
+from bridge.ranges import Page, ticks_of
 from bridge.regular import MISFIT, Values, range_of, samples_of
 from bridge.wording import shown, written
 
@@ -129,8 +129,8 @@ def page_of(content: Any, begin: int, end: int | None, asked_to: int, max_count:
     """The items of a `recorded` answer in [begin, end) as a page, and what could not be understood. `asked_to` is where the request ended.
 
     Raises PIUnavailable where the answer does not say what the archive holds: no list; nothing but values that failed, which PI sends in
-    place of a stream's values (7.5); or the state "No Data" just where the request began or ended, which stands for an archive that is not
-    there (design 3.2). Raises PIUnreadable where an item has no readable time.
+    place of a stream's values (7.5). Raises PIArchiveAway at the state "No Data" just where the request began or ended, which stands for an
+    archive that is not there (design 3.2). Raises PIUnreadable where an item has no readable time.
     """
     values = content if isinstance(content, Values) else content.get("Items") if isinstance(content, dict) else None
     if not isinstance(values, Values | list):
@@ -141,7 +141,7 @@ def page_of(content: Any, begin: int, end: int | None, asked_to: int, max_count:
     asked = {pitime.whole_second(begin), pitime.whole_second(asked_to, up=True)}
     for end_sample in (*samples[:1], *samples[-1:]):
         if end_sample["system_state"] == NO_DATA and ticks_of(end_sample) in asked:
-            raise PIUnavailable(f"the archive is not available at {pitime.text_of(ticks_of(end_sample))}: PI answers No Data")
+            raise PIArchiveAway(f"the archive is not available at {pitime.text_of(ticks_of(end_sample))}: PI answers No Data")
     count = len(samples) + len(unreadable)
     holes = [item.ticks for item in unreadable if item.ticks is not None]
     if len(holes) < len(unreadable):

@@ -1,14 +1,20 @@
 """What is covered of one point, what has to be read, and what an answer lets us state (design 3.2). Pure: instants are PI's ticks.
 
-A point's coverage is the range [low, high): every event in it has been stated. A forward read moves `high`, a back-fill slice moves `low`
-down to the point's start, and hours inside become dirty and are read again.
+A point's coverage is the range [low, high): every event in it has been stated, but for ranges whose archive was away. A forward read moves
+`high`, a back-fill slice moves `low` down to the point's start; inside, hours become dirty, and all of it is read again at some ages.
 """
 
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from schemas.records import Sample
+from bridge.away import Aways
+from bridge.ranges import Page as Page
+from bridge.ranges import Range as Range
+from bridge.ranges import cut_around as cut_around
+from bridge.ranges import ticks_of as ticks_of
+from bridge.sums import Sums
+from bridge.watermarks import Age, Watermarks
 from schemas.times import TICKS_PER_HOUR, TICKS_PER_SECOND, hour_of
 
 MAX_SLICE_FACTOR = 64
@@ -23,6 +29,8 @@ class Purpose(Enum):
     FORWARD = 2
     DIRTY = 3
     BACKFILL = 4
+    AWAY = 5
+    AGED = 6
 
 
 @dataclass(frozen=True)
@@ -36,8 +44,14 @@ class Rules:
     quiet: int
     blind_margin: int
     slice: int
+    ages: tuple[Age, ...] = ()
+    """When data is read once more."""
+    away_retry: int = 24 * TICKS_PER_HOUR
+    """When a range whose archive was away is asked for again."""
     retry_min: int = 1 * TICKS_PER_SECOND
     retry_max: int = 300 * TICKS_PER_SECOND
+    away_failures: int = 8
+    """So many answers in a row that the archive is away set the range aside."""
 
 
 class Mark(NamedTuple):
@@ -55,28 +69,6 @@ class Read:
     begin: int
     end: int | None
     cause: str | None = None
-
-
-class Page(NamedTuple):
-    """One answer: samples in order of time, from `begin` on, and whether it was cut at the page limit."""
-
-    samples: list[Sample]
-    unreadable: list[int]
-    """Instants at which an item could not be understood."""
-    cut: bool
-
-
-class Range(NamedTuple):
-    """What may be stated: in [begin, end) the point has exactly these samples."""
-
-    begin: int
-    end: int
-    samples: list[Sample]
-
-
-def ticks_of(sample: Sample) -> int:
-    """Instant of a sample in ticks."""
-    return sample["event_time"] * 10 + sample["ticks"]
 
 
 @dataclass
@@ -113,11 +105,18 @@ class PointCoverage:
     dirty: dict[int, Mark] = field(default_factory=dict)
     blind: tuple[int, str | None] | None = None
     """A forward read sent at or after this instant is owed to an incident."""
+    watermarks: Watermarks = field(default_factory=Watermarks)
+    sums: Sums = field(default_factory=Sums)
+    aways: Aways = field(default_factory=Aways)
+    archived_until: int | None = None
+    """While the event queue of its data server is stuck, nothing that came later than this is taken for archived."""
     in_flight: Read | None = None
     unheard: bool = False
     """No channel will tell of it: it is not known to be quiet, so it is read as often as a point with previews."""
     _open: list[tuple[int, int]] = field(default_factory=list)
     """Previews that the archive has not been read for: the instant of each, and when it came."""
+    _found: int | None = None
+    """The newest of these that a read found: when it came is not known."""
     _read_on: bool = False
     """The last forward page was cut: more is there."""
     _slice_factor: int = 1
@@ -127,12 +126,13 @@ class PointCoverage:
 
     # -- what happens -------------------------------------------------------------------------------------------------------------
 
-    def preview(self, ticks: int, now: int) -> bool:
-        """Takes note of a live value; True if it made an hour dirty, being older than the covered end."""
+    def preview(self, ticks: int, now: int, heard: bool = True) -> bool:
+        """Takes note of a live value; True if it made an hour dirty, being older than the covered end. `heard`: a channel told of it."""
         if self.snapshot is None or ticks > self.snapshot:
             self.snapshot = ticks
         if self.high is None or ticks >= self.high:
             self._open.append((ticks, now))
+            self._found = self._found if heard else ticks
             return False
         if ticks < self.start:
             return False
@@ -162,7 +162,7 @@ class PointCoverage:
 
     def _creditors(self) -> set[str]:
         """Incidents that a read of this point is owed to."""
-        causes = [mark.cause for mark in self.dirty.values()] + ([] if self.blind is None else [self.blind[1]])
+        causes = {mark.cause for mark in self.dirty.values()} | self.aways.causes | ({self.blind[1]} if self.blind is not None else set())
         return {cause for cause in causes if cause is not None}
 
     def _mark_hours(self, first: int, last: int, now: int, cause: str | None) -> None:
@@ -178,13 +178,23 @@ class PointCoverage:
         if now >= self._forward_retry.not_before and (read := self._forward_read(now, rules)) is not None:
             return read
         if now >= self._reread_retry.not_before and self.low is not None:
-            return self._dirty_read(now, rules) or self._backfill_read(rules)
+            return self._dirty_read(now, rules) or self._backfill_read(rules) or self._away_read(now, rules) or self._aged_read(now, rules)
         return None
+
+    @property
+    def heard(self) -> list[tuple[int, int]]:
+        """Time and arrival of the previews that channels told of, and for which the archive has not been read."""
+        return [preview for preview in self._open if preview[0] != self._found]
+
+    def _settled(self, now: int, rules: Rules) -> int:
+        """What came up to this instant is in the archive that is asked at `now`."""
+        settled = now - rules.settle
+        return settled if self.archived_until is None else min(settled, self.archived_until)
 
     def _forward_read(self, now: int, rules: Rules) -> Read | None:
         if self.high is None:
             return Read(Purpose.FIRST, self.start, None)
-        if self.blind is not None and now >= self.blind[0] + rules.settle:
+        if self.blind is not None and self._settled(now, rules) >= self.blind[0]:
             return Read(Purpose.BLIND, self.high, None, self.blind[1])
         return Read(Purpose.FORWARD, self.high, None) if self._forward_due(now, rules) else None
 
@@ -197,10 +207,11 @@ class PointCoverage:
     def _dirty_read(self, now: int, rules: Rules) -> Read | None:
         assert self.low is not None
         assert self.high is not None
+        settled = self._settled(now, rules)
         for hour in sorted(self.dirty, reverse=True):
             mark = self.dirty[hour]
             begin, end = max(hour * TICKS_PER_HOUR, self.low), min((hour + 1) * TICKS_PER_HOUR, self.high)
-            if begin < end and now >= mark.marked + rules.settle:
+            if begin < end and settled >= mark.marked:
                 return Read(Purpose.DIRTY, begin, end, mark.cause)
         return None
 
@@ -209,6 +220,23 @@ class PointCoverage:
         if self.low <= self.start:
             return None
         return Read(Purpose.BACKFILL, max(self.start, self.low - rules.slice * self._slice_factor), self.low)
+
+    def _aged_read(self, now: int, rules: Rules) -> Read | None:
+        assert self.low is not None
+        assert self.high is not None
+        due = self.watermarks.due(self.low, self.high, self._settled(now, rules), rules.slice * self._slice_factor, rules.ages)
+        return None if due is None else Read(Purpose.AGED, due.begin, due.end)
+
+    def _away_read(self, now: int, rules: Rules) -> Read | None:
+        away = self.aways.due(now)
+        return None if away is None else Read(Purpose.AWAY, max(away.begin, away.end - rules.slice), away.end, away.cause)
+
+    def reread_overdue(self, now: int, rules: Rules) -> int:
+        """How long data has waited to be read at an age that it has reached, in ticks; 0: none does."""
+        if self.low is None or self.high is None:
+            return 0
+        due = self.watermarks.due(self.low, self.high, now - rules.settle, 0, rules.ages)
+        return 0 if due is None else now - due.since
 
     def sent(self, read: Read) -> None:
         """The read is on its way; the caller ends it by `done`, whatever becomes of it."""
@@ -227,10 +255,11 @@ class PointCoverage:
         forward read ends there. Late previews below it make their hours dirty: back-fill may come there before PI has archived them. So
         does what came unheard before a channel was opened.
         """
-        anchor = (sent - rules.settle) // TICKS_PER_HOUR * TICKS_PER_HOUR
+        anchor = self._settled(sent, rules) // TICKS_PER_HOUR * TICKS_PER_HOUR
         anchor = min(anchor, self.start if settled is None else settled, anchor if snapshot is None else snapshot)
         self.low = self.high = anchor
         self.start = min(self.start if before_start is None else before_start, anchor)
+        self.watermarks = Watermarks(rules.ages, self._settled(sent, rules))
         for ticks, came in self._open:
             if self.start <= ticks < anchor:
                 self.mark(hour_of(ticks), came, None)
@@ -248,7 +277,7 @@ class PointCoverage:
         All hours of the answer become dirty if the point was blind up to less than settle before.
         """
         times = [*map(ticks_of, page.samples), *page.unreadable]
-        newest, settled = max(times, default=read.begin), sent - rules.settle
+        newest, settled = max(times, default=read.begin), self._settled(sent, rules)
         end = self._sure_end(read.begin, page, settled)
         more = page.cut and newest < settled
         self.high, self._read_on = end, more and end > read.begin
@@ -263,11 +292,21 @@ class PointCoverage:
             self._forward_retry.failed(now, rules)  # the next page begins where this one did, until what is on its way has arrived
         else:
             self._forward_retry.succeeded()
-        return cut_around(read.begin, end, page)
+        return self._stated(read.begin, end, [cut_around(read.begin, end, page)], settled, rules)[0]
+
+    def _stated(self, begin: int, end: int, pages: list[list[Range]], settled: int, rules: Rules) -> list[list[Range]]:
+        """What the pages of a read of [begin, end) state, as it is published: with digests, and as confirmed where nothing is new."""
+        assert self.low is not None
+        self.watermarks.read(begin, end, self.low, settled, rules.ages)
+        return self.sums.stated(begin, end, pages, lambda ticks: self.watermarks.cell(ticks, rules.ages))
+
+    def left_out(self, ticks: int) -> None:
+        """An instant of what was to be stated could not be published."""
+        self.sums.tear(ticks, ticks + 1)
 
     def too_short(self, read: Read, page: Page, sent: int, rules: Rules) -> bool:
         """True if a forward page ends before it says anything that may be stated, and a longer one would: few instants fill it."""
-        settled = sent - rules.settle
+        settled = self._settled(sent, rules)
         if not page.cut or not page.samples or ticks_of(page.samples[-1]) >= settled:
             return False
         return self._young(settled) is None and self._sure_end(read.begin, page, settled) == read.begin
@@ -292,32 +331,50 @@ class PointCoverage:
         `sent` is when the first of the pages was asked for. Clears the marks of hours that were read whole, if it was sent late enough.
         """
         assert read.end is not None
+        settled = self._settled(sent, rules)
         if read.purpose is Purpose.BACKFILL:
             self.low = read.begin
+        if read.purpose in (Purpose.BACKFILL, Purpose.AGED):
             count = sum(len(page.samples) for _, _, page in pages)
             grow, shrink = count < page_values // 4, count > page_values
             self._slice_factor = min(self._slice_factor * 2, MAX_SLICE_FACTOR) if grow else max(self._slice_factor // (1 + shrink), 1)
-        for hour, mark in list(self.dirty.items()):
-            begin, end = max(hour * TICKS_PER_HOUR, self.low or 0), min((hour + 1) * TICKS_PER_HOUR, self.high or 0)
-            if read.begin <= begin and end <= read.end and sent >= mark.marked + rules.settle:
-                del self.dirty[hour]
+        self.dirty = {hour: mark for hour, mark in self.dirty.items() if mark.marked > settled or not self._whole(hour, read)}
+        self.aways.answered(read.begin, read.end)
         self._reread_retry.succeeded()
-        return [cut_around(begin, end, page) for begin, end, page in pages]
+        return self._stated(read.begin, read.end, [cut_around(begin, end, page) for begin, end, page in pages], settled, rules)
+
+    def _whole(self, hour: int, read: Read) -> bool:
+        """True if what is covered of an hour lies within the read."""
+        assert read.end is not None
+        begin, end = max(hour * TICKS_PER_HOUR, self.low or 0), min((hour + 1) * TICKS_PER_HOUR, self.high or 0)
+        return read.begin <= begin and end <= read.end
 
     def failed(self, read: Read, now: int, rules: Rules) -> None:
         """The read got no answer: it stays due, later and later."""
         (self._forward_retry if read.end is None else self._reread_retry).failed(now, rules)
 
+    def archive_away(self, read: Read, now: int, rules: Rules) -> bool:
+        """PI answered that the archive of the range is not there: after some such answers the range is set aside; True if it was.
+
+        So back-fill goes on below it, and other hours are read again. It stays owed, and is asked for once a day.
+        """
+        if read.end is None:
+            self.failed(read, now, rules)
+            return False
+        self._slice_factor = 1
+        if not (read.purpose is Purpose.AWAY or self.aways.beside(read.begin, read.end)):
+            self._reread_retry.failed(now, rules)
+            if self._reread_retry.failures < rules.away_failures:
+                return False
+        assert self.low is not None
+        self.aways.add(read.begin, read.end, now + rules.away_retry, read.cause)
+        self.dirty = {hour: mark for hour, mark in self.dirty.items() if not self._whole(hour, read)}
+        if read.purpose is Purpose.BACKFILL:
+            self.low = read.begin
+        self.watermarks.read(read.begin, read.end, self.low, self._settled(now, rules), rules.ages)
+        self._reread_retry.succeeded()
+        return True
+
     def owes(self, incident_id: str) -> bool:
         """True while a forward read or a dirty hour that an incident asked for is outstanding."""
         return incident_id in self._creditors()
-
-
-def cut_around(begin: int, end: int, page: Page) -> list[Range]:
-    """The page's samples in [begin, end) as ranges that leave out the instants that could not be understood."""
-    holes = sorted({ticks for ticks in page.unreadable if begin <= ticks < end})
-    ranges = []
-    for low, high in zip([begin, *(hole + 1 for hole in holes)], [*holes, end], strict=True):
-        if low < high or not holes:
-            ranges.append(Range(low, high, [s for s in page.samples if low <= ticks_of(s) < high]))
-    return ranges

@@ -2,7 +2,8 @@
 
 BridgeError
 ├── PIUnavailable    try again: PI or the way to it fails for the moment
-│   └── PITooLarge   ask for less: more than PI gives, or than we take, in one answer
+│   ├── PITooLarge   ask for less: more than PI gives, or than we take, in one answer
+│   └── PIArchiveAway   set the range aside for a day: the archive that should hold it is not there
 ├── PIRefused        stop asking this: PI understood and said no (rights, unknown object, unsupported call)
 │   ├── PIUntrusted  what answers cannot prove to be PI: nothing was sent to it
 │   └── PINotLetIn   there are no credentials that PI would take
@@ -27,6 +28,12 @@ class PIUnavailable(BridgeError):
 
 class PITooLarge(PIUnavailable):
     """More was asked for than goes into one answer; what was not asked for as a whole can be asked for in parts."""
+
+
+class PIArchiveAway(PIUnavailable):
+    """PI answers, and shows that the archive of the range is not there: "No Data" just where the request began or ended, or nothing at all
+    where an event is known to be.
+    """
 
 
 class PIRefused(BridgeError):

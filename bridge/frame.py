@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from bridge.coverage import Range, ticks_of
 from bridge.progress import ShardState
+from bridge.ranges import Range, ticks_of
 from schemas.digest import digest_of
 from schemas.records import Point, Sample, Series, Statement, ValueFrame, Via
 from schemas.topics import HISTORY, LIVE, RECORDED, Topic
@@ -105,13 +105,17 @@ class FrameBuilder:
             frame.received_micros = received_micros
 
     def statement(self, named: Named, stated: Stated, history: bool, cause: str | None, received_micros: int, now_seconds: float) -> None:
-        """Adds a statement, cut where it is too long for a frame. Raises InstantTooLarge, adding nothing, if one instant does not fit."""
-        pieces = list(pieces_of(stated.range, self._limits.size_bytes))
+        """Adds a statement, cut where it is too long for a frame. Raises InstantTooLarge, adding nothing, if one instant does not fit.
+
+        What is confirmed is added without its samples.
+        """
+        pieces = [stated.range] if stated.range.confirmed else list(pieces_of(stated.range, self._limits.size_bytes))
         for piece in pieces:
-            size = sum(map(sample_bytes, piece.samples)) + _series_bytes(named)
+            samples = [] if piece.confirmed else piece.samples
+            size = sum(map(sample_bytes, samples)) + _series_bytes(named)
             frame = self._frame(HISTORY if history else RECORDED, "READ", cause, now_seconds, size)
-            frame.series.append(_series(named, _statement(piece, stated.as_of, stated.as_of_clock), piece.samples))
-            frame.samples += len(piece.samples)
+            frame.series.append(_series(named, _statement(piece, stated.as_of, stated.as_of_clock), samples))
+            frame.samples += len(samples)
             frame.size_bytes += size
             frame.received_micros = received_micros
 
@@ -213,7 +217,7 @@ def _series(named: Named, statement: Statement | None, samples: list[Sample]) ->
 
 def _statement(piece: Range, as_of: int, as_of_clock: int) -> Statement:
     return {
-        "kind": "STATED",
+        "kind": "CONFIRMED" if piece.confirmed else "STATED",
         "from_time": piece.begin // 10,
         "from_ticks": piece.begin % 10,
         "to_time": piece.end // 10,
@@ -221,5 +225,5 @@ def _statement(piece: Range, as_of: int, as_of_clock: int) -> Statement:
         "as_of": as_of // 10,
         "as_of_clock": as_of_clock,
         "count": len(piece.samples),
-        "digest": digest_of(piece.samples),
+        "digest": digest_of(piece.samples) if piece.digest is None else piece.digest,
     }

@@ -9,15 +9,18 @@ from typing import Any, NamedTuple
 
 from bridge import progress
 from bridge.budget import Chance
-from bridge.coverage import PointCoverage, Rules, ticks_of
+from bridge.coverage import PointCoverage, Rules
 from bridge.dead_letters import DeadLetters
 from bridge.errors import NotReady
+from bridge.event_queue import EventQueues
 from bridge.frame import FrameBuilder, Limits, named
 from bridge.hearing import Hearing
 from bridge.incidents import Incidents
 from bridge.pitime import Moment
 from bridge.progress import ShardState
+from bridge.ranges import ticks_of
 from bridge.reads import Reads
+from bridge.watermarks import ages_of
 from schemas.config import Config, Coverage
 from schemas.records import Point, Progress, Sample, Via
 from schemas.times import TICKS_PER_SECOND
@@ -70,6 +73,8 @@ def rules_of(coverage: Coverage) -> Rules:
         quiet=ticks(coverage.quiet_seconds),
         blind_margin=ticks(coverage.blind_margin_seconds),
         slice=ticks(coverage.slice_seconds),
+        ages=ages_of(coverage.reread_ages_seconds),
+        away_retry=ticks(coverage.away_retry_seconds),
     )
 
 
@@ -92,7 +97,7 @@ class Incarnation:
         self.coverage: dict[str, PointCoverage] = {}
         for record in covered.values():
             point = self.coverage[record["point_key"]] = PointCoverage(record["point_key"], record["start"])
-            progress.restore(point, record)
+            progress.restore(point, record, self.rules.ages)
         self.frames = FrameBuilder(self.state, config.source, Limits(delivery.frame_seconds, delivery.frame_samples, delivery.frame_bytes))
         self.dead_letters = DeadLetters(config.source)
         self.incidents = Incidents(config.source, self.number, self.state.incidents)
@@ -110,6 +115,7 @@ class Incarnation:
         self.state.alive_at = self.state.alive_at or now.ticks
         self.hearing = Hearing(self, setting.chance, (self.state.alive_at, self._takeover))
         self.reads = Reads(self)
+        self.event_queues = EventQueues(self, now)
 
     def _deaf_since(self) -> int | None:
         """Since when the points were not listened to: the last sign of life, or earlier where a channel was lost and not reopened."""
@@ -143,9 +149,12 @@ class Incarnation:
     def preview(self, point: Point, samples: list[Sample], via: Via, now: Moment) -> None:
         """Publishes live values; one that lies below the covered end makes its hour dirty."""
         self.frames.preview(named(point), samples, via, now.micros, now.seconds)
-        coverage = self.covering(point)
+        coverage, heard = self.covering(point), via != "READ"
+        queue = self.event_queues.of(point, now)
         for sample in samples:
-            if coverage.preview(ticks_of(sample), now.ticks):
+            if heard:
+                queue.preview(now.ticks)
+            if coverage.preview(ticks_of(sample), now.ticks, heard):
                 self.changed(point["point_key"])
 
     def changed(self, point_key: str) -> None:
@@ -154,9 +163,15 @@ class Incarnation:
 
     def heard_again(self, points: Iterable[Point], since: int, incident_id: str | None, now: Moment) -> None:
         """A channel hears these points again, for the first time since `since` (PI's ticks)."""
+        known = list(points)
+        for point in known:
+            self.covering(point).unheard = False
+        self.blinded(known, since, incident_id, now)
+
+    def blinded(self, points: Iterable[Point], since: int, incident_id: str | None, now: Moment) -> None:
+        """What happened to these points since then (PI's ticks) may have been missed: it is read again, and that mends the incident."""
         keys = []
         for point in points:
-            self.covering(point).unheard = False
             superseded = self.covering(point).blinded(since, now.ticks, now.ticks, incident_id, self.rules.blind_margin)
             if incident_id is not None:
                 self.incidents.follow(superseded, incident_id)
@@ -219,7 +234,7 @@ class Incarnation:
         records += [Record(DEAD_LETTERS, None, letter["point_key"], letter) for letter in self.dead_letters.take()]
         changed, self._changed = self._changed, set()
         for key in sorted(changed):
-            if (record := progress.point_record(self.coverage[key])) is not None:
+            if (record := progress.point_record(self.coverage[key], self.rules.ages)) is not None:
                 records.append(Record(PROGRESS, self.number, key, record))
         records.append(Record(PROGRESS, self.number, progress.SHARD_KEY, self.state.record()))
         return records

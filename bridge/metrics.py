@@ -127,6 +127,16 @@ class Metrics:
             "seconds",
             "How long ago, by PI's clock, the point was read forward that has waited longest for it.",
         )
+        self.reread_overdue = show(
+            "pibridge_reread_overdue_seconds",
+            "seconds",
+            "How long the data has waited that is to be read once more at an age (coverage.reread_ages_seconds), where that is longest.",
+        )
+        self.away_hours = show(
+            "pibridge_archive_away_hours",
+            "hours of a point",
+            "Data that PI could not show because its archive was away; it is asked for once a day, and is not stated until then.",
+        )
         self.incidents = show("pibridge_incidents_open", "incidents", "Incidents that are not closed.", kind=INCIDENT_KINDS)
 
     def _define_the_process(self) -> None:
@@ -178,6 +188,8 @@ class Metrics:
         self.dirty_hours.set(counted.dirty_hours)
         self.coverage_lag.set(counted.lag_seconds)
         self.oldest_read.set(counted.oldest_read_seconds)
+        self.reread_overdue.set(counted.reread_overdue_seconds)
+        self.away_hours.set(counted.away_hours)
         open_by_kind = TallyOf(incidents)
         for kind in INCIDENT_KINDS:
             self.incidents.labels(kind).set(open_by_kind[kind])

@@ -1,10 +1,13 @@
 """Progress records of a shard, to state and back (design 3.3, 3.6). Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from bridge.away import Away, Aways
 from bridge.coverage import Mark, PointCoverage
-from schemas.records import DirtyHour, OpenIncident, PointProgress, Progress, ShardProgress
+from bridge.sums import Span, Sums
+from bridge.watermarks import Age
+from schemas.records import AwayRange, DirtyHour, OpenIncident, PointProgress, Progress, ShardProgress
 from schemas.times import TICKS_PER_MICROSECOND
 
 SHARD_KEY = "shard"
@@ -25,6 +28,8 @@ class ShardState:
     alive_at: int | None = None
     """PI's clock at the last sign of life, ticks; None if the shard was never owned."""
     incidents: dict[str, OpenIncident] = field(default_factory=dict)
+    stuck_queues: dict[str, int] = field(default_factory=dict)
+    """Data servers whose event queue is stuck, each with the instant (ticks) up to which what came is archived."""
 
     def take_clock(self) -> int:
         """The clock of a frame that closes now, or of a request that is sent now; never the same twice in an epoch."""
@@ -48,6 +53,7 @@ class ShardState:
             "topic_ids": dict(self.topic_ids),
             "alive_at": (self.alive_at or 0) // TICKS_PER_MICROSECOND,
             "incidents": [incident.copy() for incident in self.incidents.values()],
+            "stuck_queues": dict(self.stuck_queues),
         }
         return {"point": None, "shard": shard}
 
@@ -62,16 +68,21 @@ def shard_state(record: ShardProgress) -> ShardState:
         topic_ids=dict(record["topic_ids"]),
         alive_at=record["alive_at"] * TICKS_PER_MICROSECOND,
         incidents={incident["incident_id"]: incident for incident in record["incidents"]},
+        stuck_queues=dict(record["stuck_queues"]),
     )
 
 
-def point_record(point: PointCoverage) -> Progress | None:
+def point_record(point: PointCoverage, ages: Sequence[Age]) -> Progress | None:
     """Progress record of a point; None before its first read."""
     if point.low is None or point.high is None:
         return None
     dirty: list[DirtyHour] = [
         {"hour": hour, "marked_time": mark.marked // TICKS_PER_MICROSECOND, "cause": mark.cause}
         for hour, mark in sorted(point.dirty.items())
+    ]
+    aways: list[AwayRange] = [
+        {"begin": away.begin, "end": away.end, "retry_time": away.retry_at // TICKS_PER_MICROSECOND, "cause": away.cause}
+        for away in point.aways.ranges
     ]
     progress: PointProgress = {
         "point_key": point.point_key,
@@ -81,11 +92,14 @@ def point_record(point: PointCoverage) -> Progress | None:
         "as_of": point.as_of // TICKS_PER_MICROSECOND,
         "snapshot": point.snapshot,
         "dirty": dirty,
+        "reread": [{"age": age.ticks, "until": mark} for age, mark in zip(ages, point.watermarks.marks, strict=False)],
+        "sums": [{"begin": span.begin, "end": span.end, "digest": span.digest} for span in point.sums.spans],
+        "away": aways,
     }
     return {"point": progress, "shard": None}
 
 
-def restore(point: PointCoverage, record: PointProgress) -> None:
+def restore(point: PointCoverage, record: PointProgress, ages: Sequence[Age]) -> None:
     """Gives a point the coverage that its last owner committed."""
     point.start = min(point.start, record["start"])
     point.low, point.high = record["low"], record["high"]
@@ -93,6 +107,9 @@ def restore(point: PointCoverage, record: PointProgress) -> None:
     point.snapshot = record["snapshot"]
     # A mark is rounded up, so that it is not cleared by a request sent in the very same microsecond.
     point.dirty = {d["hour"]: Mark((d["marked_time"] + 1) * TICKS_PER_MICROSECOND, d["cause"]) for d in record["dirty"]}
+    point.watermarks.restore(ages, {reread["age"]: reread["until"] for reread in record["reread"]}, point.as_of)
+    point.sums = Sums(Span(known["begin"], known["end"], known["digest"]) for known in record["sums"])
+    point.aways = Aways(tuple(Away(a["begin"], a["end"], a["retry_time"] * TICKS_PER_MICROSECOND, a["cause"]) for a in record["away"]))
 
 
 def newest(records: Iterable[tuple[str, Progress | None]]) -> tuple[ShardProgress | None, dict[str, PointProgress]]:

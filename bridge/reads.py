@@ -5,14 +5,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bridge import batch
-from bridge.coverage import Page, PointCoverage, Purpose, Range, Read, ticks_of
-from bridge.errors import BridgeError, PIRefused, PIUnavailable, PIUnreadable
+from bridge import batch, pitime
+from bridge.allowance import Allowance
+from bridge.coverage import PointCoverage, Purpose, Read
+from bridge.errors import BridgeError, PIArchiveAway, PIRefused, PIUnavailable, PIUnreadable
 from bridge.frame import InstantTooLarge, Stated, named
 from bridge.normalise import Unreadable
 from bridge.pitime import Moment
+from bridge.ranges import Page, Range, ticks_of
 from bridge.urgency import most_urgent
+from schemas.digest import EMPTY
 from schemas.records import Point
+from schemas.times import TICKS_PER_SECOND
 
 if TYPE_CHECKING:
     from bridge.incarnation import Incarnation
@@ -46,8 +50,8 @@ class Task:
     asked_to: int = 0
     """Where the request of the page on its way ends."""
 
-    witness: Point | None = None
-    """A point that is known to have an event at or before `at`: asked for it beside a range that came back empty."""
+    witness: tuple[Point, int] | None = None
+    """A point and an instant at or before which it is known to have an event: asked for beside a range that came back empty."""
     doubted: bool = False
     """The range came back empty, and so did all others of the server: it is asked for once more."""
 
@@ -62,7 +66,7 @@ class Task:
             }
         self.asked_to = now + batch.AHEAD if self.read.end is None else self.read.end
         asked = {name: batch.recorded(base, web_id, self.at, self.asked_to, self.max_count)}
-        return asked if self.witness is None else asked | {name + "w": batch.at_or_before(base, self.witness["web_id"], self.at)}
+        return asked if self.witness is None else asked | {name + "w": batch.at_or_before(base, self.witness[0]["web_id"], self.witness[1])}
 
 
 class Batch(NamedTuple):
@@ -87,6 +91,9 @@ class Reads:
         self._load = incarnation.config.pi.load
         self._base = incarnation.config.pi.url
         self._unfinished: list[Task] = []
+        shards, share = incarnation.config.delivery.shards, incarnation.config.coverage.reread_share
+        self._rereads = Allowance(self._load.requests_per_second * self._load.batch_points * share / shards, self._load.batch_points)
+        """Re-reads by age have this share of what may be asked of PI; each shard has its part of it, whoever owns the others."""
         self._values_read = Counter[Purpose]()
         self._batch_points = self._load.batch_points
         """Halved when an answer was too large, then one more after each full batch that was not."""
@@ -111,9 +118,15 @@ class Reads:
         owner, limit = self._owner, self._batch_points
         tasks, self._unfinished = self._unfinished[:limit], self._unfinished[limit:]
         points = (owner.covering(point) for point in owner.points.values())
+        left = self._rereads.left(now.seconds)
         for coverage, read in most_urgent(points, now.ticks, owner.rules, limit - len(tasks)):
+            if read.purpose is Purpose.AGED:
+                left -= 1
+                if left < 0:
+                    continue
             coverage.sent(read)
             tasks.append(Task(coverage, owner.points[coverage.point_key], read, read.begin, self._page_values(coverage.point_key)))
+        self._rereads.take(sum(task.read.purpose is Purpose.AGED for task in tasks))
         return tasks
 
     def _page_values(self, point_key: str) -> int:
@@ -149,6 +162,7 @@ class Reads:
                 self._doubt(task)
             else:
                 self._answered(task, content, asked.sent, now)
+        self._owner.event_queues.judge(asked.sent.ticks, now)
 
     def take_values_read(self) -> Counter[Purpose]:
         """How many values pages held since the last call, by what they were read for."""
@@ -168,11 +182,11 @@ class Reads:
     def _doubt(self, task: Task) -> None:
         """Has the range asked for again together with an event that must be there: its own point's, or another's of the server."""
         task.doubted = True
-        if _has_event_at(task.coverage, task.point, task.at):
-            task.witness = task.point
-        else:
-            others = (point for point in self._owner.points.values() if point["server"] == task.point["server"])
-            task.witness = next((p for p in others if _has_event_at(self._owner.covering(p), p, task.at)), None)
+        others = (point for point in self._owner.points.values() if point["server"] == task.point["server"])
+        for point in (task.point, *others):
+            if (instant := _event_known(self._owner.covering(point), point, task.at)) is not None:
+                task.witness = point, instant
+                break
         self._unfinished.append(task)
 
     def _answered(self, task: Task, contents: list[Any], sent: Sent, now: Moment) -> None:
@@ -186,9 +200,9 @@ class Reads:
                 if (
                     task.witness is not None
                     and batch.empty(contents[0])
-                    and batch.single_time(contents[1], task.witness["point_type"]) is None
+                    and batch.single_time(contents[1], task.witness[0]["point_type"]) is None
                 ):
-                    raise PIUnavailable("no value, and an event that was there before is not shown either: the archive is away")
+                    raise PIArchiveAway("no value, and an event that was there before is not shown either: the archive is away")
                 self._page(task, contents[0], sent, now)
         except (PIUnavailable, PIRefused, PIUnreadable) as error:
             if batch.may_be_too_many(contents[0]) and self._halved(task):
@@ -196,7 +210,10 @@ class Reads:
             if isinstance(error, PIUnreadable):
                 self._set_aside(task, [Unreadable(str(error), batch.as_bytes(contents), error.ticks)], now)
             self._owner.note("read failed", point=task.coverage.point_key, purpose=task.read.purpose.name, reason=str(error))
-            self._failed(task, now)
+            if isinstance(error, PIArchiveAway):
+                self._archive_away(task, now)
+            else:
+                self._failed(task, now)
         self._owner.changed(task.coverage.point_key)
 
     def _halved(self, task: Task) -> bool:
@@ -234,6 +251,9 @@ class Reads:
             task.max_count = larger
             self._unfinished.append(task)
         elif forward:
+            settle = self._owner.rules.settle
+            looked = self._owner.event_queues.of(task.point, now)
+            looked.page(page, task.coverage.heard, task.coverage.as_of - settle, sent.ticks - settle)
             self._forward(task, page, sent, now)
         else:
             self._reread(task, page, last, sent, now)
@@ -272,6 +292,7 @@ class Reads:
                     self._publish(task, stated, sent, now)
                 except InstantTooLarge as error:
                     self._too_large(task, error, now)
+                    task.coverage.left_out(error.ticks)
                     lower = Range(stated.begin, error.ticks, [s for s in stated.samples if ticks_of(s) < error.ticks])
                     self._state(task, [lower], sent, now)
                     stated = Range(error.ticks + 1, stated.end, [s for s in stated.samples if ticks_of(s) > error.ticks])
@@ -279,7 +300,7 @@ class Reads:
                     break
 
     def _publish(self, task: Task, stated: Range, sent: Sent, now: Moment) -> None:
-        history = task.read.purpose is Purpose.BACKFILL
+        history = task.read.purpose in (Purpose.BACKFILL, Purpose.AWAY)
         statement = Stated(stated, sent.ticks, sent.clock)
         self._owner.frames.statement(named(task.point), statement, history, task.read.cause, now.micros, now.seconds)
 
@@ -292,11 +313,23 @@ class Reads:
         for item in unreadable:
             self._owner.dead_letters.add("READ", item.reason, item.content, now.micros, task.coverage.point_key, item.ticks)
 
+    def _archive_away(self, task: Task, now: Moment) -> None:
+        if task.coverage.archive_away(task.read, now.ticks, self._owner.rules):
+            details = {"begin": pitime.text_of(task.read.begin), "end": pitime.text_of(task.read.end or task.read.begin)}
+            self._owner.note("archive away, asked for again in a day", point=task.coverage.point_key, **details)
+        task.coverage.done()
+
     def _failed(self, task: Task, now: Moment) -> None:
         task.coverage.failed(task.read, now.ticks, self._owner.rules)
         task.coverage.done()
 
 
-def _has_event_at(coverage: PointCoverage, point: Point, ticks: int) -> bool:
-    """True if the archive is known to hold an event at or before an instant: the one that the first look moved the start to."""
-    return coverage.high is not None and coverage.start <= ticks and coverage.start < point["start_time"] * 10
+def _event_known(coverage: PointCoverage, point: Point, ticks: int) -> int | None:
+    """An instant at or before which the archive is known to hold an event of the point; None if nothing is known.
+
+    Either some was stated, or the first look found the event that it moved the start to, at or before `ticks`.
+    """
+    stated = next((span.end for span in reversed(coverage.sums.spans) if span.digest != EMPTY), None)
+    if stated is not None:
+        return stated + TICKS_PER_SECOND
+    return ticks if coverage.high is not None and coverage.start <= ticks and coverage.start < point["start_time"] * 10 else None

@@ -155,7 +155,7 @@ class Bridge:
         counted, waiting_bytes, incidents = NOBODY, monitoring.committing_bytes, list[str]()
         for number in sorted(monitoring.health.owned):
             if (owned := self._owned.get(number)) is not None and (incarnation := owned.tenure.incarnation) is not None:
-                counted = counted.plus(census(map(incarnation.coverage.get, incarnation.points), self._world.pi.now()))
+                counted = counted.plus(census(map(incarnation.coverage.get, incarnation.points), self._world.pi.now(), incarnation.rules))
                 waiting_bytes += incarnation.frames.waiting_bytes
                 incidents += [record["kind"] for record in incarnation.incidents.records.values()]
             await asyncio.sleep(0)

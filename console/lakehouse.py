@@ -16,7 +16,7 @@ _SAMPLE = [
     "point_key", "event_time", "ticks", "ordinal", "value_type", "value_double", "value_long", "value_string", "digital_code",
     "system_state", "good", "questionable", "substituted", "annotated", "origin", *_PLACE,
 ]  # fmt: skip
-_STATEMENT = ["point_key", "from_time", "from_ticks", "to_time", "to_ticks", "as_of_clock", "clock", *_PLACE]
+_STATEMENT = ["point_key", "kind", "from_time", "from_ticks", "to_time", "to_ticks", "as_of_clock", "clock", *_PLACE]
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class Bronze:
         for row in _dictionaries(self._rows("pi_coverage", _STATEMENT)):
             begin, end = ticks_of(row["from_time"], row["from_ticks"]), ticks_of(row["to_time"], row["to_ticks"])
             place = tuple(row[name] for name in _PLACE)
+            if row["kind"] == "CONFIRMED":  # it has no samples: what was stated before holds on
+                continue
             found[row["point_key"]].append(Statement(begin, end, row["as_of_clock"], row["clock"], place))
         return found
 

@@ -204,6 +204,14 @@ class Coverage(_Section):
     """So much before a blind interval is read again too."""
     slice_seconds: Seconds = 86_400.0
     """Longest range of one back-fill request."""
+    reread_ages_seconds: tuple[Seconds, ...] = Field((7200.0, 86_400.0, 604_800.0), max_length=8, strict=False)
+    """All data is read once more at each of these ages: late values that no channel told of are found then."""
+    reread_share: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Share of pi.load that re-reads by age may have."""
+    away_retry_seconds: Seconds = 86_400.0
+    """A range whose archive was not there is asked for again after so long."""
+    stuck_previews: Count = 100
+    """So many live values of a data server, older than settle, without anything newer in its archive: its event queue is stuck."""
 
 
 class Delivery(_Section):

@@ -9,7 +9,7 @@ Origin = Literal["UNKNOWN", "LIVE", "RECORDED"]
 Via = Literal["UNKNOWN", "CHANNEL", "UPDATES", "POLLING", "READ"]
 StatementKind = Literal["UNKNOWN", "STATED", "CONFIRMED"]
 ValueType = Literal["UNKNOWN", "DOUBLE", "LONG", "STRING", "DIGITAL", "TIMESTAMP", "BYTES", "NONE"]
-IncidentKind = Literal["UNKNOWN", "CHANNEL_LOST", "BRIDGE_DOWN", "VALUE_TOO_LARGE"]
+IncidentKind = Literal["UNKNOWN", "CHANNEL_LOST", "BRIDGE_DOWN", "VALUE_TOO_LARGE", "EVENT_QUEUE_STUCK"]
 IncidentState = Literal["UNKNOWN", "OPENED", "REPAIRED", "CLOSED"]
 Stage = Literal["UNKNOWN", "CHANNEL", "READ", "INVENTORY", "PROCESS", "LAND"]
 
@@ -126,6 +126,24 @@ class DirtyHour(TypedDict):
     cause: str | None
 
 
+class Reread(TypedDict):
+    age: int
+    until: int
+
+
+class StatedSum(TypedDict):
+    begin: int
+    end: int
+    digest: int
+
+
+class AwayRange(TypedDict):
+    begin: int
+    end: int
+    retry_time: int
+    cause: str | None
+
+
 class PointProgress(TypedDict):
     point_key: str
     start: int
@@ -134,6 +152,9 @@ class PointProgress(TypedDict):
     as_of: int
     snapshot: int | None
     dirty: list[DirtyHour]
+    reread: list[Reread]
+    sums: list[StatedSum]
+    away: list[AwayRange]
 
 
 class OpenIncident(TypedDict):
@@ -156,6 +177,7 @@ class ShardProgress(TypedDict):
     topic_ids: dict[str, str]
     alive_at: int
     incidents: list[OpenIncident]
+    stuck_queues: dict[str, int]
 
 
 class Progress(TypedDict):

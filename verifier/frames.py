@@ -91,6 +91,8 @@ class Records:
     """Every committed version, in order."""
     covered: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Range that progress calls covered, by point key."""
+    away: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    """Ranges in it whose archive was not there, by point key: progress says that nothing may be stated of them yet."""
     next_sequences: dict[tuple[str, int], int] = field(default_factory=dict)
     """Sequence that progress gives to the next frame, by dataset and shard."""
     unreadable: list[str] = field(default_factory=list)
@@ -155,8 +157,10 @@ def take_progress(records: Records, key: str, record: Mapping[str, Any] | None) 
     """Takes a progress record; the last one under a key holds. None is a tombstone."""
     if record is None:
         records.covered.pop(key, None)
+        records.away.pop(key, None)
     elif (point := record["point"]) is not None:
         records.covered[key] = (point["low"], point["high"])
+        records.away[key] = [(away["begin"], away["end"]) for away in point.get("away", ())]
     elif (shard := record["shard"]) is not None:
         for dataset, sequence in shard["sequences"].items():
             records.next_sequences[dataset, shard["shard"]] = sequence

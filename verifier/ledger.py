@@ -81,11 +81,20 @@ def holding(claims: Iterable[Claim]) -> Iterator[Span]:
         yield open_span
 
 
-def uncovered(begin: int, end: int, claims: Iterable[Claim]) -> list[tuple[int, int]]:
-    """The parts of [begin, end) that no claim covers."""
+def stated_before(claim: Claim, claims: Iterable[Claim]) -> tuple[list[Event], list[tuple[int, int]]]:
+    """What held in a claim's range before it: the samples, and the parts of which nothing was stated."""
+    begin, end = claim.statement.begin, claim.statement.end
+    earlier = [
+        c for c in claims if c.statement.kind != "CONFIRMED" and c.rank < claim.rank and c.statement.begin < end and begin < c.statement.end
+    ]
+    events = [event for span in holding(earlier) for event in span.events() if begin <= event.ticks < end]
+    return events, uncovered(begin, end, earlier)
+
+
+def uncovered(begin: int, end: int, claims: Iterable[Claim], beside: Iterable[tuple[int, int]] = ()) -> list[tuple[int, int]]:
+    """The parts of [begin, end) that neither a claim nor a range `beside` covers."""
     gaps, at = [], begin
-    for claim in sorted(claims, key=lambda c: c.statement.begin):
-        low, high = claim.statement.begin, claim.statement.end
+    for low, high in sorted([*((claim.statement.begin, claim.statement.end) for claim in claims), *beside]):
         if low >= end:
             break
         if at < low < high:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from verifier.archive import PointArchive
 from verifier.differences import differences
+from verifier.digest import Sum
 from verifier.events import Event, event_text
 from verifier.findings import Findings
 from verifier.frames import Frame
@@ -46,5 +47,14 @@ def _read_later(point: PointArchive, claim: Claim, heard: int) -> bool:
     reads = point.reads_since(statement.as_of, statement.begin, statement.end, MOST_READS)
     if not reads or reads[0].n > heard:
         return True
-    agreeing = [read.n for read in reads if not differences(point.between(statement.begin, statement.end, read.n), claim.events)]
+    agreeing = [read.n for read in reads if _agrees(claim, point.between(statement.begin, statement.end, read.n))]
     return not agreeing or max(agreeing) > heard
+
+
+def _agrees(claim: Claim, archived: list[Event]) -> bool:
+    """True if this is what the claim says; a confirmation says it by count and digest."""
+    statement = claim.statement
+    if statement.kind != "CONFIRMED":
+        return not differences(archived, claim.events)
+    own = Sum(archived)
+    return (own.count, own.digest) == (statement.size, statement.digest)

@@ -9,7 +9,7 @@ from verifier.digest import Sum
 from verifier.events import time_text
 from verifier.findings import Findings
 from verifier.frames import Frame, Records
-from verifier.ledger import Claim, Span, holding, uncovered
+from verifier.ledger import Claim, Span, holding, stated_before, uncovered
 from verifier.names import Names
 
 MOST_READS = 3
@@ -64,7 +64,7 @@ def check_statements(
         return
     for key, (low, high) in sorted(records.covered.items()):
         if names.point(key) is not None:
-            _gaps(key, low, high, claims.get(key, []), findings)
+            _gaps(key, low, high, claims.get(key, []), records.away.get(key, []), findings)
 
 
 def _claim(asked: Asked, claim: Claim, findings: Findings) -> set[int]:
@@ -86,7 +86,7 @@ def _claim(asked: Asked, claim: Claim, findings: Findings) -> set[int]:
         findings.fail("V4", f"{where}: no read since {time_text(statement.as_of)} served all of this range", 1, order)
         return set()
     if confirmed:
-        _confirmation(asked.point, claim, [read.n for read in reads], where, findings, order)
+        _confirmation(asked, claim, [read.n for read in reads], where, findings, order)
         return set()
     found: list[Difference] = []
     for read in reads:
@@ -107,12 +107,18 @@ def _account(claim: Claim, own: Sum, where: str, whose: str, findings: Findings,
         findings.fail("V9", f"{where}: {stated}, and {whose} have {own.count}, {own.digest}", 1, order)
 
 
-def _confirmation(point: PointArchive, claim: Claim, reads: Sequence[int], where: str, findings: Findings, order: tuple[str, int]) -> None:
-    """A confirmation has no samples: its count and digest must be those of the archive."""
+def _confirmation(asked: Asked, claim: Claim, reads: Sequence[int], where: str, findings: Findings, order: tuple[str, int]) -> None:
+    """A confirmation has no samples: its count and digest must be those of the archive, and of what was stated before it."""
     statement = claim.statement
-    sums = [Sum(point.between(statement.begin, statement.end, n)) for n in reads]
+    findings.examined["confirmations"] += 1
+    sums = [Sum(asked.point.between(statement.begin, statement.end, n)) for n in reads]
+    before, gaps = stated_before(claim, asked.claims)
     if all((own.count, own.digest) != (statement.size, statement.digest) for own in sums):
         _account(claim, sums[0], where, "the events of the archive", findings, order)
+    elif gaps:
+        findings.fail("V4", f"{where}: confirms a range of which nothing was stated at {time_text(gaps[0][0])}", 1, order)
+    else:
+        _account(claim, Sum(before), where, "the samples stated before it", findings, order)
     if claim.events:
         findings.fail("V2", f"{where}: a confirmation with samples", len(claim.events), order)
 
@@ -151,9 +157,10 @@ def _seen_later(asked: Asked, ticks: int, changed_at: int) -> Claim | None:
     return next((claim for claim in covering if asked.point.surely_since(claim.statement.as_of) > changed_at), None)
 
 
-def _gaps(key: str, low: int, high: int, claims: Sequence[Claim], findings: Findings) -> None:
-    """What progress calls covered is covered by statements; single instants may have been set aside."""
-    for begin, end in uncovered(low, high, claims) if low < high else []:
+def _gaps(key: str, low: int, high: int, claims: Sequence[Claim], away: Sequence[tuple[int, int]], findings: Findings) -> None:
+    """What progress calls covered is covered by statements; single instants, and ranges whose archive was away, may have been set aside."""
+    findings.examined["ranges_whose_archive_was_away"] += len(away)
+    for begin, end in uncovered(low, high, claims, away) if low < high else []:
         if end - begin == 1:
             findings.examined["instants_set_aside"] += 1
         else:

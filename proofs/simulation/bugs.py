@@ -4,15 +4,19 @@ from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any
 
-from bridge import batch
-from bridge.coverage import Page, PointCoverage, Range, Read, Rules, ticks_of
+from bridge import batch, normalise, progress, sums
+from bridge.away import Aways
+from bridge.coverage import Page, PointCoverage, Purpose, Range, Read, Rules, ticks_of
+from bridge.event_queue import EventQueue
 from bridge.frame import FrameBuilder
 from bridge.hearing import Ear, Hearing
 from bridge.incarnation import Incarnation, Record
 from bridge.normalise import Unreadable
 from bridge.pitime import Moment, PIClock
 from bridge.reads import Reads
+from bridge.sums import Span, Sums
 from bridge.tenure import Act, Step, Tenure, _Phase
+from bridge.watermarks import Watermarks
 from proofs.seeded_defects import patches
 from proofs.seeded_defects.patches import Patch, _set
 
@@ -305,3 +309,87 @@ def sequence_taken_before_a_frame_is_full() -> None:
 
     usual = FrameBuilder.take
     _set(FrameBuilder, "take", take)
+
+
+# -- re-reads by age, confirmations, what is not an answer -----------------------------------------------------------------------------
+
+
+@bug
+def confirmed_by_a_digest_of_other_hours() -> None:
+    """As soon as some of what a read is about agrees with what was stated, all of it is confirmed."""
+
+    def runs(pieces: Any, same: Any) -> list[Range]:
+        return usual(pieces, [Span(pieces[0].begin, pieces[-1].end, 0)] if same else [])
+
+    usual = sums._runs
+    _set(sums, "_runs", runs)
+
+
+@bug
+def confirmed_though_it_differs() -> None:
+    """A re-read is taken for what was stated before."""
+
+    def stated(self: Sums, begin: int, end: int, pages: Any, cells: Any) -> list[list[Range]]:
+        known = {(span.begin, span.end) for span in self.spans}
+        answered = usual(self, begin, end, pages, cells)
+        return [[r._replace(confirmed=r.confirmed or (r.begin, r.end) in known) for r in ranges] for ranges in answered]
+
+    usual = Sums.stated
+    _set(Sums, "stated", stated)
+
+
+@bug
+def watermark_moved_at_the_request() -> None:
+    """Data counts as read at an age when the request is sent, whatever becomes of it."""
+
+    def sent(self: PointCoverage, read: Read) -> None:
+        usual(self, read)
+        if read.purpose is Purpose.AGED and read.end is not None:
+            self.watermarks.marks = [max(mark, read.end) if read.begin <= mark else mark for mark in self.watermarks.marks]
+
+    usual = PointCoverage.sent
+    _set(PointCoverage, "sent", sent)
+
+
+@bug
+def no_reread_at_the_oldest_age() -> None:
+    """What changes late in silence is never found."""
+    usual = Watermarks.due
+    _set(Watermarks, "due", lambda self, low, high, settled, longest, ages: usual(self, low, high, settled, longest, ages[:-1]))
+
+
+@bug
+def stuck_queue_not_seen() -> None:
+    """Statements run past what the event queue holds."""
+    _set(EventQueue, "judge", lambda self, sent: False)
+
+
+@bug
+def range_without_data_taken_for_empty() -> None:
+    """No Data where the request began or ended is left out, and the rest is stated."""
+
+    def page_of(content: Any, *more: Any) -> tuple[Page, list[Unreadable]]:
+        page, unreadable = usual(content, *more)
+        return page._replace(samples=[s for s in page.samples if s["system_state"] != normalise.NO_DATA]), unreadable
+
+    usual = batch.page_of
+    _set(batch, "page_of", page_of)
+    _set(batch, "NO_DATA", None)
+
+
+@bug
+def range_whose_archive_was_away_forgotten() -> None:
+    """Back-fill passes it, and nobody asks again."""
+    _set(Aways, "add", lambda self, begin, end, retry_at, cause: None)
+
+
+@bug
+def range_whose_archive_was_away_lost_with_its_owner() -> None:
+    """The next owner does not know of it."""
+
+    def restore(point: PointCoverage, record: Any, ages: Any) -> None:
+        usual(point, record, ages)
+        point.aways = Aways()
+
+    usual = progress.restore
+    _set(progress, "restore", restore)

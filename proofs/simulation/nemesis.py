@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 from proofs.simulation.broker import OUTCOMES
 from proofs.simulation.channels import Connection
 from proofs.simulation.plant import LATE_SECONDS
-from proofs.simulation.web_api import SPOILING
+from proofs.simulation.web_api import SPOILING, WHOLE
 from schemas.times import TICKS_PER_SECOND
 
 if TYPE_CHECKING:
     from proofs.simulation.run import Run
 
 LEAST_FAULTS = 5
+STORM_SECONDS = 1800.0
+"""So long values flow and faults occur."""
 Fault = Callable[["Nemesis", float], None]
 
 
@@ -26,15 +28,25 @@ class Nemesis:
 
     def plan(self, begin: float, end: float) -> None:
         """Draws the faults of a run; some values come late before anybody listens."""
+        if self._chance.random() < 0.2:
+            self._clockwork.tell("fault: archive off-line", "from the beginning")
+            self.take_archive_away(60.0)
         for _ in range(12):
             self._clockwork.later(self._chance.random() * 12, self._late)
         # A third of the runs is calm: each hand-over has hours read again, which hides what was missed before.
         for _ in range(LEAST_FAULTS + self._chance.randrange(5) + self._chance.choice((0, 7, 14))):
             name, at = self._chance.choice(list(FAULTS)), begin + self._chance.random() * (end - begin)
             self._clockwork.later(at - self._clockwork.now, partial(self._start, name))
+        quiet_end = self._chance.random() < 0.5
+        if quiet_end:  # nothing hides what is missed now: no late value of the same hour, and mostly no hand-over
+            end -= 240.0
+            self._clockwork.later(end + 10.0 - self._clockwork.now, partial(self._start, "late under slow reads"))
         for _ in range(20 + self._chance.randrange(40)):
             at = begin + self._chance.random() * (end - begin) - self._clockwork.now
             self._clockwork.later(at, self._late if self._chance.random() < 0.5 else self._correct)
+        if self._run.ageing:
+            for _ in range(20):
+                self._clockwork.later(begin + self._chance.random() * (end - begin) - self._clockwork.now, self._change_in_silence)
 
     def _start(self, name: str) -> None:
         seconds = 2.0 * 30.0 ** self._chance.random()
@@ -47,8 +59,12 @@ class Nemesis:
     # -- PI ---------------------------------------------------------------------------------------------------------------------------
 
     def spoil(self, name: str, seconds: float) -> None:
-        """Answers are spoilt in one way; an archive that is away is away for all."""
+        """Answers are spoilt in one way; an archive that is away is away for all. Late values have hours read again meanwhile."""
         api = self._run.web_api
+        if name not in WHOLE:
+            seconds = max(seconds, 45.0)
+            for _ in range(6):
+                self._late()
         api.faults[name] = 1.0 if name in ("empty archive", "no data") else 0.2 + 0.8 * self._chance.random()
         self._for(seconds, lambda: _forget(api.faults, name))
 
@@ -73,6 +89,35 @@ class Nemesis:
 
         self._for(seconds, undo)
 
+    def hold_queue_for_long(self, seconds: float) -> None:
+        """The event queue is stuck: nothing enters the archive, while live values flow, until each shard has noticed, and a while longer.
+
+        (What a shard with few values does not notice in time is found by re-reads at an age, which most runs have not.)
+        """
+        last = self._run.begin + STORM_SECONDS - 60.0
+        if self._clockwork.now > last - 400.0 or self._run.plant.stuck:
+            return
+        self._run.plant.stuck = True
+        self._clockwork.tell("event queue stuck")
+
+        def look() -> None:
+            if self._run.shards_that_see_a_stuck_queue() < self._run.config.delivery.shards and self._clockwork.now < last:
+                self._clockwork.later(5.0, look)
+            else:
+                self._for(seconds, self._run.plant.release)
+
+        look()
+
+    def take_archive_away(self, seconds: float) -> None:
+        """The files with older data are off-line: requests that begin or end in them are answered No Data there."""
+        api = self._run.web_api
+        api.offline_before = self._clockwork.ticks() - int((600.0 + 3600.0 * self._chance.random()) * TICKS_PER_SECOND)
+
+        def undo() -> None:
+            api.offline_before = 0
+
+        self._for(100.0 + 4 * seconds, undo)
+
     def _late(self) -> None:
         point = self._chance.choice(list(self._run.plant.points.values()))
         late = LATE_SECONDS ** self._chance.random()
@@ -85,6 +130,11 @@ class Nemesis:
         if self._run.plant.correct(self._chance.choice(list(self._run.plant.points.values())), deleting):
             self._clockwork.tell("deletion" if deleting else "edit")
 
+    def _change_in_silence(self) -> None:
+        plant = self._run.plant
+        if plant.change_in_silence(self._chance.choice(list(plant.points.values())), self._run.oldest_age_seconds, self._run.must_rest_by):
+            self._clockwork.tell("silent change")
+
     def late_burst(self, seconds: float) -> None:
         """A buffered interface comes back."""
         for _ in range(5):
@@ -92,7 +142,7 @@ class Nemesis:
 
     def late_under_slow_reads(self, seconds: float) -> None:
         """Late values come while answers are on the way that cannot show them."""
-        seconds = max(seconds, 60.0)
+        seconds = max(seconds, 100.0)
         self.slow(seconds)
         until = self._clockwork.now + seconds
         done: set[int] = set()
@@ -102,7 +152,7 @@ class Nemesis:
         def again() -> None:
             for point, begin, end in self._run.rereads():
                 low, high = max(begin, self._clockwork.ticks() - int(LATE_SECONDS * TICKS_PER_SECOND)), min(end, self._clockwork.ticks())
-                if low < high and point.number not in done and self._clockwork.likely(0.3):
+                if low < high and point.number not in done and self._clockwork.likely(0.5):
                     done.add(point.number)  # once, for another one would have the hour read once more, and hide what was missed
                     self._clockwork.tell("late insert under a read")
                     self._run.plant.write(point, self._chance.randrange(low, high))
@@ -126,6 +176,17 @@ class Nemesis:
     def stall(self, seconds: float | None) -> None:
         for connection in self._of_running_owners()[:2]:
             self._run.channels.stall(connection, seconds)
+
+    def stall_while_the_queue_holds_back(self, seconds: float) -> None:
+        """Reads find snapshots that no channel has told of yet, while the events before them are on their way into the archive."""
+        self.hold_queue(max(seconds, 80.0))
+
+        def again() -> None:
+            for connection in self._of_running_owners():
+                self._run.channels.stall(connection, 8.0 + 8.0 * self._chance.random())
+
+        for number in range(4):
+            self._clockwork.later(20.0 * number, again)
 
     def refuse_channels(self, seconds: float) -> None:
         channels = self._run.channels
@@ -250,12 +311,15 @@ FAULTS: dict[str, Fault] = {
     **{name: _commits(name) for name in OUTCOMES},
     "slow answers": Nemesis.slow,
     "event queue held": Nemesis.hold_queue,
+    "event queue stuck": Nemesis.hold_queue_for_long,
+    "archive off-line": Nemesis.take_archive_away,
     "late burst": Nemesis.late_burst,
     "late under slow reads": Nemesis.late_under_slow_reads,
     "channels dropped": lambda n, _: n.drop(False),
     "channels half open": lambda n, _: n.drop(True),
     "channels stall": Nemesis.stall,
     "channels stall for good": lambda n, _: n.stall(None),
+    "channels stall while the queue holds back": Nemesis.stall_while_the_queue_holds_back,
     "channels refused": Nemesis.refuse_channels,
     "stream refused": Nemesis.ban,
     "messages lost": Nemesis.lose,

@@ -247,6 +247,8 @@ class Owned:
             self.owner.later(pause_seconds, lambda: self._send(incarnation, asked))
             return
         self.owner.budget.sent(self.owner.now_seconds())
+        for task in asked.tasks:
+            self.around.clockwork.happened[f"read asked for: {task.read.purpose.name}"] += 1
         done: list[bool] = []
 
         def told(answer: Answer | None) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from bridge import pitime
-from proofs.simulation.clockwork import Clockwork
+from proofs.simulation.clockwork import EPOCH, Clockwork
 from schemas.times import TICKS_PER_HOUR, TICKS_PER_SECOND
 
 SERVER_ID = "85bb49d6-f101-4807-baf9-57c2fbd33000"
@@ -84,8 +84,13 @@ class Plant:
     def __init__(self, clockwork: Clockwork) -> None:
         self.points: dict[int, PointModel] = {}
         self.by_web_id: dict[str, PointModel] = {}
+        self.found_at = 0.0
+        """When all that people changed in silence must have been found."""
         self.queue_seconds = 0.0
         """How long the event queue holds back what goes into the archive."""
+        self.stuck = False
+        """Whether the event queue brings nothing into the archive, until `release`."""
+        self._held: list[tuple[PointModel, Event]] = []
         self.heard: Callable[[PointModel, Event, bool], None] = lambda point, event, late: None
         """Is told of every event that enters, and whether it lies behind the snapshot."""
         self.lines: list[bytes] = []
@@ -131,11 +136,21 @@ class Plant:
 
     def _archive(self, point: PointModel, event: Event) -> None:
         """Through the event queue, which keeps its order."""
+        if self.stuck:
+            self._held.append((point, event))
+            return
         self._released = max(self._released, self._clockwork.now + self.queue_seconds)
         if self._released <= self._clockwork.now:
             self._enter(point, event)
         else:
             self._clockwork.later(self._released - self._clockwork.now, lambda: self._enter(point, event))
+
+    def release(self) -> None:
+        """The event queue goes on: what waited enters the archive in its order."""
+        self.stuck = False
+        held, self._held = self._held, []
+        for point, event in held:
+            self._archive(point, event)
 
     def _enter(self, point: PointModel, event: Event) -> None:
         insort(point.archived, event, key=_ticks)
@@ -158,7 +173,7 @@ class Plant:
     def correct(self, point: PointModel, deleting: bool) -> bool:
         """Edits or deletes an archived event of the last minutes, and inserts another in the same hour: only that is told by channels.
 
-        False if there is none. (An edit that nothing tells of is found by re-reads at an age, which a run is too short for.)
+        False if there is none.
         """
         low = self._clockwork.ticks() - int(LATE_SECONDS * TICKS_PER_SECOND)
         found = [event for event in point.archived[-40:] if event.ticks >= low and event.ticks % TICKS_PER_HOUR > TICKS_PER_SECOND]
@@ -169,12 +184,38 @@ class Plant:
             point.archived.remove(event)
             self.journal("delete", p=point.number, id=event.fresh)
         else:
-            self._fresh += 1
-            event.value = _value(self._fresh, point.point_type)
-            event.item = item_of(event.ticks, event.value)
-            self.journal("edit", p=point.number, id=event.fresh, v=event.value, f=1)
+            self._edit(point, event)
         self.write(point, event.ticks - self._clockwork.chance.randrange(1, TICKS_PER_SECOND))
         return True
+
+    def change_in_silence(self, point: PointModel, oldest_age_seconds: float, until: float) -> bool:
+        """Edits or deletes an archived event of a full hour that has yet to reach the oldest age, and tells nobody.
+
+        False if there is none that reaches it before `until`.
+        """
+        clockwork, chance = self._clockwork, self._clockwork.chance
+
+        def reached_at(event: Event) -> float:
+            return (event.ticks // TICKS_PER_HOUR + 1) * 3600.0 - EPOCH / TICKS_PER_SECOND + oldest_age_seconds
+
+        found = [event for event in point.archived if clockwork.now + 60.0 < reached_at(event) < until]
+        if not found:
+            return False
+        event = chance.choice(found)
+        self.found_at = max(self.found_at, reached_at(event) + 60.0)
+        if chance.random() < 0.5:
+            point.archived.remove(event)
+            self.journal("delete", p=point.number, id=event.fresh)
+        else:
+            self._edit(point, event)
+        point.changed = clockwork.now
+        return True
+
+    def _edit(self, point: PointModel, event: Event) -> None:
+        self._fresh += 1
+        event.value = _value(self._fresh, point.point_type)
+        event.item = item_of(event.ticks, event.value)
+        self.journal("edit", p=point.number, id=event.fresh, v=event.value, f=1)
 
 
 def _value(number: int, point_type: str) -> Any:

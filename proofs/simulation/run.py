@@ -9,7 +9,7 @@ from proofs.simulation.broker import Broker, State
 from proofs.simulation.channels import Channels
 from proofs.simulation.clockwork import EPOCH, Clockwork
 from proofs.simulation.group import Group
-from proofs.simulation.nemesis import Nemesis
+from proofs.simulation.nemesis import STORM_SECONDS, Nemesis
 from proofs.simulation.owned import Owned, Surroundings
 from proofs.simulation.owner import Owner
 from proofs.simulation.plant import SERVER_ID, Plant, PointModel
@@ -23,10 +23,10 @@ from verifier import journal
 from verifier.checks import Evidence, verify
 from verifier.frames import VALUE_DATASETS, Records, frame_of, incident_of, take_progress
 
-STORM_SECONDS = 1800.0
-"""So long values flow and faults occur."""
 REST_SECONDS = 2400.0
 """After the last value the bridge must be at rest within this."""
+AGES_SECONDS = (60.0, 240.0, 600.0)
+"""When data is read once more, in the runs that do so."""
 _START_SECONDS = 5400.0
 """Back-fill reaches so far back."""
 _POINT_TYPES = ("Float64", "Float64", "Int32", "Digital", "String")
@@ -51,10 +51,14 @@ class Run:
 
     def __init__(self, seed: int, telling: bool = False) -> None:
         begin = 25.0 if seed % 4 == 0 else 60.0 * (seed * 7 % 60)  # a quarter begins when an hour has just become full
+        # In another quarter data is read again at ages, which mends what was missed before: the others have to do without.
+        self.ageing = seed % 4 == 1
+        if self.ageing:
+            begin = 1800.0 + 60.0 * (seed * 7 % 20)  # so that an hour becomes full while values flow
         self.seed, self.begin = seed, begin
         self.clockwork = Clockwork(seed, begin, telling)
         self._chance = self.clockwork.chance
-        self.config = _config(self.clockwork, EPOCH + int((begin - _START_SECONDS) * TICKS_PER_SECOND))
+        self.config = _config(self.clockwork, EPOCH + int((begin - _START_SECONDS) * TICKS_PER_SECOND), self.ageing)
         delivery = self.config.delivery
         self.plant = Plant(self.clockwork)
         self.channels = Channels(self.clockwork, self.plant)
@@ -72,6 +76,16 @@ class Run:
         for _ in range(1 + self._chance.randrange(3)):
             self.clockwork.later(self._chance.random() * 5, self.start_owner)
 
+    @property
+    def oldest_age_seconds(self) -> float:
+        """All data is read again until it is so old."""
+        return max(self.config.coverage.reread_ages_seconds)
+
+    @property
+    def must_rest_by(self) -> float:
+        """When the bridge must be at rest, with a while to spare."""
+        return self.begin + STORM_SECONDS + REST_SECONDS - 600.0
+
     # -- taking part --------------------------------------------------------------------------------------------------------------------
 
     def add_point(self, history: bool = False) -> None:
@@ -79,7 +93,7 @@ class Run:
         number = len(self.plant.points) + 1
         mean = self._chance.choice((4.0, 20.0, 20.0, 60.0, 200.0))
         point = PointModel(number, self._chance.choice(_POINT_TYPES), mean, self._chance.choice((0.0, 0.3, 0.7)))
-        point.late_seconds = self._chance.choice((0.0, 0.0, 0.0, 10.0, 45.0))
+        point.late_seconds = self._chance.choice((0.0, 0.0, 0.0, 10.0, 45.0, 45.0))
         self.plant.add(point)
         if history:
             self.plant.remember(point, self.clockwork.ticks() - int(7000 * TICKS_PER_SECOND), self.clockwork.ticks() - TICKS_PER_SECOND)
@@ -120,6 +134,11 @@ class Run:
         """The sockets of processes that run."""
         return [line for owner in self.owners if owner.beats() for owned in owner.shards.values() for line in owned.lines]
 
+    def shards_that_see_a_stuck_queue(self) -> int:
+        """How many shards take no archive for complete now."""
+        incarnations = [o.tenure.incarnation for owner in self.owners if owner.beats() for o in owner.shards.values()]
+        return len({i.number for i in incarnations if i is not None and i.state.stuck_queues})
+
     def rereads(self) -> list[tuple[PointModel, int, int]]:
         """The ranges of covered data that processes are reading again."""
         incarnations = [o.tenure.incarnation for owner in self.owners if owner.beats() for o in owner.shards.values()]
@@ -153,6 +172,8 @@ class Run:
         return unrest
 
     def _unrest(self) -> str | None:
+        if self.clockwork.now < self.plant.found_at:
+            return "what people changed in silence has not reached its last age"
         for shard in range(self.config.delivery.shards):
             owning = [owned for owner in self.owners if owner.alive and (owned := owner.shards.get(shard))]
             if len(owning) != 1:
@@ -164,6 +185,7 @@ class Run:
     def judge(self, unrest: str | None) -> Verdict:
         """What the verifier says about the journal and the topics."""
         truth = journal.parse(iter(self.plant.lines))
+        self._count_what_was_published()
         findings = verify(Evidence(truth, self.records(), aliases={"main": SERVER_ID}), settled=True)
         verdict = Verdict(self.seed, {check: count for check, count in findings.counts.items() if count})
         verdict.examples = {check: findings.example(check) or "" for check in verdict.failures}
@@ -173,6 +195,14 @@ class Run:
         verdict.happened, verdict.examined = dict(self.clockwork.happened), dict(findings.examined)
         verdict.simulated_seconds, verdict.trace = self.clockwork.now - self.begin, self.clockwork.trace
         return verdict
+
+    def _count_what_was_published(self) -> None:
+        happened, records = self.clockwork.happened, self.records()
+        for frame in records.frames:
+            for series in frame.series:
+                happened["ranges confirmed"] += series.statement is not None and series.statement.kind == "CONFIRMED"
+        for incident in records.incidents:
+            happened[f"incident {incident.kind} {incident.state}"] += 1
 
     def records(self) -> Records:
         """What a reader of committed records finds in Kafka."""
@@ -210,6 +240,9 @@ def _unrest_of(owned: Owned, run: Run) -> str | None:
             (coverage.in_flight is not None, "a read is on its way"),
             (coverage.low > coverage.start, "not filled back"),
             (coverage.high < snapshot, "not read up to its newest value"),
+            (bool(coverage.aways.ranges), "its archive was away"),
+            (coverage.archived_until is not None, "its event queue is stuck"),
+            (coverage.reread_overdue(EPOCH + int(run.clockwork.now * TICKS_PER_SECOND), incarnation.rules) > 0, "not read at its age"),
             (coverage.as_of <= settled, "not read since its last change"),
         ):
             if wrong:
@@ -228,7 +261,7 @@ def _record(point: PointModel, config: Config) -> Point:
     }  # fmt: skip
 
 
-def _config(clockwork: Clockwork, start: int) -> Config:
+def _config(clockwork: Clockwork, start: int, ageing: bool) -> Config:
     """A configuration whose times are short, so that much happens in half an hour; sizes are drawn."""
     chance = clockwork.chance
     return Config.model_validate(
@@ -247,7 +280,9 @@ def _config(clockwork: Clockwork, start: int) -> Config:
             "registry": {"url": "https://registry.example"},
             "coverage": {"start": datetime_of(start // 10).replace(microsecond=0), "settle_seconds": 20.0, "seal_previews": 10,
                          "seal_min_seconds": 30.0, "seal_max_seconds": 120.0, "quiet_seconds": 300.0,
-                         "blind_margin_seconds": 1800.0, "slice_seconds": 1800.0},
+                         "blind_margin_seconds": 1800.0, "slice_seconds": 1800.0,
+                         "reread_ages_seconds": AGES_SECONDS if ageing else (7200.0, 86_400.0), "reread_share": 0.5,
+                         "away_retry_seconds": 240.0, "stuck_previews": 8},
             "delivery": {"shards": 3, "frame_seconds": 1.0, "commit_seconds": 1.0, "frame_samples": chance.choice((5, 1000)),
                          "frame_bytes": chance.choice((1024, 256_000)), "commit_bytes": chance.choice((5_000, 1_000_000)),
                          "waiting_bytes": chance.choice((20_000, 1_000_000)), "transaction_timeout_seconds": 15.0,

@@ -17,7 +17,7 @@ SPOILING = {
     "no data": 500,
 }  # fmt: skip
 """Ways to spoil an answer, and what the journal says of a read that met one: nobody was served."""
-_WHOLE = frozenset({"refuse", "too many", "cut"})
+WHOLE = frozenset({"refuse", "too many", "cut"})
 
 
 @dataclass
@@ -35,6 +35,8 @@ class WebApi:
     def __init__(self, clockwork: Clockwork, plant: Plant) -> None:
         self._clockwork, self._plant = clockwork, plant
         self.faults: dict[str, float] = {}
+        self.offline_before = 0
+        """Archive files with what is older are off-line (PI's ticks)."""
         self.slow_seconds = 0.0
         """Answers take up to so long."""
         self._asked = 0
@@ -45,7 +47,7 @@ class WebApi:
 
     def clock(self, told: Callable[[int | None], None]) -> None:
         """PI's time as of when it was asked; None if that failed."""
-        failing = bool(_WHOLE & self.faults.keys()) and self._clockwork.likely(0.5)
+        failing = bool(WHOLE & self.faults.keys()) and self._clockwork.likely(0.5)
 
         def answer() -> None:
             ticks = None if failing else self._clockwork.ticks()
@@ -71,7 +73,7 @@ class WebApi:
 
     def _answer(self, addresses: Mapping[str, str]) -> Answer:
         self._asked += 1
-        whole = self._hit(lambda name: name in _WHOLE)
+        whole = self._hit(lambda name: name in WHOLE)
         document = {key: self._entry(f"{self._asked}/{key}", address, whole) for key, address in addresses.items()}
         if whole == "refuse":
             return Answer(503, {"Errors": ["The service is unavailable."]})
@@ -82,13 +84,17 @@ class WebApi:
     def _entry(self, request: str, address: str, spoilt: str | None) -> dict[str, Any]:
         if match := _RECORDED.fullmatch(address):
             point, first, last, most = self._plant.by_web_id[match[1]], pitime.parse(match[2]), pitime.parse(match[3]), int(match[4])
-            spoilt = spoilt or self._hit(lambda name: name not in _WHOLE)
+            spoilt = spoilt or self._hit(lambda name: name not in WHOLE)
+            if first < self.offline_before and spoilt is None:
+                self._clockwork.tell("archive asked for while off-line")
+                spoilt = "no data"
             return self._recorded(request, point, first, last, most, spoilt)
         spoilt = spoilt or self._hit(lambda name: name in ("inner", "web exception"))
         if match := _AT.fullmatch(address):
             point, at = self._plant.by_web_id[match[1]], pitime.parse(match[2])
             away = "empty archive" in self.faults or "no data" in self.faults
             event = None if away else point.at_or_before(at)
+            event = None if event is not None and event.ticks < self.offline_before else event
             return self._single(request, point, at, event.item if event else item_of(at, NO_DATA), "recordedattime", spoilt, away)
         match = _VALUE.fullmatch(address)
         assert match is not None, address

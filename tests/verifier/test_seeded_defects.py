@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from schemas.shards import shard_of
-from tests.verifier.scenes import FLOAT, QUIET, RUN, STATE, TEXT, at, scene
+from tests.verifier.scenes import FLOAT, OPEN, QUIET, RUN, STATE, TEXT, at, scene
 from tests.verifier.world import SHARDS, T0, Json, Record, World, digest, key_of, restate
 
 Spoil = Callable[[World], None]
@@ -252,6 +252,18 @@ def wrong_confirmation(world: World) -> None:
     world.statements(STATE)[1]["statement"]["digest"] ^= 1 << 40
 
 
+def confirmed_though_it_differs(world: World) -> None:
+    """The archive changed, the re-read saw that, and it was published as a confirmation."""
+    world.now = at(60)
+    world.event(STATE, at(1, 8), OPEN)
+    world.state(STATE, T0, at(5), kind="CONFIRMED")
+
+
+def confirmed_though_nothing_was_stated(world: World) -> None:
+    world.now = at(60)
+    world.state(QUIET, T0, at(12), kind="CONFIRMED")
+
+
 def digest_of_names(world: World) -> None:
     """The name of a state is in the digest, though servers translate it."""
     series = world.statements(STATE)[0]
@@ -316,6 +328,8 @@ IN_KAFKA = [
     (wrong_digest, {"V9": 1}, "digest"),
     (wrong_count, {"V9": 1}, "count 13"),
     (wrong_confirmation, {"V9": 1}, "the events of the archive"),
+    (confirmed_though_it_differs, {"V1": 1, "V9": 1}, "is from after the change there"),
+    (confirmed_though_nothing_was_stated, {"V4": 1}, "confirms a range of which nothing was stated"),
     (digest_of_names, {"V9": 1}, key_of(STATE)),
     (preview_never_sent, {"V10": 1}, "no message of a channel served it"),
     (preview_altered, {"V10": 1}, "via CHANNEL"),

@@ -249,7 +249,7 @@ def test_urgency_is_first_blind_forward_dirty_backfill() -> None:
             point.preview(now, now)
             now += HOUR
     assert purposes == [Purpose.BLIND, Purpose.FORWARD, Purpose.DIRTY, Purpose.BACKFILL]
-    assert [purpose.value for purpose in Purpose] == [0, 1, 2, 3, 4]
+    assert [purpose.value for purpose in Purpose] == [0, 1, 2, 3, 4, 5, 6]
 
 
 def test_trap_8_failures_back_off_up_to_a_limit_and_a_success_ends_that() -> None:

@@ -11,7 +11,7 @@ from bridge.coverage import Purpose
 from bridge.metrics import DATASETS, Metrics, reference
 from schemas.records import ValueFrame
 from schemas.topics import DEAD_LETTERS, LIVE
-from tests.unit.bridge.world import at, covered
+from tests.unit.bridge.world import RULES, at, covered
 
 ROOT = Path(__file__).parents[3]
 LABELS = {"dataset", "kind", "status", "purpose", "state", "outcome"}
@@ -45,7 +45,7 @@ def worked(points: int) -> Metrics:
         metrics.committed([(LIVE, frame(3))], [(dataset, 100) for dataset in DATASETS], 0.1)
         metrics.answered(f"kind of point {number}", 200 + number % 400, 0.01)
         metrics.read(Purpose.FORWARD, 5)
-    counted = census([covered("08:00", "09:00") for _ in range(points)], at("10:00"))
+    counted = census([covered("08:00", "09:00") for _ in range(points)], at("10:00"), RULES)
     metrics.stock(counted, 1000, ["CHANNEL_LOST", "BRIDGE_DOWN"], 12, 11)
     return metrics
 
@@ -118,7 +118,7 @@ def test_stock_shows_what_is_and_forgets_what_was() -> None:
 
 
 def counted(*points: Any, now: str = "10:00") -> Any:
-    return census(points, at(now))
+    return census(points, at(now), RULES)
 
 
 def test_points_are_uncovered_then_filling_then_covered() -> None:

@@ -31,17 +31,17 @@ def over_the_wire(record: Progress) -> Progress:
 
 
 def restored(point: PointCoverage) -> PointCoverage:
-    record = progress.point_record(point)
+    record = progress.point_record(point, RULES.ages)
     assert record is not None
     read = over_the_wire(record)["point"]
     assert read is not None
     heir = PointCoverage(read["point_key"], read["start"])
-    progress.restore(heir, read)
+    progress.restore(heir, read, RULES.ages)
     return heir
 
 
 def test_a_point_that_was_never_read_has_no_record() -> None:
-    assert progress.point_record(PointCoverage("main:1", 0)) is None
+    assert progress.point_record(PointCoverage("main:1", 0), RULES.ages) is None
 
 
 def test_coverage_comes_back_to_the_tick() -> None:
@@ -77,10 +77,10 @@ def test_what_only_an_answer_could_pay_is_still_due_after_a_hand_over() -> None:
 
 def test_the_start_that_the_first_read_found_is_not_forgotten() -> None:
     heir = PointCoverage("main:1", at("06:00"))
-    record = progress.point_record(PointCoverage("main:1", at("02:10"), at("06:00"), at("09:00")))
+    record = progress.point_record(PointCoverage("main:1", at("02:10"), at("06:00"), at("09:00")), RULES.ages)
     assert record is not None
     assert record["point"] is not None
-    progress.restore(heir, record["point"])
+    progress.restore(heir, record["point"], RULES.ages)
     assert heir.start == at("02:10")
 
 
@@ -121,7 +121,7 @@ def test_the_newest_record_of_each_key_holds_and_a_tombstone_removes_it() -> Non
     def point(key: str, high: str) -> tuple[str, Progress | None]:
         covering = covered("06:00", high)
         covering.point_key = key
-        return key, progress.point_record(covering)
+        return key, progress.point_record(covering, RULES.ages)
 
     first, second = ShardState(5, 12, epoch=1), ShardState(5, 12, epoch=2)
     shard, points = progress.newest(

@@ -1,0 +1,135 @@
+"""Whether a data server's event queue brings into its archive what channels show: else `to` must not pass what it holds (design 3.2). Pure.
+
+What enters the queue leaves it in order. A snapshot enters it when the next value comes. So an archived event proves that all is archived
+that came before the value after it.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from bridge.coverage import PointCoverage
+from bridge.pitime import Moment
+from bridge.ranges import Page, ticks_of
+from schemas.records import Point
+
+if TYPE_CHECKING:
+    from bridge.incarnation import Incarnation
+
+_FEW = 4
+"""A queue is well again when only this part of the previews waits that make it stuck."""
+
+
+class EventQueue:
+    """The event queue of one data server, as the points of one shard show it. Instants are PI's ticks."""
+
+    def __init__(self, quiet: int, stuck_previews: int, now: int, archived_until: int | None = None) -> None:
+        """It is stuck when so many previews came after all that is archived, although the archive of their points was read settle later.
+
+        When no preview came for `quiet` it is believed to be empty: compression may have discarded all that was to be archived.
+        `archived_until`: it was stuck under the last owner, and what came before this is archived; None: all that came before `now` is.
+        """
+        self._quiet, self._stuck_previews = quiet, stuck_previews
+        self.archived_until = now if archived_until is None else archived_until
+        """What came before this is in the archive."""
+        self.stuck = archived_until is not None
+        self.since = self.archived_until
+        """What came later was missing when it got stuck,"""
+        self.incident: str | None = None
+        """and this was opened."""
+        self._last = now
+        self._without_trace: list[int] = [self.archived_until + 1] * stuck_previews if self.stuck else []
+        """When previews came, the greatest last, whose points were read since, and after which nothing was seen in the archive."""
+
+    def preview(self, came: int) -> None:
+        """A channel told of a value."""
+        self._last = max(self._last, came)
+
+    def page(self, page: Page, heard: Iterable[tuple[int, int]], looked: int, settled: int) -> None:
+        """Takes the evidence in a forward page; `heard`: time and arrival of the point's previews that were not read yet.
+
+        Its last instant may be the snapshot, which is not in the archive. What came until `settled` should be, or be discarded; what came
+        until `looked` was counted at an earlier page of the point.
+        """
+        heard = list(heard)
+        self._look(page, heard)
+        if page.cut:  # it may end before what came
+            return
+        new = [came for _, came in heard if max(looked, self.archived_until) < came <= settled]
+        self._without_trace = sorted([*self._without_trace, *new])[-self._stuck_previews :]
+
+    def _look(self, page: Page, heard: Iterable[tuple[int, int]]) -> None:
+        if not page.samples:
+            return
+        last = ticks_of(page.samples[-1])
+        archived = next((ticks for sample in reversed(page.samples) if (ticks := ticks_of(sample)) < last), None)
+        if archived is not None:
+            self.archived_until = max(self.archived_until, min((came for ticks, came in heard if ticks > archived), default=0))
+
+    def judge(self, sent: int) -> bool:
+        """Looks whether it is stuck, after the answers to a request sent at `sent`; True if that has changed."""
+        self._without_trace = [came for came in self._without_trace if came > self.archived_until]
+        waiting, before = len(self._without_trace), self.stuck
+        if sent - self._last > self._quiet:
+            self.stuck = False
+            self._without_trace = []
+        elif waiting >= self._stuck_previews:
+            self.since = self.since if self.stuck else self.archived_until
+            self.stuck = True
+        elif waiting * _FEW <= self._stuck_previews:
+            self.stuck = False
+        return self.stuck is not before
+
+
+class EventQueues:
+    """The event queues of the data servers that a shard's points live on; holds the points' reads back while one is stuck."""
+
+    def __init__(self, incarnation: "Incarnation", now: Moment) -> None:
+        self._owner = incarnation
+        self._queues = {server: self._queue(now, until) for server, until in incarnation.state.stuck_queues.items()}
+        for server in self._queues:
+            self._hold(server)
+
+    def _queue(self, now: Moment, archived_until: int | None = None) -> EventQueue:
+        rules = self._owner.rules
+        return EventQueue(rules.quiet, self._owner.config.coverage.stuck_previews, now.ticks, archived_until)
+
+    def of(self, point: Point, now: Moment) -> EventQueue:
+        """The event queue of the point's data server."""
+        return self._queues.get(point["server"]) or self._queues.setdefault(point["server"], self._queue(now))
+
+    def judge(self, sent: int, now: Moment) -> None:
+        """After the answers to a request that was sent at `sent`: opens an incident where a queue is stuck, ends it where one moves again.
+
+        What was read meanwhile may have passed what the queue held: the points count as blind since it got stuck.
+        """
+        for server, queue in self._queues.items():
+            if queue.judge(sent):
+                (self._opened if queue.stuck else self._moves_again)(server, queue, now)
+            if queue.stuck:
+                self._hold(server)
+        self._owner.state.stuck_queues = {server: queue.archived_until for server, queue in self._queues.items() if queue.stuck}
+
+    def _points(self, server: str) -> list[Point]:
+        return [point for point in self._owner.points.values() if point["server"] == server]
+
+    def _covered(self, server: str) -> list[PointCoverage]:
+        return [self._owner.covering(point) for point in self._points(server)]
+
+    def _hold(self, server: str) -> None:
+        for coverage in self._covered(server):
+            coverage.archived_until = self._queues[server].archived_until
+
+    def _opened(self, server: str, queue: EventQueue, now: Moment) -> None:
+        owner = self._owner
+        queue.incident = f"{owner.config.source}-{owner.number}-{owner.state.epoch}-queue-{server}-{queue.archived_until}"
+        keys = [point["point_key"] for point in self._points(server)]
+        detail = f"data server {server}: live values flow, the archive shows nothing newer for {len(keys)} points: a stuck event queue?"
+        owner.incidents.open("EVENT_QUEUE_STUCK", queue.incident, keys, queue.archived_until // 10, now.micros, detail)
+        owner.error("event queue stuck", server=server, archived_until=queue.archived_until, points=len(keys))
+
+    def _moves_again(self, server: str, queue: EventQueue, now: Moment) -> None:
+        for coverage in self._covered(server):
+            coverage.archived_until = None
+        self._owner.blinded(self._points(server), queue.since, queue.incident, now)
+        self._owner.note("event queue moves again", server=server)
+        queue.incident = None
