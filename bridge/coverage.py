@@ -98,7 +98,7 @@ class Retry:
 
 @dataclass
 class PointCoverage:
-    """Coverage of one point, changed by previews, marks and answers; asks for reads by `next_read`."""
+    """Coverage of one point, changed by previews, marks and answers; asks for reads by `owed` and `next_read`."""
 
     point_key: str
     start: int
@@ -106,6 +106,8 @@ class PointCoverage:
     low: int | None = None
     high: int | None = None
     """Both None until the first read."""
+    first_event: int | None = None
+    """An event that the archive is known to hold, at or before the start; None where none was found."""
     as_of: int = 0
     """PI's clock when the newest forward read was sent."""
     snapshot: int | None = None
@@ -171,44 +173,66 @@ class PointCoverage:
 
     # -- what to do ---------------------------------------------------------------------------------------------------------------
 
-    def next_read(self, now: int, rules: Rules) -> Read | None:
-        """The most urgent read that is due, or None; nothing while one is in flight, for ranges in flight must not overlap."""
+    def owed(self, rules: Rules) -> list[tuple[Purpose, int]]:
+        """Which reads are owed, the most urgent first, and when (PI's ticks) each falls due unless something happens before.
+
+        None while one is in flight, for ranges in flight must not overlap.
+        """
         if self.in_flight is not None:
-            return None
-        if now >= self._forward_retry.not_before and (read := self._forward_read(now, rules)) is not None:
-            return read
-        if now >= self._reread_retry.not_before and self.low is not None:
-            return self._dirty_read(now, rules) or self._backfill_read(rules)
-        return None
+            return []
+        not_before = self._forward_retry.not_before
+        if self.low is None or self.high is None:
+            return [(Purpose.FIRST, not_before)]
+        owed = [(Purpose.FORWARD, max(not_before, self._forward_due(rules)))]
+        if self.blind is not None:
+            owed.insert(0, (Purpose.BLIND, max(not_before, self.blind[0] + rules.settle)))
+        not_before = self._reread_retry.not_before
+        if self.dirty and (marked := [mark.marked for hour, mark in self.dirty.items() if self._covers_some_of(hour)]):
+            owed.append((Purpose.DIRTY, max(not_before, min(marked) + rules.settle)))
+        if self.low > self.start:
+            owed.append((Purpose.BACKFILL, not_before))
+        return owed
 
-    def _forward_read(self, now: int, rules: Rules) -> Read | None:
-        if self.high is None:
-            return Read(Purpose.FIRST, self.start, None)
-        if self.blind is not None and now >= self.blind[0] + rules.settle:
-            return Read(Purpose.BLIND, self.high, None, self.blind[1])
-        return Read(Purpose.FORWARD, self.high, None) if self._forward_due(now, rules) else None
+    def next_read(self, now: int, rules: Rules) -> Read | None:
+        """The most urgent read that is due, or None."""
+        purpose = next((purpose for purpose, due in self.owed(rules) if due <= now), None)
+        match purpose:
+            case None:
+                return None
+            case Purpose.FIRST:
+                return Read(purpose, self.start, None)
+            case Purpose.BLIND:
+                assert self.blind is not None
+                return Read(purpose, self._known(self.high), None, self.blind[1])
+            case Purpose.FORWARD:
+                return Read(purpose, self._known(self.high), None)
+            case Purpose.DIRTY:
+                return self._dirty_read(now, rules)
+            case Purpose.BACKFILL:
+                low = self._known(self.low)
+                return Read(purpose, max(self.start, low - rules.slice * self._slice_factor), low)
 
-    def _forward_due(self, now: int, rules: Rules) -> bool:
-        since = now - self.as_of
-        if self._read_on or self.as_of == 0 or since >= (min(rules.seal_max, rules.quiet) if self.unheard else rules.quiet):
-            return True
-        return (len(self._open) >= rules.seal_previews and since >= rules.seal_min) or (bool(self._open) and since >= rules.seal_max)
+    @staticmethod
+    def _known(end: int | None) -> int:
+        assert end is not None
+        return end
 
-    def _dirty_read(self, now: int, rules: Rules) -> Read | None:
-        assert self.low is not None
-        assert self.high is not None
-        for hour in sorted(self.dirty, reverse=True):
-            mark = self.dirty[hour]
-            begin, end = max(hour * TICKS_PER_HOUR, self.low), min((hour + 1) * TICKS_PER_HOUR, self.high)
-            if begin < end and now >= mark.marked + rules.settle:
-                return Read(Purpose.DIRTY, begin, end, mark.cause)
-        return None
+    def _forward_due(self, rules: Rules) -> int:
+        if self._read_on or self.as_of == 0:
+            return 0
+        due = self.as_of + (min(rules.seal_max, rules.quiet) if self.unheard else rules.quiet)
+        if self._open:
+            due = min(due, self.as_of + rules.seal_max)
+        return min(due, self.as_of + rules.seal_min) if len(self._open) >= rules.seal_previews else due
 
-    def _backfill_read(self, rules: Rules) -> Read | None:
-        assert self.low is not None
-        if self.low <= self.start:
-            return None
-        return Read(Purpose.BACKFILL, max(self.start, self.low - rules.slice * self._slice_factor), self.low)
+    def _covers_some_of(self, hour: int) -> bool:
+        return hour * TICKS_PER_HOUR < self._known(self.high) and (hour + 1) * TICKS_PER_HOUR > self._known(self.low)
+
+    def _dirty_read(self, now: int, rules: Rules) -> Read:
+        """The newest hour whose mark has settled."""
+        hour = max(hour for hour, mark in self.dirty.items() if now >= mark.marked + rules.settle and self._covers_some_of(hour))
+        begin, end = max(hour * TICKS_PER_HOUR, self._known(self.low)), min((hour + 1) * TICKS_PER_HOUR, self._known(self.high))
+        return Read(Purpose.DIRTY, begin, end, self.dirty[hour].cause)
 
     def sent(self, read: Read) -> None:
         """The read is on its way; the caller ends it by `done`, whatever becomes of it."""
@@ -231,6 +255,7 @@ class PointCoverage:
         anchor = min(anchor, self.start if settled is None else settled, anchor if snapshot is None else snapshot)
         self.low = self.high = anchor
         self.start = min(self.start if before_start is None else before_start, anchor)
+        self.first_event = before_start
         for ticks, came in self._open:
             if self.start <= ticks < anchor:
                 self.mark(hour_of(ticks), came, None)

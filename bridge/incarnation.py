@@ -18,6 +18,7 @@ from bridge.incidents import Incidents
 from bridge.pitime import Moment
 from bridge.progress import ShardState
 from bridge.reads import Reads
+from bridge.urgency import Agenda
 from schemas.config import Config, Coverage
 from schemas.records import Point, Progress, Sample, Via
 from schemas.times import TICKS_PER_SECOND
@@ -97,6 +98,7 @@ class Incarnation:
         self.dead_letters = DeadLetters(config.source)
         self.incidents = Incidents(config.source, self.number, self.state.incidents)
         self.notes: list[Note] = []
+        self.agenda = Agenda(self.rules, self.coverage_in_scope, points)
         self._changed: set[str] = set()
         self._first_gathered: float | None = None
         self._last_commit = now.seconds
@@ -105,10 +107,9 @@ class Incarnation:
         self.committed_counts: dict[str, int] = {}
         """Frames and samples committed, by name, for the log."""
         self.state.alive_at = self._deaf_since()
-        self._inherited = frozenset(self.state.incidents)
-        self._takeover = self._open_hand_over(now)
+        takeover = self._open_hand_over(now)
         self.state.alive_at = self.state.alive_at or now.ticks
-        self.hearing = Hearing(self, setting.chance, (self.state.alive_at, self._takeover))
+        self.hearing = Hearing(self, setting.chance, (self.state.alive_at, takeover))
         self.reads = Reads(self)
 
     def _deaf_since(self) -> int | None:
@@ -123,14 +124,28 @@ class Incarnation:
         known = list(self.points)
         if self.state.alive_at is None or not known:
             return None
+        inherited = list(self.state.incidents)
         takeover = f"{self.config.source}-{self.number}-{self.state.epoch}-takeover"
         detail = f"shard {self.number} had no owner; what came meanwhile is read from the archive"
         self.incidents.open("BRIDGE_DOWN", takeover, known, self.state.alive_at // 10, now.micros, detail)
-        for incident_id in self._inherited:
-            self.incidents.inherit(incident_id, known)
+        for incident_id in inherited:
+            self.incidents.inherit(incident_id, known, takeover)
         return takeover
 
     # -- what channels and reads bring --------------------------------------------------------------------------------------------
+
+    def scope_changed(self, point_key: str) -> None:
+        """A point came into scope, went out of it, or is described anew: `points` has it already."""
+        if point_key not in self.points:
+            self.incidents.forget(point_key)
+        self.agenda.changed(point_key)
+        self.hearing.scope_changed(point_key)
+        self.reads.scope_changed()
+
+    def coverage_in_scope(self, point_key: str) -> PointCoverage | None:
+        """Coverage of a point; None if it is not in scope."""
+        point = self.points.get(point_key)
+        return None if point is None else self.covering(point)
 
     def covering(self, point: Point) -> PointCoverage:
         """Coverage of a point in scope, new where there was none."""
@@ -143,14 +158,20 @@ class Incarnation:
     def preview(self, point: Point, samples: list[Sample], via: Via, now: Moment) -> None:
         """Publishes live values; one that lies below the covered end makes its hour dirty."""
         self.frames.preview(named(point), samples, via, now.micros, now.seconds)
-        coverage = self.covering(point)
         for sample in samples:
-            if coverage.preview(ticks_of(sample), now.ticks):
-                self.changed(point["point_key"])
+            self.happened(point, ticks_of(sample), now)
+
+    def happened(self, point: Point, ticks: int, now: Moment) -> None:
+        """A live value told that something happened to a point at an instant, whatever it was."""
+        if self.covering(point).preview(ticks, now.ticks):
+            self.changed(point["point_key"])
+        else:
+            self.agenda.changed(point["point_key"])
 
     def changed(self, point_key: str) -> None:
         """The point's progress goes into the next transaction."""
         self._changed.add(point_key)
+        self.agenda.changed(point_key)
 
     def heard_again(self, points: Iterable[Point], since: int, incident_id: str | None, now: Moment) -> None:
         """A channel hears these points again, for the first time since `since` (PI's ticks)."""
@@ -209,7 +230,7 @@ class Incarnation:
         return self._records(now)
 
     def _records(self, now: Moment) -> list[Record]:
-        self.incidents.settle(self._owes, now.micros)
+        self.incidents.settle(self._changed, self._owes, now.micros)
         self.state.incidents = self.incidents.records
         self._committing_bytes, self._first_gathered = self.frames.waiting_bytes, None
         frames = self.frames.take(now.ticks // 10, everything=True)
@@ -233,8 +254,6 @@ class Incarnation:
         self._committing = []
 
     def _owes(self, point_key: str, incident_id: str) -> bool:
-        if incident_id in self._inherited and self._takeover is not None and self.incidents.is_open(self._takeover):
-            return True
         point = self.coverage.get(point_key)
         return point is not None and point_key in self.points and point.owes(incident_id)
 

@@ -80,6 +80,7 @@ def point_record(point: PointCoverage) -> Progress | None:
         "high": point.high,
         "as_of": point.as_of // TICKS_PER_MICROSECOND,
         "snapshot": point.snapshot,
+        "first_event": point.first_event,
         "dirty": dirty,
     }
     return {"point": progress, "shard": None}
@@ -90,7 +91,7 @@ def restore(point: PointCoverage, record: PointProgress) -> None:
     point.start = min(point.start, record["start"])
     point.low, point.high = record["low"], record["high"]
     point.as_of = record["as_of"] * TICKS_PER_MICROSECOND
-    point.snapshot = record["snapshot"]
+    point.snapshot, point.first_event = record["snapshot"], record["first_event"]
     # A mark is rounded up, so that it is not cleared by a request sent in the very same microsecond.
     point.dirty = {d["hour"]: Mark((d["marked_time"] + 1) * TICKS_PER_MICROSECOND, d["cause"]) for d in record["dirty"]}
 

@@ -11,7 +11,7 @@ from bridge.errors import BridgeError, PIRefused, PIUnavailable, PIUnreadable
 from bridge.frame import InstantTooLarge, Stated, named
 from bridge.normalise import Unreadable
 from bridge.pitime import Moment
-from bridge.urgency import most_urgent
+from bridge.witness import Witnesses
 from schemas.records import Point
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ class Reads:
         self._values_read = Counter[Purpose]()
         self._batch_points = self._load.batch_points
         """Halved when an answer was too large, then one more after each full batch that was not."""
+        self._witnesses = Witnesses(incarnation.points, incarnation.covering)
         self._refused_values: dict[str, int] = {}
         """By point, the smallest page that PI would not give."""
 
@@ -110,9 +111,7 @@ class Reads:
     def _due(self, now: Moment) -> list[Task]:
         owner, limit = self._owner, self._batch_points
         tasks, self._unfinished = self._unfinished[:limit], self._unfinished[limit:]
-        points = (owner.covering(point) for point in owner.points.values())
-        for coverage, read in most_urgent(points, now.ticks, owner.rules, limit - len(tasks)):
-            coverage.sent(read)
+        for coverage, read in owner.agenda.take(now.ticks, limit - len(tasks)):
             tasks.append(Task(coverage, owner.points[coverage.point_key], read, read.begin, self._page_values(coverage.point_key)))
         return tasks
 
@@ -168,12 +167,12 @@ class Reads:
     def _doubt(self, task: Task) -> None:
         """Has the range asked for again together with an event that must be there: its own point's, or another's of the server."""
         task.doubted = True
-        if _has_event_at(task.coverage, task.point, task.at):
-            task.witness = task.point
-        else:
-            others = (point for point in self._owner.points.values() if point["server"] == task.point["server"])
-            task.witness = next((p for p in others if _has_event_at(self._owner.covering(p), p, task.at)), None)
+        task.witness = self._witnesses.of(task.point, task.at)
         self._unfinished.append(task)
+
+    def scope_changed(self) -> None:
+        """A point came into scope, or went out of it."""
+        self._witnesses.changed()
 
     def _answered(self, task: Task, contents: list[Any], sent: Sent, now: Moment) -> None:
         try:
@@ -218,6 +217,7 @@ class Reads:
         if snapshot is not None and settled is None:
             raise PIUnavailable("there is a snapshot, and the archive shows no event: it is away, or the point is younger than settle")
         task.coverage.first_answered(snapshot, before, settled, sent.ticks, self._owner.rules)
+        self._witnesses.changed()
         task.coverage.done()
 
     def _page(self, task: Task, content: Any, sent: Sent, now: Moment) -> None:
@@ -295,8 +295,4 @@ class Reads:
     def _failed(self, task: Task, now: Moment) -> None:
         task.coverage.failed(task.read, now.ticks, self._owner.rules)
         task.coverage.done()
-
-
-def _has_event_at(coverage: PointCoverage, point: Point, ticks: int) -> bool:
-    """True if the archive is known to hold an event at or before an instant: the one that the first look moved the start to."""
-    return coverage.high is not None and coverage.start <= ticks and coverage.start < point["start_time"] * 10
+        self._owner.agenda.changed(task.coverage.point_key)

@@ -133,6 +133,7 @@ class PointProgress(TypedDict):
     high: int
     as_of: int
     snapshot: int | None
+    first_event: int | None
     dirty: list[DirtyHour]
 
 

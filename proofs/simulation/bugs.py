@@ -295,6 +295,12 @@ def an_item_that_no_preview_told_of_taken_for_old() -> None:
 
 
 @bug
+def what_a_read_leaves_to_be_read_is_forgotten() -> None:
+    """A point that was answered is looked at again when something happens to it, and not before."""
+    _set(Incarnation, "changed", lambda self, point_key: self._changed.add(point_key))
+
+
+@bug
 def sequence_taken_before_a_frame_is_full() -> None:
     """A frame that turns out empty leaves a hole: sequences are counted when a frame opens."""
 

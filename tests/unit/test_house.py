@@ -22,7 +22,7 @@ PURE = {
     "schemas": {"wire", "records", "shards", "digest", "topics", "values", "times", "frame_encoder"},
     "bridge": {
         "batch", "budget", "census", "coverage", "dead_letters", "errors", "findings", "frame", "health", "hearing", "incarnation",
-        "incidents", "masking", "normalise", "pitime", "progress", "reads", "regular", "tenure", "urgency", "wording",
+        "incidents", "masking", "normalise", "pitime", "progress", "reads", "regular", "tenure", "urgency", "witness", "wording",
     },
     "spark_jobs": {"tables", "quoting"},
     "verifier": {
