@@ -137,7 +137,9 @@ def _progress(number: int, now: int) -> Progress:
 
 def _left_shard(number: int, shards: int, now: int) -> Progress:
     record: dict[str, Any] = {"shard": number, "epoch": 1, "clock": 1 << 40, "sequences": {}, "partitions": shards, "topic_ids": {}}
-    return cast(Progress, {"point": None, "shard": record | {"alive_at": now // 10 - 60_000_000, "incidents": []}})
+    return cast(
+        Progress, {"point": None, "shard": record | {"alive_at": now // 10 - 60_000_000, "incidents": [], "commands_offset": 0, "jobs": []}}
+    )
 
 
 def _sample(ticks: int) -> Sample:

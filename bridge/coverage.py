@@ -22,7 +22,14 @@ class Purpose(Enum):
     BLIND = 1
     FORWARD = 2
     DIRTY = 3
-    BACKFILL = 4
+    START = 4
+    """Where back-fill is to end: the event at or before a start that was lowered."""
+    BACKFILL = 5
+
+    @property
+    def looks(self) -> bool:
+        """True if single events are asked for, and no range."""
+        return self in (Purpose.FIRST, Purpose.START)
 
 
 @dataclass(frozen=True)
@@ -113,6 +120,8 @@ class PointCoverage:
     snapshot: int | None = None
     """Newest preview published."""
     dirty: dict[int, Mark] = field(default_factory=dict)
+    lowered: int | None = None
+    """A start below the present one, from which back-fill is to go on as soon as the event at or before it is known."""
     blind: tuple[int, str | None] | None = None
     """A forward read sent at or after this instant is owed to an incident."""
     in_flight: Read | None = None
@@ -171,6 +180,30 @@ class PointCoverage:
         for hour in range(hour_of(first), hour_of(last) + 1):
             self.mark(hour, now, cause)
 
+    def rescan(self, first: int, last: int, marked: int, cause: str) -> int:
+        """Has the covered hours in [first, last) read again, as of `marked` and settle at least; answers how many there are.
+
+        The cause of an incident stays: what it hid is made good by the same read.
+        """
+        hours = self.covered_hours(first, last)
+        for hour in hours:
+            earlier = self.dirty.get(hour)
+            self.mark(hour, marked, cause if earlier is None or earlier.cause is None else None)
+        return len(hours)
+
+    def covered_hours(self, first: int, last: int) -> range:
+        """The hours in [first, last) of which something is covered."""
+        if self.low is None or self.high is None or self.low >= self.high:
+            return range(0)
+        return range(max(first, hour_of(self.low)), min(last, hour_of(self.high - 1) + 1))
+
+    def lower(self, start: int) -> None:
+        """Has back-fill reach down to `start`, if it does not anyway."""
+        if self.low is None:
+            self.start = min(self.start, start)
+        elif start < self.start:
+            self.lowered = start if self.lowered is None else min(start, self.lowered)
+
     # -- what to do ---------------------------------------------------------------------------------------------------------------
 
     def owed(self, rules: Rules) -> list[tuple[Purpose, int]]:
@@ -189,6 +222,8 @@ class PointCoverage:
         not_before = self._reread_retry.not_before
         if self.dirty and (marked := [mark.marked for hour, mark in self.dirty.items() if self._covers_some_of(hour)]):
             owed.append((Purpose.DIRTY, max(not_before, min(marked) + rules.settle)))
+        if self.lowered is not None:
+            owed.append((Purpose.START, not_before))
         if self.low > self.start:
             owed.append((Purpose.BACKFILL, not_before))
         return owed
@@ -208,6 +243,8 @@ class PointCoverage:
                 return Read(purpose, self._known(self.high), None)
             case Purpose.DIRTY:
                 return self._dirty_read(now, rules)
+            case Purpose.START:
+                return Read(purpose, self._known(self.lowered), None)
             case Purpose.BACKFILL:
                 low = self._known(self.low)
                 return Read(purpose, max(self.start, low - rules.slice * self._slice_factor), low)
@@ -263,6 +300,14 @@ class PointCoverage:
         if self.blind is not None and self.start < anchor:
             self._mark_hours(max(self.start, anchor - rules.blind_margin), anchor - 1, *self.blind)
         self._forward_retry.succeeded()
+
+    def start_answered(self, read: Read, event: int | None) -> None:
+        """Takes the time of the event at or before a start that was lowered; None: there is none. Back-fill reaches down to it."""
+        self.start = min(self.start, read.begin if event is None else event)
+        self.first_event = self.first_event if event is None else event
+        if self.lowered is not None and self.lowered >= read.begin:
+            self.lowered = None
+        self._reread_retry.succeeded()
 
     def forward_answered(self, read: Read, page: Page, sent: int, now: int, rules: Rules) -> list[Range]:
         """What a forward page states; moves `high` to an item of the answer: the next read starts at it.
@@ -331,7 +376,8 @@ class PointCoverage:
 
     def failed(self, read: Read, now: int, rules: Rules) -> None:
         """The read got no answer: it stays due, later and later."""
-        (self._forward_retry if read.end is None else self._reread_retry).failed(now, rules)
+        backwards = read.end is not None or read.purpose is Purpose.START
+        (self._reread_retry if backwards else self._forward_retry).failed(now, rules)
 
     def owes(self, incident_id: str) -> bool:
         """True while a forward read or a dirty hour that an incident asked for is outstanding."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from bridge import progress
 from bridge.budget import Chance
+from bridge.commands import Commands
 from bridge.coverage import PointCoverage, Rules, ticks_of
 from bridge.dead_letters import DeadLetters
 from bridge.errors import NotReady
@@ -22,7 +23,7 @@ from bridge.urgency import Agenda
 from schemas.config import Config, Coverage
 from schemas.records import Point, Progress, Sample, Via
 from schemas.times import TICKS_PER_SECOND
-from schemas.topics import DEAD_LETTERS, INCIDENTS, PROGRESS, Topic
+from schemas.topics import DEAD_LETTERS, INCIDENTS, JOBS, PROGRESS, Topic
 
 ALIVE_SECONDS = 10.0
 """A sign of life is committed so often, even if there is nothing else."""
@@ -111,6 +112,7 @@ class Incarnation:
         self.state.alive_at = self.state.alive_at or now.ticks
         self.hearing = Hearing(self, setting.chance, (self.state.alive_at, takeover))
         self.reads = Reads(self)
+        self.commands = Commands(self, self.state.jobs)
 
     def _deaf_since(self) -> int | None:
         """Since when the points were not listened to: the last sign of life, or earlier where a channel was lost and not reopened."""
@@ -138,6 +140,7 @@ class Incarnation:
         """A point came into scope, went out of it, or is described anew: `points` has it already."""
         if point_key not in self.points:
             self.incidents.forget(point_key)
+            self.commands.forget(point_key)
         self.agenda.changed(point_key)
         self.hearing.scope_changed(point_key)
         self.reads.scope_changed()
@@ -218,7 +221,8 @@ class Incarnation:
         return waited >= delivery.commit_seconds or self.frames.waiting_bytes >= delivery.commit_bytes
 
     def _something(self) -> bool:
-        return not self.frames.empty or bool(self._changed) or bool(self.incidents.changed) or not self.dead_letters.empty
+        told = bool(self.incidents.changed) or self.commands.reports or not self.dead_letters.empty
+        return told or not self.frames.empty or bool(self._changed)
 
     def announcement(self, now: Moment) -> list[Record]:
         """The first transaction, before anything else is done: the new epoch, and since when nobody listened."""
@@ -231,12 +235,14 @@ class Incarnation:
 
     def _records(self, now: Moment) -> list[Record]:
         self.incidents.settle(self._changed, self._owes, now.micros)
-        self.state.incidents = self.incidents.records
+        self.commands.settle(self._changed, now)
+        self.state.incidents, self.state.jobs = self.incidents.records, self.commands.records()
         self._committing_bytes, self._first_gathered = self.frames.waiting_bytes, None
         frames = self.frames.take(now.ticks // 10, everything=True)
         self._committing = [(topic.dataset, sum(len(series["samples"]) for series in frame["series"])) for topic, frame in frames]
         records = [Record(topic, self.number, None, frame) for topic, frame in frames]
         records += [Record(INCIDENTS, None, incident["incident_id"], incident) for incident in self.incidents.take_changed()]
+        records += [Record(JOBS, None, f"{job['job_id']}/{self.number}", job) for job in self.commands.take_reports()]
         records += [Record(DEAD_LETTERS, None, letter["point_key"], letter) for letter in self.dead_letters.take()]
         changed, self._changed = self._changed, set()
         for key in sorted(changed):
@@ -271,4 +277,5 @@ def _state_of(setting: Setting, left: Any) -> ShardState:
         raise NotReady(
             f"topics were created anew since shard {setting.number} was last owned: {', '.join(changed)}; their records are gone"
         )
+    state.topic_ids = ids
     return state

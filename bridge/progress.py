@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bridge.coverage import Mark, PointCoverage
-from schemas.records import DirtyHour, OpenIncident, PointProgress, Progress, ShardProgress
+from schemas.records import DirtyHour, OpenIncident, OpenJob, PointProgress, Progress, ShardProgress
 from schemas.times import TICKS_PER_MICROSECOND
 
 SHARD_KEY = "shard"
@@ -25,6 +25,9 @@ class ShardState:
     alive_at: int | None = None
     """PI's clock at the last sign of life, ticks; None if the shard was never owned."""
     incidents: dict[str, OpenIncident] = field(default_factory=dict)
+    commands_offset: int = 0
+    """Offset of the next command to be taken."""
+    jobs: list[OpenJob] = field(default_factory=list)
 
     def take_clock(self) -> int:
         """The clock of a frame that closes now, or of a request that is sent now; never the same twice in an epoch."""
@@ -48,6 +51,8 @@ class ShardState:
             "topic_ids": dict(self.topic_ids),
             "alive_at": (self.alive_at or 0) // TICKS_PER_MICROSECOND,
             "incidents": [incident.copy() for incident in self.incidents.values()],
+            "commands_offset": self.commands_offset,
+            "jobs": [job.copy() for job in self.jobs],
         }
         return {"point": None, "shard": shard}
 
@@ -62,6 +67,8 @@ def shard_state(record: ShardProgress) -> ShardState:
         topic_ids=dict(record["topic_ids"]),
         alive_at=record["alive_at"] * TICKS_PER_MICROSECOND,
         incidents={incident["incident_id"]: incident for incident in record["incidents"]},
+        commands_offset=record["commands_offset"],
+        jobs=[job.copy() for job in record["jobs"]],
     )
 
 

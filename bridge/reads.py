@@ -60,6 +60,10 @@ class Task:
                 name + "b": batch.at_or_before(base, web_id, self.read.begin),
                 name + "e": batch.at_or_before(base, web_id, settled),
             }
+        if self.read.purpose is Purpose.START:
+            asked = {name + "b": batch.at_or_before(base, web_id, self.read.begin)}
+            known = self.coverage.first_event
+            return asked if known is None else asked | {name + "w": batch.at_or_before(base, web_id, known)}
         self.asked_to = now + batch.AHEAD if self.read.end is None else self.read.end
         asked = {name: batch.recorded(base, web_id, self.at, self.asked_to, self.max_count)}
         return asked if self.witness is None else asked | {name + "w": batch.at_or_before(base, self.witness["web_id"], self.at)}
@@ -143,7 +147,7 @@ class Reads:
         contents = [[answers[key] for key in resources] for resources in asked.named]
         absent = self._servers_without_a_value(asked.tasks, contents)
         for task, content in zip(asked.tasks, contents, strict=True):
-            ranged = task.read.purpose is not Purpose.FIRST and not task.doubted
+            ranged = not task.read.purpose.looks and not task.doubted
             if ranged and task.point["server"] in absent and batch.empty(content[0]):
                 self._doubt(task)
             else:
@@ -159,7 +163,7 @@ class Reads:
         """Data servers of whose ranges none came back with a value: their archive may be away without saying so (design 3.2)."""
         shown: dict[str, bool] = {}
         for task, content in zip(tasks, contents, strict=True):
-            if task.read.purpose is not Purpose.FIRST and not isinstance(content[0], BridgeError):
+            if not task.read.purpose.looks and not isinstance(content[0], BridgeError):
                 server = task.point["server"]
                 shown[server] = shown.get(server, False) or batch.shows_a_value(content[0])
         return {server for server, any_value in shown.items() if not any_value}
@@ -181,6 +185,8 @@ class Reads:
                     raise content
             if task.read.purpose is Purpose.FIRST:
                 self._first(task, contents, sent)
+            elif task.read.purpose is Purpose.START:
+                self._start(task, contents)
             else:
                 if (
                     task.witness is not None
@@ -201,7 +207,7 @@ class Reads:
     def _halved(self, task: Task) -> bool:
         """Has a page asked for again with half as many values; False if it cannot be smaller."""
         key = task.coverage.point_key
-        if task.read.purpose is Purpose.FIRST or task.max_count <= _MIN_PAGE_VALUES:
+        if task.read.purpose.looks or task.max_count <= _MIN_PAGE_VALUES:
             self._refused_values.pop(key, None)  # it was not the size
             return False
         self._refused_values[key] = task.max_count
@@ -217,6 +223,16 @@ class Reads:
         if snapshot is not None and settled is None:
             raise PIUnavailable("there is a snapshot, and the archive shows no event: it is away, or the point is younger than settle")
         task.coverage.first_answered(snapshot, before, settled, sent.ticks, self._owner.rules)
+        self._witnesses.changed()
+        task.coverage.done()
+
+    def _start(self, task: Task, contents: list[Any]) -> None:
+        event, *known = (batch.single_time(content, task.point["point_type"]) for content in contents)
+        if known == [None]:
+            raise PIUnavailable("an event that was there before is not shown: the archive is away")
+        if event is not None and event > task.read.begin:
+            raise PIUnavailable("an event later than the instant at or before which it was asked for")
+        task.coverage.start_answered(task.read, event)
         self._witnesses.changed()
         task.coverage.done()
 

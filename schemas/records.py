@@ -11,6 +11,8 @@ StatementKind = Literal["UNKNOWN", "STATED", "CONFIRMED"]
 ValueType = Literal["UNKNOWN", "DOUBLE", "LONG", "STRING", "DIGITAL", "TIMESTAMP", "BYTES", "NONE"]
 IncidentKind = Literal["UNKNOWN", "CHANNEL_LOST", "BRIDGE_DOWN", "VALUE_TOO_LARGE"]
 IncidentState = Literal["UNKNOWN", "OPENED", "REPAIRED", "CLOSED"]
+JobKind = Literal["UNKNOWN", "RESCAN", "BACKFILL"]
+JobState = Literal["UNKNOWN", "RUNNING", "DONE", "REFUSED"]
 Stage = Literal["UNKNOWN", "CHANNEL", "READ", "INVENTORY", "PROCESS", "LAND"]
 
 
@@ -148,6 +150,22 @@ class OpenIncident(TypedDict):
     detail: str
 
 
+class OpenJob(TypedDict):
+    job_id: str
+    kind: JobKind
+    points: list[str]
+    filters: list[str]
+    from_time: int
+    to_time: int | None
+    reason: str | None
+    accepted_time: int
+    hours: int
+    hours_done: int
+    hours_uncovered: int
+    planned_from: int
+    planned_to: int
+
+
 class ShardProgress(TypedDict):
     shard: int
     epoch: int
@@ -157,8 +175,40 @@ class ShardProgress(TypedDict):
     topic_ids: dict[str, str]
     alive_at: int
     incidents: list[OpenIncident]
+    commands_offset: int
+    jobs: list[OpenJob]
 
 
 class Progress(TypedDict):
     point: PointProgress | None
     shard: ShardProgress | None
+
+
+class Command(TypedDict):
+    source: str
+    job_id: str
+    kind: JobKind
+    points: list[str]
+    filters: list[str]
+    from_time: int | None
+    to_time: int | None
+    reason: str | None
+    given_time: int
+
+
+class Job(TypedDict):
+    source: str
+    job_id: str
+    shard: int
+    kind: JobKind
+    state: JobState
+    points: int
+    hours: int
+    hours_done: int
+    hours_uncovered: int
+    from_time: int | None
+    to_time: int | None
+    reason: str | None
+    accepted_time: int
+    updated_time: int
+    detail: str

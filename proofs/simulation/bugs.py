@@ -5,6 +5,7 @@ from itertools import count
 from typing import Any
 
 from bridge import batch
+from bridge.commands import Commands
 from bridge.coverage import Page, PointCoverage, Range, Read, Rules, ticks_of
 from bridge.frame import FrameBuilder
 from bridge.hearing import Ear, Hearing
@@ -15,6 +16,7 @@ from bridge.reads import Reads
 from bridge.tenure import Act, Step, Tenure, _Phase
 from proofs.seeded_defects import patches
 from proofs.seeded_defects.patches import Patch, _set
+from schemas.records import Command
 
 BUGS: dict[str, Patch] = {
     name: patches.PATCHES[name]
@@ -311,3 +313,44 @@ def sequence_taken_before_a_frame_is_full() -> None:
 
     usual = FrameBuilder.take
     _set(FrameBuilder, "take", take)
+
+
+# -- commands ----------------------------------------------------------------------------------------------------------------------
+
+
+@bug
+def a_job_done_when_its_first_page_is_read() -> None:
+    """A point that changes owes nothing to a job any more."""
+
+    def look_at(self: Commands, running: Any, key: str) -> None:
+        if running.owed.get(key):
+            del running.owed[key]
+        else:
+            usual(self, running, key)
+
+    usual = Commands._look_at
+    _set(Commands, "_look_at", look_at)
+
+
+@bug
+def offset_of_a_command_committed_before_what_it_implies() -> None:
+    """The command is taken note of in one transaction and acted on in the next."""
+
+    def begin(self: Commands, command: Command, now: Moment) -> None:
+        self.__dict__.setdefault("noted", []).append(command)
+
+    def settle(self: Commands, changed: Any, now: Moment) -> None:
+        for command in self.__dict__.pop("late", []):
+            usual_begin(self, command, now)
+        self.__dict__["late"] = self.__dict__.pop("noted", [])
+        usual_settle(self, changed, now)
+
+    usual_begin, usual_settle = Commands._begin, Commands.settle
+    _set(Commands, "_begin", begin)
+    _set(Commands, "settle", settle)
+
+
+@bug
+def a_job_that_the_next_owner_does_not_know() -> None:
+    """An open job is kept in memory alone."""
+    _set(Commands, "records", lambda self: [])

@@ -21,8 +21,9 @@ ROOMS: dict[str, set[str]] = {
 PURE = {
     "schemas": {"wire", "records", "shards", "digest", "topics", "values", "times", "frame_encoder"},
     "bridge": {
-        "batch", "budget", "census", "coverage", "dead_letters", "errors", "findings", "frame", "health", "hearing", "incarnation",
-        "incidents", "masking", "normalise", "pitime", "progress", "reads", "regular", "tenure", "urgency", "witness", "wording",
+        "batch", "budget", "census", "commands", "coverage", "dead_letters", "errors", "findings", "frame", "health", "hearing",
+        "incarnation",        "incidents", "masking", "normalise", "pitime", "progress", "reads", "regular", "reports",
+        "tenure", "urgency", "witness", "wording",
     },
     "spark_jobs": {"tables", "quoting"},
     "verifier": {
