@@ -114,7 +114,7 @@ class PointCoverage:
     high: int | None = None
     """Both None until the first read."""
     first_event: int | None = None
-    """An event that the archive is known to hold, at or before the start; None where none was found."""
+    """The event at or before the start, as last found: it vouches for the archive."""
     as_of: int = 0
     """PI's clock when the newest forward read was sent."""
     snapshot: int | None = None

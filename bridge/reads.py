@@ -11,7 +11,7 @@ from bridge.errors import BridgeError, PIRefused, PIUnavailable, PIUnreadable
 from bridge.frame import InstantTooLarge, Stated, named
 from bridge.normalise import Unreadable
 from bridge.pitime import Moment
-from bridge.witness import Witnesses
+from bridge.witness import Witness, Witnesses
 from schemas.records import Point
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ class Task:
     asked_to: int = 0
     """Where the request of the page on its way ends."""
 
-    witness: Point | None = None
-    """A point that is known to have an event at or before `at`: asked for it beside a range that came back empty."""
+    witness: Witness | None = None
+    """Who is asked for an event that is known to be there, beside a range that came back empty."""
     doubted: bool = False
     """The range came back empty, and so did all others of the server: it is asked for once more."""
 
@@ -66,7 +66,11 @@ class Task:
             return asked if known is None else asked | {name + "w": batch.at_or_before(base, web_id, known)}
         self.asked_to = now + batch.AHEAD if self.read.end is None else self.read.end
         asked = {name: batch.recorded(base, web_id, self.at, self.asked_to, self.max_count)}
-        return asked if self.witness is None else asked | {name + "w": batch.at_or_before(base, self.witness["web_id"], self.at)}
+        return (
+            asked
+            if self.witness is None
+            else asked | {name + "w": batch.at_or_before(base, self.witness.point["web_id"], self.witness.ticks)}
+        )
 
 
 class Batch(NamedTuple):
@@ -191,7 +195,7 @@ class Reads:
                 if (
                     task.witness is not None
                     and batch.empty(contents[0])
-                    and batch.single_time(contents[1], task.witness["point_type"]) is None
+                    and batch.single_time(contents[1], task.witness.point["point_type"]) is None
                 ):
                     raise PIUnavailable("no value, and an event that was there before is not shown either: the archive is away")
                 self._page(task, contents[0], sent, now)

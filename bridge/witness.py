@@ -1,13 +1,21 @@
 """Points that vouch for their server: an archive that does not show their known event is away without saying so (design 3.2). Pure."""
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from bridge.coverage import PointCoverage
 from schemas.records import Point
 
 
+class Witness(NamedTuple):
+    """A point, and an instant at or before which it is known to have an event."""
+
+    point: Point
+    ticks: int
+
+
 class Witnesses:
-    """Finds a point that is known to have an event at or before an instant, without a walk over all points each time."""
+    """Finds points that are known to have an event, without a walk over all points each time."""
 
     def __init__(self, points: Mapping[str, Point], covering: Callable[[Point], PointCoverage]) -> None:
         self._points, self._covering = points, covering
@@ -18,17 +26,21 @@ class Witnesses:
         """A known event was found, or a point went out of scope."""
         self._eldest.clear()
 
-    def of(self, point: Point, ticks: int) -> Point | None:
-        """The point itself, or another of its data server; None if no event so early is known."""
-        if self._event_of(point, ticks) is not None:
-            return point
-        server = point["server"]
-        if server not in self._eldest:
-            known = {key: self._event_of(other) for key, other in self._points.items() if other["server"] == server}
-            self._eldest[server] = min(((event, key) for key, event in known.items() if event is not None), default=(0, None))[1]
-        eldest = self._points.get(self._eldest[server] or "")
-        return eldest if eldest is not None and self._event_of(eldest, ticks) is not None else None
+    def of(self, point: Point, ticks: int) -> Witness | None:
+        """The point itself, or another of its data server, that has an event at or before an instant; None if no event is known at all.
 
-    def _event_of(self, point: Point, ticks: int | None = None) -> int | None:
-        event = self._covering(point).first_event
-        return None if event is None or (ticks is not None and event > ticks) else event
+        Where none is known so early, one that has an event later: it vouches less, for older archives may be away alone.
+        """
+        eldest = self._eldest_of(point["server"])
+        for witness in (point, eldest):
+            if witness is not None and (event := self._covering(witness).first_event) is not None and event <= ticks:
+                return Witness(witness, ticks)
+        if eldest is None or (high := self._covering(eldest).high) is None:
+            return None
+        return Witness(eldest, high)
+
+    def _eldest_of(self, server: str) -> Point | None:
+        if server not in self._eldest:
+            known = {key: self._covering(point).first_event for key, point in self._points.items() if point["server"] == server}
+            self._eldest[server] = min(((event, key) for key, event in known.items() if event is not None), default=(0, None))[1]
+        return self._points.get(self._eldest[server] or "")
