@@ -27,9 +27,9 @@ import msgspec
 import xxhash
 
 from bridge import batch, normalise, pitime, regular
-from bridge.coverage import Range
 from bridge.frame import FrameBuilder, Limits, Named, Stated
 from bridge.progress import ShardState
+from bridge.ranges import Range
 from schemas import digest, wire
 from schemas.frame_encoder import FrameEncoder
 from schemas.records import Sample, Series, ValueFrame

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from bridge.coverage import PointCoverage, Rules
+from bridge.coverage import PointCoverage
+from bridge.rules import Rules
 from schemas.times import TICKS_PER_HOUR, TICKS_PER_SECOND
 
 PointState = Literal["uncovered", "filling", "covered"]

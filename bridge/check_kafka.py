@@ -9,11 +9,11 @@ from confluent_kafka.admin import AclOperation, AdminClient, ConfigResource, Res
 from bridge.findings import Finding, Status
 from bridge.publish import producer_settings
 from schemas.config import Config
-from schemas.topics import POINTS, PROGRESS, TOPICS, Topic
+from schemas.topics import COMMANDS, POINTS, PROGRESS, TOPICS, Topic
 
 _SECONDS = 10.0
 _AFTER_BROKERS = ("kafka.topics", "kafka.groups", "kafka.transactions")
-_READ_BY_US = frozenset({POINTS.dataset, PROGRESS.dataset})
+_READ_BY_US = (POINTS, PROGRESS, COMMANDS)
 _AT_LEAST = frozenset({"retention.ms", "min.compaction.lag.ms", "min.insync.replicas", "max.message.bytes"})
 """A topic may have more of these than we ask for, and not less; -1 is without end."""
 _LARGEST_MESSAGE_BYTES = 1_000_000
@@ -125,7 +125,8 @@ def _shape(config: Config, topic: Topic, what: str, described: Any) -> list[Find
 def _rights(topic: Topic, what: str, described: Any) -> list[Finding]:
     """Compares what the brokers say we may do with what the bridge does; no answer from them says nothing."""
     allowed = described.authorized_operations
-    needed = {AclOperation.WRITE, AclOperation.DESCRIBE} | ({AclOperation.READ} if topic.dataset in _READ_BY_US else set())
+    needed = {AclOperation.DESCRIBE} if topic is COMMANDS else {AclOperation.WRITE, AclOperation.DESCRIBE}
+    needed |= {AclOperation.READ} if topic in _READ_BY_US else set()
     if not allowed or AclOperation.ALL in allowed or needed <= set(allowed):
         return []
     missing = ", ".join(sorted(operation.name.capitalize() for operation in needed - set(allowed)))

@@ -1,4 +1,4 @@
-"""`python -m bridge run|check --config pibridge.yaml`, `python -m bridge metrics`."""
+"""`python -m bridge run|check|rescan|backfill|jobs --config pibridge.yaml`, `python -m bridge metrics`."""
 
 import argparse
 import asyncio
@@ -6,19 +6,23 @@ import json
 import os
 import signal
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 from confluent_kafka import KafkaException
 
-from bridge import findings
+from bridge import findings, jobs
 from bridge.check import check
+from bridge.commands import why_refused
 from bridge.errors import BridgeError
 from bridge.logs import log_as_json
 from bridge.masking import Mask, secrets_of
 from bridge.metrics import reference
+from bridge.reports import Reports
 from bridge.run import run, stops_it
-from schemas.config import CONFIG_VARIABLE, DEFAULT_CONFIG, Config, ConfigError, load
+from schemas.config import CONFIG_VARIABLE, DEFAULT_CONFIG, Config, ConfigError, instant_of, load
+from schemas.records import JobKind
 
 _RUN = """Owns shards of the source's points until SIGTERM or Ctrl-C, and then hands them over first."""
 _RUN_EPILOG = """exit codes: 0 stopped as asked, 2 the configuration, a topic or a subject is not as it must be, 3 Kafka, the registry or PI
@@ -35,6 +39,15 @@ each line has a status:
 
 exit codes: 0 all is well, 1 something is wrong, 2 the configuration file, 3 something does not answer, 130 interrupted"""
 
+_RESCAN = (
+    """Has covered hours read again from PI's archive and stated anew: after edits that nobody told of, or where something looks wrong."""
+)
+_BACKFILL = """Has points filled back to an earlier start than they were configured with; a start that is earlier already stays."""
+_JOBS = """Lists the jobs of commands; with an id, follows that one until it is done."""
+_JOBS_EPILOG = """Ctrl-C ends only the following: the job goes on, and `jobs ID` follows it again.
+exit codes: 0 done, or under way with --no-wait; 1 refused, or no point is concerned; 2 usage, configuration, a topic or a subject is not
+as it must be; 3 Kafka or the registry does not answer; 130 interrupted"""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command; answers the exit code."""
@@ -47,6 +60,8 @@ def main(arguments: list[str] | None = None) -> int:
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return 2
+    if given.command in ("rescan", "backfill", "jobs"):
+        return _job(config, given)
     mask = Mask(secrets_of(config))
     log_as_json(mask)
     if given.command == "check":
@@ -67,12 +82,88 @@ def _parser() -> argparse.ArgumentParser:
     )
     checking.add_argument("--json", action="store_true", help="print one JSON object: schema_version, result, checks")
     commands.add_parser("metrics", help="print what each figure of /metrics means, as docs/metrics.md")
+    jobs_parsers = _add_jobs(commands)
     default = Path(os.environ.get(CONFIG_VARIABLE, DEFAULT_CONFIG))
-    for command in (running, checking):
+    for command in (running, checking, *jobs_parsers):
         command.add_argument(
             "--config", type=Path, default=default, help=f"configuration file (default: ${CONFIG_VARIABLE}, or %(default)s)"
         )
     return parser
+
+
+def _add_jobs(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> list[argparse.ArgumentParser]:
+    kinds = {"rescan": ("have covered hours read again", _RESCAN), "backfill": ("have points filled back further", _BACKFILL)}
+    parsers = [commands.add_parser(name, help=text, description=more, epilog=_JOBS_EPILOG) for name, (text, more) in kinds.items()]
+    rescan, backfill = parsers
+    rescan.add_argument(
+        "--from", dest="begin", required=True, metavar="T", help="an instant such as 2024-01-31T00:00:00Z, or 30d: so long ago"
+    )
+    rescan.add_argument("--to", dest="end", required=True, metavar="T", help="the end, exclusive; whole hours around the range are read")
+    backfill.add_argument(
+        "--to-start", dest="begin", required=True, metavar="T", help="the new start, as an instant or as 300d: so long ago"
+    )
+    for parser in parsers:
+        parser.add_argument(
+            "--point", action="append", default=[], metavar="NAME|KEY", help="a point; may be repeated (default: all points)"
+        )
+        parser.add_argument("--filter", action="append", default=[], metavar="GLOB", help="names with * and ?; may be repeated")
+        parser.add_argument("--reason", metavar="TEXT", help="kept with the job, for others to read")
+    listing = commands.add_parser("jobs", help="list jobs, or follow one", description=_JOBS, epilog=_JOBS_EPILOG)
+    listing.add_argument("id", nargs="?", metavar="ID", help="the job to follow")
+    for parser in (*parsers, listing):
+        parser.add_argument("--no-wait", action="store_true", help="do not follow it")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+    return [*parsers, listing]
+
+
+def _job(config: Config, given: argparse.Namespace) -> int:
+    """Gives a command, or looks at those given; answers the exit code."""
+    job_id: str | None = None
+    try:
+        if given.command == "jobs" and (given.id is None or given.no_wait):
+            return _list_jobs(config, given.id, given.json)
+        job_id = given.id if given.command == "jobs" else _give(config, given)
+        if given.no_wait:
+            reports = Reports(job_id, config.delivery.shards)
+            sys.stderr.write(f"to follow it: pibridge jobs {job_id}\n")
+        else:
+            reports = jobs.follow(config, job_id, sys.stderr)
+        return jobs.told(reports, given.json)
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except (BridgeError, KafkaException) as error:
+        sys.stderr.write(f"{error.args[0].str() if isinstance(error, KafkaException) else error}\n")
+        return stops_it(error)
+    except KeyboardInterrupt:
+        if job_id is not None:
+            sys.stderr.write(f"\nthe job goes on; to follow it again: pibridge jobs {job_id}\n")
+        return 130
+
+
+def _give(config: Config, given: argparse.Namespace) -> str:
+    """Writes the command and says its id. Raises ValueError where it makes no sense."""
+    now = datetime.now(UTC)
+    begin = instant_of(given.begin, now)
+    end = instant_of(given.end, now) if given.command == "rescan" else None
+    kind: JobKind = "BACKFILL" if end is None else "RESCAN"
+    command = jobs.command_of(config, kind, begin, end, given.point, given.filter, given.reason)
+    if (reason := why_refused(command, now_micros=command["given_time"])) is not None:
+        raise ValueError(reason)
+    jobs.give(config, command)
+    sys.stderr.write(f"job {command['job_id']}\n")
+    return command["job_id"]
+
+
+def _list_jobs(config: Config, job_id: str | None, as_json: bool) -> int:
+    found = jobs.known(config)
+    if job_id is not None:
+        return jobs.told(found.get(job_id, Reports(job_id, config.delivery.shards)), as_json)
+    if as_json:
+        sys.stdout.write(json.dumps({"schema_version": 1, "jobs": [reports.as_json() for reports in found.values()]}) + "\n")
+    else:
+        sys.stdout.write("".join(f"{reports.job_id:34} {reports.result:9} {reports.line()}\n" for reports in found.values()))
+    return 0
 
 
 def _check(config: Config, mask: Mask, as_json: bool) -> int:

@@ -5,92 +5,23 @@ A point's coverage is the range [low, high): every event in it has been stated, 
 """
 
 from dataclasses import dataclass, field
-from enum import Enum
-from typing import NamedTuple
 
 from bridge.away import Aways
-from bridge.ranges import Page as Page
-from bridge.ranges import Range as Range
-from bridge.ranges import cut_around as cut_around
-from bridge.ranges import ticks_of as ticks_of
+from bridge.ranges import Page, Range, cut_around, ticks_of
+from bridge.rules import Mark, Purpose, Read, Retry, Rules
 from bridge.sums import Sums
-from bridge.watermarks import Age, Watermarks
-from schemas.times import TICKS_PER_HOUR, TICKS_PER_SECOND, hour_of
+from bridge.watermarks import Watermarks
+from schemas.times import TICKS_PER_HOUR, hour_of
 
+_FAR = 1 << 62
+"""An instant that is never reached."""
 MAX_SLICE_FACTOR = 64
 """A back-fill slice grows at most so far beyond its configured length where a point has few events."""
 
 
-class Purpose(Enum):
-    """Why a range is read; the order is the order of urgency."""
-
-    FIRST = 0
-    BLIND = 1
-    FORWARD = 2
-    DIRTY = 3
-    BACKFILL = 4
-    AWAY = 5
-    AGED = 6
-
-
-@dataclass(frozen=True)
-class Rules:
-    """Times of design 3.2 and 4, in ticks."""
-
-    settle: int
-    seal_previews: int
-    seal_min: int
-    seal_max: int
-    quiet: int
-    blind_margin: int
-    slice: int
-    ages: tuple[Age, ...] = ()
-    """When data is read once more."""
-    away_retry: int = 24 * TICKS_PER_HOUR
-    """When a range whose archive was away is asked for again."""
-    retry_min: int = 1 * TICKS_PER_SECOND
-    retry_max: int = 300 * TICKS_PER_SECOND
-    away_failures: int = 8
-    """So many answers in a row that the archive is away set the range aside."""
-
-
-class Mark(NamedTuple):
-    """A dirty hour: when it was marked (PI's clock), and the incident that did."""
-
-    marked: int
-    cause: str | None
-
-
-@dataclass(frozen=True)
-class Read:
-    """A range of a point to be read: [begin, end), the end open for a forward read."""
-
-    purpose: Purpose
-    begin: int
-    end: int | None
-    cause: str | None = None
-
-
-@dataclass
-class Retry:
-    """When a read that failed may be tried again: later and later."""
-
-    failures: int = 0
-    not_before: int = 0
-
-    def failed(self, now: int, rules: Rules) -> None:
-        """Doubles the pause."""
-        self.failures += 1
-        self.not_before = now + min(rules.retry_min << min(self.failures - 1, 30), rules.retry_max)
-
-    def succeeded(self) -> None:
-        """The next failure is the first again."""
-        self.failures = self.not_before = 0
-
-
 @dataclass
 class PointCoverage:
-    """Coverage of one point, changed by previews, marks and answers; asks for reads by `next_read`."""
+    """Coverage of one point, changed by previews, marks and answers; asks for reads by `owed` and `next_read`."""
 
     point_key: str
     start: int
@@ -98,11 +29,15 @@ class PointCoverage:
     low: int | None = None
     high: int | None = None
     """Both None until the first read."""
+    first_event: int | None = None
+    """The event at or before the start, as last found: it vouches for the archive."""
     as_of: int = 0
     """PI's clock when the newest forward read was sent."""
     snapshot: int | None = None
     """Newest preview published."""
     dirty: dict[int, Mark] = field(default_factory=dict)
+    lowered: int | None = None
+    """A start below the present one, from which back-fill is to go on as soon as the event at or before it is known."""
     blind: tuple[int, str | None] | None = None
     """A forward read sent at or after this instant is owed to an incident."""
     watermarks: Watermarks = field(default_factory=Watermarks)
@@ -169,17 +104,97 @@ class PointCoverage:
         for hour in range(hour_of(first), hour_of(last) + 1):
             self.mark(hour, now, cause)
 
+    def rescan(self, first: int, last: int, marked: int, cause: str) -> int:
+        """Has the covered hours in [first, last) read again, as of `marked` and settle at least; answers how many there are.
+
+        The cause of an incident stays: what it hid is made good by the same read.
+        """
+        hours = self.covered_hours(first, last)
+        for hour in hours:
+            earlier = self.dirty.get(hour)
+            self.mark(hour, marked, cause if earlier is None or earlier.cause is None else None)
+        return len(hours)
+
+    def covered_hours(self, first: int, last: int) -> range:
+        """The hours in [first, last) of which something is covered."""
+        if self.low is None or self.high is None or self.low >= self.high:
+            return range(0)
+        return range(max(first, hour_of(self.low)), min(last, hour_of(self.high - 1) + 1))
+
+    def lower(self, start: int) -> None:
+        """Has back-fill reach down to `start`, if it does not anyway."""
+        if self.low is None:
+            self.start = min(self.start, start)
+        elif start < self.start:
+            self.lowered = start if self.lowered is None else min(start, self.lowered)
+
     # -- what to do ---------------------------------------------------------------------------------------------------------------
 
-    def next_read(self, now: int, rules: Rules) -> Read | None:
-        """The most urgent read that is due, or None; nothing while one is in flight, for ranges in flight must not overlap."""
+    def owed(self, rules: Rules) -> list[tuple[Purpose, int]]:
+        """Which reads are owed, the most urgent first, and when (PI's ticks) each falls due unless something happens before.
+
+        None while one is in flight, for ranges in flight must not overlap.
+        """
         if self.in_flight is not None:
-            return None
-        if now >= self._forward_retry.not_before and (read := self._forward_read(now, rules)) is not None:
-            return read
-        if now >= self._reread_retry.not_before and self.low is not None:
-            return self._dirty_read(now, rules) or self._backfill_read(rules) or self._away_read(now, rules) or self._aged_read(now, rules)
-        return None
+            return []
+        not_before = self._forward_retry.not_before
+        if self.low is None or self.high is None:
+            return [(Purpose.FIRST, not_before)]
+        owed = [(Purpose.FORWARD, max(not_before, self._forward_due(rules)))]
+        if self.blind is not None and self._gets_archived(self.blind[0]):
+            owed.insert(0, (Purpose.BLIND, max(not_before, self.blind[0] + rules.settle)))
+        return owed + self._owed_below(self.low, self.high, rules)
+
+    def _owed_below(self, low: int, high: int, rules: Rules) -> list[tuple[Purpose, int]]:
+        """The reads that are owed below the covered end."""
+        not_before, owed = self._reread_retry.not_before, list[tuple[Purpose, int]]()
+        if self.dirty and (marked := [mark.marked for hour, mark in self.dirty.items() if self._covers_some_of(hour)]):
+            first = min(marked)
+            owed += [(Purpose.DIRTY, max(not_before, first + rules.settle))] if self._gets_archived(first) else []
+        if self.lowered is not None:
+            owed.append((Purpose.START, not_before))
+        if low > self.start:
+            owed.append((Purpose.BACKFILL, not_before))
+        if self.aways.ranges:
+            owed.append((Purpose.AWAY, max(not_before, min(away.retry_at for away in self.aways.ranges))))
+        aged = self.watermarks.due(low, high, _FAR, 0, rules.ages)
+        if aged is not None and self._gets_archived(aged.since):
+            owed.append((Purpose.AGED, max(not_before, aged.since + rules.settle)))
+        return owed
+
+    def next_read(self, now: int, rules: Rules) -> Read | None:
+        """The most urgent read that is due, or None."""
+        purpose = next((purpose for purpose, due in self.owed(rules) if due <= now), None)
+        match purpose:
+            case None:
+                return None
+            case Purpose.FIRST:
+                return Read(purpose, self.start, None)
+            case Purpose.BLIND:
+                assert self.blind is not None
+                return Read(purpose, self._known(self.high), None, self.blind[1])
+            case Purpose.FORWARD:
+                return Read(purpose, self._known(self.high), None)
+            case Purpose.START:
+                return Read(purpose, self._known(self.lowered), None)
+            case _:
+                return self._read_below(purpose, self._known(self.low), self._known(self.high), now, rules)
+
+    def _read_below(self, purpose: Purpose, low: int, high: int, now: int, rules: Rules) -> Read | None:
+        settled, longest = self._settled(now, rules), rules.slice * self._slice_factor
+        match purpose:
+            case Purpose.DIRTY:  # the newest hour whose mark has settled
+                hour = max(hour for hour, mark in self.dirty.items() if settled >= mark.marked and self._covers_some_of(hour))
+                begin, end = max(hour * TICKS_PER_HOUR, low), min((hour + 1) * TICKS_PER_HOUR, high)
+                return Read(purpose, begin, end, self.dirty[hour].cause)
+            case Purpose.BACKFILL:
+                return Read(purpose, max(self.start, low - longest), low)
+            case Purpose.AWAY:
+                away = self.aways.due(now)
+                return None if away is None else Read(purpose, max(away.begin, away.end - rules.slice), away.end, away.cause)
+            case _:
+                aged = self.watermarks.due(low, high, settled, longest, rules.ages)
+                return None if aged is None else Read(purpose, aged.begin, aged.end)
 
     @property
     def heard(self) -> list[tuple[int, int]]:
@@ -191,45 +206,25 @@ class PointCoverage:
         settled = now - rules.settle
         return settled if self.archived_until is None else min(settled, self.archived_until)
 
-    def _forward_read(self, now: int, rules: Rules) -> Read | None:
-        if self.high is None:
-            return Read(Purpose.FIRST, self.start, None)
-        if self.blind is not None and self._settled(now, rules) >= self.blind[0]:
-            return Read(Purpose.BLIND, self.high, None, self.blind[1])
-        return Read(Purpose.FORWARD, self.high, None) if self._forward_due(now, rules) else None
+    def _gets_archived(self, came: int) -> bool:
+        """False while the event queue of its data server holds back what came at this instant."""
+        return self.archived_until is None or came <= self.archived_until
 
-    def _forward_due(self, now: int, rules: Rules) -> bool:
-        since = now - self.as_of
-        if self._read_on or self.as_of == 0 or since >= (min(rules.seal_max, rules.quiet) if self.unheard else rules.quiet):
-            return True
-        return (len(self._open) >= rules.seal_previews and since >= rules.seal_min) or (bool(self._open) and since >= rules.seal_max)
+    @staticmethod
+    def _known(end: int | None) -> int:
+        assert end is not None
+        return end
 
-    def _dirty_read(self, now: int, rules: Rules) -> Read | None:
-        assert self.low is not None
-        assert self.high is not None
-        settled = self._settled(now, rules)
-        for hour in sorted(self.dirty, reverse=True):
-            mark = self.dirty[hour]
-            begin, end = max(hour * TICKS_PER_HOUR, self.low), min((hour + 1) * TICKS_PER_HOUR, self.high)
-            if begin < end and settled >= mark.marked:
-                return Read(Purpose.DIRTY, begin, end, mark.cause)
-        return None
+    def _forward_due(self, rules: Rules) -> int:
+        if self._read_on or self.as_of == 0:
+            return 0
+        due = self.as_of + (min(rules.seal_max, rules.quiet) if self.unheard else rules.quiet)
+        if self._open:
+            due = min(due, self.as_of + rules.seal_max)
+        return min(due, self.as_of + rules.seal_min) if len(self._open) >= rules.seal_previews else due
 
-    def _backfill_read(self, rules: Rules) -> Read | None:
-        assert self.low is not None
-        if self.low <= self.start:
-            return None
-        return Read(Purpose.BACKFILL, max(self.start, self.low - rules.slice * self._slice_factor), self.low)
-
-    def _aged_read(self, now: int, rules: Rules) -> Read | None:
-        assert self.low is not None
-        assert self.high is not None
-        due = self.watermarks.due(self.low, self.high, self._settled(now, rules), rules.slice * self._slice_factor, rules.ages)
-        return None if due is None else Read(Purpose.AGED, due.begin, due.end)
-
-    def _away_read(self, now: int, rules: Rules) -> Read | None:
-        away = self.aways.due(now)
-        return None if away is None else Read(Purpose.AWAY, max(away.begin, away.end - rules.slice), away.end, away.cause)
+    def _covers_some_of(self, hour: int) -> bool:
+        return hour * TICKS_PER_HOUR < self._known(self.high) and (hour + 1) * TICKS_PER_HOUR > self._known(self.low)
 
     def reread_overdue(self, now: int, rules: Rules) -> int:
         """How long data has waited to be read at an age that it has reached, in ticks; 0: none does."""
@@ -259,6 +254,7 @@ class PointCoverage:
         anchor = min(anchor, self.start if settled is None else settled, anchor if snapshot is None else snapshot)
         self.low = self.high = anchor
         self.start = min(self.start if before_start is None else before_start, anchor)
+        self.first_event = before_start
         self.watermarks = Watermarks(rules.ages, self._settled(sent, rules))
         for ticks, came in self._open:
             if self.start <= ticks < anchor:
@@ -267,6 +263,14 @@ class PointCoverage:
         if self.blind is not None and self.start < anchor:
             self._mark_hours(max(self.start, anchor - rules.blind_margin), anchor - 1, *self.blind)
         self._forward_retry.succeeded()
+
+    def start_answered(self, read: Read, event: int | None) -> None:
+        """Takes the time of the event at or before a start that was lowered; None: there is none. Back-fill reaches down to it."""
+        self.start = min(self.start, read.begin if event is None else event)
+        self.first_event = self.first_event if event is None else event
+        if self.lowered is not None and self.lowered >= read.begin:
+            self.lowered = None
+        self._reread_retry.succeeded()
 
     def forward_answered(self, read: Read, page: Page, sent: int, now: int, rules: Rules) -> list[Range]:
         """What a forward page states; moves `high` to an item of the answer: the next read starts at it.
@@ -351,7 +355,8 @@ class PointCoverage:
 
     def failed(self, read: Read, now: int, rules: Rules) -> None:
         """The read got no answer: it stays due, later and later."""
-        (self._forward_retry if read.end is None else self._reread_retry).failed(now, rules)
+        backwards = read.end is not None or read.purpose is Purpose.START
+        (self._reread_retry if backwards else self._forward_retry).failed(now, rules)
 
     def archive_away(self, read: Read, now: int, rules: Rules) -> bool:
         """PI answered that the archive of the range is not there: after some such answers the range is set aside; True if it was.

@@ -85,6 +85,8 @@ class EventQueues:
 
     def __init__(self, incarnation: "Incarnation", now: Moment) -> None:
         self._owner = incarnation
+        self._held: dict[str, int] = {}
+        """Data servers whose points know up to when what came is archived."""
         self._queues = {server: self._queue(now, until) for server, until in incarnation.state.stuck_queues.items()}
         for server in self._queues:
             self._hold(server)
@@ -105,7 +107,7 @@ class EventQueues:
         for server, queue in self._queues.items():
             if queue.judge(sent):
                 (self._opened if queue.stuck else self._moves_again)(server, queue, now)
-            if queue.stuck:
+            if queue.stuck and self._held.get(server) != queue.archived_until:
                 self._hold(server)
         self._owner.state.stuck_queues = {server: queue.archived_until for server, queue in self._queues.items() if queue.stuck}
 
@@ -115,9 +117,18 @@ class EventQueues:
     def _covered(self, server: str) -> list[PointCoverage]:
         return [self._owner.covering(point) for point in self._points(server)]
 
+    def scope_changed(self) -> None:
+        """A point came into scope, perhaps one whose queue is stuck."""
+        self._held.clear()
+
     def _hold(self, server: str) -> None:
+        self._held[server] = self._queues[server].archived_until
+        self._tell(server, self._held[server])
+
+    def _tell(self, server: str, archived_until: int | None) -> None:
         for coverage in self._covered(server):
-            coverage.archived_until = self._queues[server].archived_until
+            coverage.archived_until = archived_until
+            self._owner.agenda.changed(coverage.point_key)
 
     def _opened(self, server: str, queue: EventQueue, now: Moment) -> None:
         owner = self._owner
@@ -128,8 +139,8 @@ class EventQueues:
         owner.error("event queue stuck", server=server, archived_until=queue.archived_until, points=len(keys))
 
     def _moves_again(self, server: str, queue: EventQueue, now: Moment) -> None:
-        for coverage in self._covered(server):
-            coverage.archived_until = None
+        self._held.pop(server, None)
+        self._tell(server, None)
         self._owner.blinded(self._points(server), queue.since, queue.incident, now)
         self._owner.note("event queue moves again", server=server)
         queue.incident = None

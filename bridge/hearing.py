@@ -185,8 +185,8 @@ class Ear:
             owner.dead_letters.add("CHANNEL", item.reason, item.content, now.micros, point["point_key"], item.ticks)
             if item.ticks is None:
                 owner.heard_again([point], before, None, now)
-            elif owner.covering(point).preview(item.ticks, now.ticks):  # something happened there, whatever it was
-                owner.changed(point["point_key"])
+            else:
+                owner.happened(point, item.ticks, now)
         if samples:
             owner.preview(point, samples, "CHANNEL", now)
 
@@ -244,6 +244,8 @@ class Hearing:
         """`blind`: since when nobody listens to a point that has no channel yet, and the incident about that."""
         self._incarnation, self._chance, self._blind = incarnation, chance, blind
         self._on_channel: set[str] = set()
+        self._new = dict.fromkeys(incarnation.points)
+        """Points in scope that have no channel yet and do not wait for one, in order."""
         self._waiting: list[Unheard] = []
         self._openings: list[float] = []
         """Moments at which channels are opened."""
@@ -253,10 +255,18 @@ class Hearing:
         self._sockets = sockets // shards + (incarnation.number < sockets % shards)
         self.ears: list[Ear] = []
 
+    def scope_changed(self, point_key: str) -> None:
+        """A point came into scope, or went out of it."""
+        if point_key not in self._incarnation.points:
+            self._new.pop(point_key, None)
+        elif point_key not in self._on_channel:
+            self._new[point_key] = None
+
     def new_ears(self, now: Moment) -> list[Ear]:
         """The channels to be kept from now on, beside those answered before."""
-        new = [point for key, point in self._incarnation.points.items() if key not in self._on_channel]
-        self._on_channel.update(point["point_key"] for point in new)
+        new = [self._incarnation.points[key] for key in self._new]
+        self._on_channel.update(self._new)
+        self._new = {}
         due, later, room = list[Unheard](), list[Unheard](), len(self.ears) < self._sockets
         for entry in self._waiting:
             (due if entry.not_before <= now.seconds and (room or not entry.given_up) else later).append(entry)
@@ -292,7 +302,7 @@ class Hearing:
         known = [heard for ear in self.ears if (heard := ear.heard_until) is not None]
         if self._blind[1] is None:
             known += [entry.blind[0] for entry in self._waiting if entry.blind[1] is None and not entry.given_up]
-            if not self._on_channel >= self._incarnation.points.keys():
+            if self._new:
                 known.append(self._blind[0])
         return min([now.ticks, *known])
 
@@ -325,5 +335,6 @@ class Hearing:
         keys = [point["point_key"] for point in points]
         for key in keys:
             self._incarnation.covering(self._incarnation.points[key]).unheard = True
+            self._incarnation.agenda.changed(key)
         for incident_id in self._incarnation.incidents.records:
             self._incarnation.incidents.heard(incident_id, keys, now.ticks // 10)

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from bridge import progress
 from bridge.budget import Chance
-from bridge.coverage import PointCoverage, Rules
+from bridge.commands import Commands
+from bridge.coverage import PointCoverage
 from bridge.dead_letters import DeadLetters
 from bridge.errors import NotReady
 from bridge.event_queue import EventQueues
@@ -20,11 +21,13 @@ from bridge.pitime import Moment
 from bridge.progress import ShardState
 from bridge.ranges import ticks_of
 from bridge.reads import Reads
+from bridge.rules import Rules
+from bridge.urgency import Agenda
 from bridge.watermarks import ages_of
 from schemas.config import Config, Coverage
 from schemas.records import Point, Progress, Sample, Via
 from schemas.times import TICKS_PER_SECOND
-from schemas.topics import DEAD_LETTERS, INCIDENTS, PROGRESS, Topic
+from schemas.topics import DEAD_LETTERS, INCIDENTS, JOBS, PROGRESS, Topic
 
 ALIVE_SECONDS = 10.0
 """A sign of life is committed so often, even if there is nothing else."""
@@ -102,6 +105,7 @@ class Incarnation:
         self.dead_letters = DeadLetters(config.source)
         self.incidents = Incidents(config.source, self.number, self.state.incidents)
         self.notes: list[Note] = []
+        self.agenda = Agenda(self.rules, self.coverage_in_scope, points)
         self._changed: set[str] = set()
         self._first_gathered: float | None = None
         self._last_commit = now.seconds
@@ -110,12 +114,12 @@ class Incarnation:
         self.committed_counts: dict[str, int] = {}
         """Frames and samples committed, by name, for the log."""
         self.state.alive_at = self._deaf_since()
-        self._inherited = frozenset(self.state.incidents)
-        self._takeover = self._open_hand_over(now)
+        takeover = self._open_hand_over(now)
         self.state.alive_at = self.state.alive_at or now.ticks
-        self.hearing = Hearing(self, setting.chance, (self.state.alive_at, self._takeover))
+        self.hearing = Hearing(self, setting.chance, (self.state.alive_at, takeover))
         self.reads = Reads(self)
         self.event_queues = EventQueues(self, now)
+        self.commands = Commands(self, self.state.jobs)
 
     def _deaf_since(self) -> int | None:
         """Since when the points were not listened to: the last sign of life, or earlier where a channel was lost and not reopened."""
@@ -129,14 +133,30 @@ class Incarnation:
         known = list(self.points)
         if self.state.alive_at is None or not known:
             return None
+        inherited = list(self.state.incidents)
         takeover = f"{self.config.source}-{self.number}-{self.state.epoch}-takeover"
         detail = f"shard {self.number} had no owner; what came meanwhile is read from the archive"
         self.incidents.open("BRIDGE_DOWN", takeover, known, self.state.alive_at // 10, now.micros, detail)
-        for incident_id in self._inherited:
-            self.incidents.inherit(incident_id, known)
+        for incident_id in inherited:
+            self.incidents.inherit(incident_id, known, takeover)
         return takeover
 
     # -- what channels and reads bring --------------------------------------------------------------------------------------------
+
+    def scope_changed(self, point_key: str) -> None:
+        """A point came into scope, went out of it, or is described anew: `points` has it already."""
+        if point_key not in self.points:
+            self.incidents.forget(point_key)
+            self.commands.forget(point_key)
+        self.agenda.changed(point_key)
+        self.hearing.scope_changed(point_key)
+        self.reads.scope_changed()
+        self.event_queues.scope_changed()
+
+    def coverage_in_scope(self, point_key: str) -> PointCoverage | None:
+        """Coverage of a point; None if it is not in scope."""
+        point = self.points.get(point_key)
+        return None if point is None else self.covering(point)
 
     def covering(self, point: Point) -> PointCoverage:
         """Coverage of a point in scope, new where there was none."""
@@ -149,17 +169,23 @@ class Incarnation:
     def preview(self, point: Point, samples: list[Sample], via: Via, now: Moment) -> None:
         """Publishes live values; one that lies below the covered end makes its hour dirty."""
         self.frames.preview(named(point), samples, via, now.micros, now.seconds)
-        coverage, heard = self.covering(point), via != "READ"
-        queue = self.event_queues.of(point, now)
+        heard = via != "READ"
+        if heard:
+            self.event_queues.of(point, now).preview(now.ticks)
         for sample in samples:
-            if heard:
-                queue.preview(now.ticks)
-            if coverage.preview(ticks_of(sample), now.ticks, heard):
-                self.changed(point["point_key"])
+            self.happened(point, ticks_of(sample), now, heard)
+
+    def happened(self, point: Point, ticks: int, now: Moment, heard: bool = True) -> None:
+        """A live value told that something happened to a point at an instant, whatever it was; `heard`: a channel told of it."""
+        if self.covering(point).preview(ticks, now.ticks, heard):
+            self.changed(point["point_key"])
+        else:
+            self.agenda.changed(point["point_key"])
 
     def changed(self, point_key: str) -> None:
         """The point's progress goes into the next transaction."""
         self._changed.add(point_key)
+        self.agenda.changed(point_key)
 
     def heard_again(self, points: Iterable[Point], since: int, incident_id: str | None, now: Moment) -> None:
         """A channel hears these points again, for the first time since `since` (PI's ticks)."""
@@ -212,7 +238,8 @@ class Incarnation:
         return waited >= delivery.commit_seconds or self.frames.waiting_bytes >= delivery.commit_bytes
 
     def _something(self) -> bool:
-        return not self.frames.empty or bool(self._changed) or bool(self.incidents.changed) or not self.dead_letters.empty
+        told = bool(self.incidents.changed) or self.commands.reports or not self.dead_letters.empty
+        return told or not self.frames.empty or bool(self._changed)
 
     def announcement(self, now: Moment) -> list[Record]:
         """The first transaction, before anything else is done: the new epoch, and since when nobody listened."""
@@ -224,13 +251,15 @@ class Incarnation:
         return self._records(now)
 
     def _records(self, now: Moment) -> list[Record]:
-        self.incidents.settle(self._owes, now.micros)
-        self.state.incidents = self.incidents.records
+        self.incidents.settle(self._changed, self._owes, now.micros)
+        self.commands.settle(self._changed, now)
+        self.state.incidents, self.state.jobs = self.incidents.records, self.commands.records()
         self._committing_bytes, self._first_gathered = self.frames.waiting_bytes, None
         frames = self.frames.take(now.ticks // 10, everything=True)
         self._committing = [(topic.dataset, sum(len(series["samples"]) for series in frame["series"])) for topic, frame in frames]
         records = [Record(topic, self.number, None, frame) for topic, frame in frames]
         records += [Record(INCIDENTS, None, incident["incident_id"], incident) for incident in self.incidents.take_changed()]
+        records += [Record(JOBS, None, f"{job['job_id']}/{self.number}", job) for job in self.commands.take_reports()]
         records += [Record(DEAD_LETTERS, None, letter["point_key"], letter) for letter in self.dead_letters.take()]
         changed, self._changed = self._changed, set()
         for key in sorted(changed):
@@ -248,8 +277,6 @@ class Incarnation:
         self._committing = []
 
     def _owes(self, point_key: str, incident_id: str) -> bool:
-        if incident_id in self._inherited and self._takeover is not None and self.incidents.is_open(self._takeover):
-            return True
         point = self.coverage.get(point_key)
         return point is not None and point_key in self.points and point.owes(incident_id)
 
@@ -267,4 +294,5 @@ def _state_of(setting: Setting, left: Any) -> ShardState:
         raise NotReady(
             f"topics were created anew since shard {setting.number} was last owned: {', '.join(changed)}; their records are gone"
         )
+    state.topic_ids = ids
     return state

@@ -1,6 +1,6 @@
 """Incidents of a shard: opened when something was lost, repaired when values flow again, closed when what it hid was read."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass, field
 
 from schemas.records import Incident, IncidentKind, IncidentState, OpenIncident
@@ -18,6 +18,8 @@ class _Open:
     """Points whose archive of the period has yet to be stated."""
     behind: set[str] = field(default_factory=set)
     """Later incidents that took over debts of this one: it closes after them."""
+    examined: bool = False
+    """All debts were looked at: from then on only those of points that change."""
 
 
 class Incidents:
@@ -67,14 +69,11 @@ class Incidents:
             incident.unheard.discard(point)
             incident.owed.discard(point)
 
-    def is_open(self, incident_id: str) -> bool:
-        """True until it is closed."""
-        return incident_id in self._open
-
-    def inherit(self, incident_id: str, points: Iterable[str]) -> None:
+    def inherit(self, incident_id: str, points: Iterable[str], takeover: str) -> None:
         """Lets an incident of the previous owner wait for the same points as the hand-over does: what that makes good mends it too."""
         incident = self._open[incident_id]
         incident.owed = set(points)
+        incident.behind.add(takeover)
 
     def follow(self, superseded: Iterable[str], incident_id: str) -> None:
         """Lets incidents wait for a later one that took over what they were owed."""
@@ -82,12 +81,18 @@ class Incidents:
             if earlier in self._open and earlier != incident_id:
                 self._open[earlier].behind.add(incident_id)
 
-    def settle(self, owes: Callable[[str, str], bool], now_micros: int) -> None:
-        """Closes the incidents that no point owes anything to any more; `owes(point, incident)` asks."""
+    def settle(self, changed: Set[str], owes: Callable[[str, str], bool], now_micros: int) -> None:
+        """Closes the incidents that no point owes anything to any more; `owes(point, incident)` asks.
+
+        `changed`: the points whose debts may have changed since the last call; others are not asked about again.
+        """
         for incident_id, incident in list(self._open.items()):
             if incident.unheard or incident.behind & self._open.keys():
+                incident.examined = False
                 continue
-            incident.owed = {point for point in incident.owed if owes(point, incident_id)}
+            examined = incident.owed & changed if incident.examined else incident.owed
+            incident.owed -= {point for point in examined if not owes(point, incident_id)}
+            incident.examined = True
             if not incident.owed:
                 incident.record["to_time"] = incident.record["to_time"] or now_micros
                 self._publish(incident.record, "CLOSED", now_micros)

@@ -13,7 +13,7 @@ import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from bridge.census import Census, PointState
-from bridge.coverage import Purpose
+from bridge.rules import Purpose
 from schemas.records import IncidentKind, ValueFrame
 from schemas.topics import DEAD_LETTERS, HISTORY, LIVE, RECORDED, TOPICS, Topic
 

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from bridge.away import Away, Aways
-from bridge.coverage import Mark, PointCoverage
+from bridge.coverage import PointCoverage
+from bridge.rules import Mark
 from bridge.sums import Span, Sums
 from bridge.watermarks import Age
-from schemas.records import AwayRange, DirtyHour, OpenIncident, PointProgress, Progress, ShardProgress
+from schemas.records import AwayRange, DirtyHour, OpenIncident, OpenJob, PointProgress, Progress, ShardProgress
 from schemas.times import TICKS_PER_MICROSECOND
 
 SHARD_KEY = "shard"
@@ -30,6 +31,9 @@ class ShardState:
     incidents: dict[str, OpenIncident] = field(default_factory=dict)
     stuck_queues: dict[str, int] = field(default_factory=dict)
     """Data servers whose event queue is stuck, each with the instant (ticks) up to which what came is archived."""
+    commands_offset: int = 0
+    """Offset of the next command to be taken."""
+    jobs: list[OpenJob] = field(default_factory=list)
 
     def take_clock(self) -> int:
         """The clock of a frame that closes now, or of a request that is sent now; never the same twice in an epoch."""
@@ -54,6 +58,8 @@ class ShardState:
             "alive_at": (self.alive_at or 0) // TICKS_PER_MICROSECOND,
             "incidents": [incident.copy() for incident in self.incidents.values()],
             "stuck_queues": dict(self.stuck_queues),
+            "commands_offset": self.commands_offset,
+            "jobs": [job.copy() for job in self.jobs],
         }
         return {"point": None, "shard": shard}
 
@@ -69,6 +75,8 @@ def shard_state(record: ShardProgress) -> ShardState:
         alive_at=record["alive_at"] * TICKS_PER_MICROSECOND,
         incidents={incident["incident_id"]: incident for incident in record["incidents"]},
         stuck_queues=dict(record["stuck_queues"]),
+        commands_offset=record["commands_offset"],
+        jobs=[job.copy() for job in record["jobs"]],
     )
 
 
@@ -91,6 +99,7 @@ def point_record(point: PointCoverage, ages: Sequence[Age]) -> Progress | None:
         "high": point.high,
         "as_of": point.as_of // TICKS_PER_MICROSECOND,
         "snapshot": point.snapshot,
+        "first_event": point.first_event,
         "dirty": dirty,
         "reread": [{"age": age.ticks, "until": mark} for age, mark in zip(ages, point.watermarks.marks, strict=False)],
         "sums": [{"begin": span.begin, "end": span.end, "digest": span.digest} for span in point.sums.spans],
@@ -104,7 +113,7 @@ def restore(point: PointCoverage, record: PointProgress, ages: Sequence[Age]) ->
     point.start = min(point.start, record["start"])
     point.low, point.high = record["low"], record["high"]
     point.as_of = record["as_of"] * TICKS_PER_MICROSECOND
-    point.snapshot = record["snapshot"]
+    point.snapshot, point.first_event = record["snapshot"], record["first_event"]
     # A mark is rounded up, so that it is not cleared by a request sent in the very same microsecond.
     point.dirty = {d["hour"]: Mark((d["marked_time"] + 1) * TICKS_PER_MICROSECOND, d["cause"]) for d in record["dirty"]}
     point.watermarks.restore(ages, {reread["age"]: reread["until"] for reread in record["reread"]}, point.as_of)

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bridge import batch, pitime
 from bridge.allowance import Allowance
-from bridge.coverage import PointCoverage, Purpose, Read
+from bridge.coverage import PointCoverage
 from bridge.errors import BridgeError, PIArchiveAway, PIRefused, PIUnavailable, PIUnreadable
 from bridge.frame import InstantTooLarge, Stated, named
 from bridge.normalise import Unreadable
 from bridge.pitime import Moment
 from bridge.ranges import Page, Range, ticks_of
-from bridge.urgency import most_urgent
-from schemas.digest import EMPTY
+from bridge.rules import Purpose, Read
+from bridge.witness import Witness, Witnesses
 from schemas.records import Point
-from schemas.times import TICKS_PER_SECOND
 
 if TYPE_CHECKING:
     from bridge.incarnation import Incarnation
@@ -50,8 +49,8 @@ class Task:
     asked_to: int = 0
     """Where the request of the page on its way ends."""
 
-    witness: tuple[Point, int] | None = None
-    """A point and an instant at or before which it is known to have an event: asked for beside a range that came back empty."""
+    witness: Witness | None = None
+    """Who is asked for an event that is known to be there, beside a range that came back empty."""
     doubted: bool = False
     """The range came back empty, and so did all others of the server: it is asked for once more."""
 
@@ -64,9 +63,15 @@ class Task:
                 name + "b": batch.at_or_before(base, web_id, self.read.begin),
                 name + "e": batch.at_or_before(base, web_id, settled),
             }
+        if self.read.purpose is Purpose.START:
+            asked = {name + "b": batch.at_or_before(base, web_id, self.read.begin)}
+            known = self.coverage.first_event
+            return asked if known is None else asked | {name + "w": batch.at_or_before(base, web_id, known)}
         self.asked_to = now + batch.AHEAD if self.read.end is None else self.read.end
         asked = {name: batch.recorded(base, web_id, self.at, self.asked_to, self.max_count)}
-        return asked if self.witness is None else asked | {name + "w": batch.at_or_before(base, self.witness[0]["web_id"], self.witness[1])}
+        if self.witness is None:
+            return asked
+        return asked | {name + "w": batch.at_or_before(base, self.witness.point["web_id"], self.witness.ticks)}
 
 
 class Batch(NamedTuple):
@@ -97,6 +102,7 @@ class Reads:
         self._values_read = Counter[Purpose]()
         self._batch_points = self._load.batch_points
         """Halved when an answer was too large, then one more after each full batch that was not."""
+        self._witnesses = Witnesses(incarnation.points, incarnation.covering)
         self._refused_values: dict[str, int] = {}
         """By point, the smallest page that PI would not give."""
 
@@ -117,14 +123,8 @@ class Reads:
     def _due(self, now: Moment) -> list[Task]:
         owner, limit = self._owner, self._batch_points
         tasks, self._unfinished = self._unfinished[:limit], self._unfinished[limit:]
-        points = (owner.covering(point) for point in owner.points.values())
-        left = self._rereads.left(now.seconds)
-        for coverage, read in most_urgent(points, now.ticks, owner.rules, limit - len(tasks)):
-            if read.purpose is Purpose.AGED:
-                left -= 1
-                if left < 0:
-                    continue
-            coverage.sent(read)
+        shares = {Purpose.AGED: self._rereads.left(now.seconds)}
+        for coverage, read in owner.agenda.take(now.ticks, limit - len(tasks), shares):
             tasks.append(Task(coverage, owner.points[coverage.point_key], read, read.begin, self._page_values(coverage.point_key)))
         self._rereads.take(sum(task.read.purpose is Purpose.AGED for task in tasks))
         return tasks
@@ -157,7 +157,7 @@ class Reads:
         contents = [[answers[key] for key in resources] for resources in asked.named]
         absent = self._servers_without_a_value(asked.tasks, contents)
         for task, content in zip(asked.tasks, contents, strict=True):
-            ranged = task.read.purpose is not Purpose.FIRST and not task.doubted
+            ranged = not task.read.purpose.looks and not task.doubted
             if ranged and task.point["server"] in absent and batch.empty(content[0]):
                 self._doubt(task)
             else:
@@ -174,7 +174,7 @@ class Reads:
         """Data servers of whose ranges none came back with a value: their archive may be away without saying so (design 3.2)."""
         shown: dict[str, bool] = {}
         for task, content in zip(tasks, contents, strict=True):
-            if task.read.purpose is not Purpose.FIRST and not isinstance(content[0], BridgeError):
+            if not task.read.purpose.looks and not isinstance(content[0], BridgeError):
                 server = task.point["server"]
                 shown[server] = shown.get(server, False) or batch.shows_a_value(content[0])
         return {server for server, any_value in shown.items() if not any_value}
@@ -182,12 +182,12 @@ class Reads:
     def _doubt(self, task: Task) -> None:
         """Has the range asked for again together with an event that must be there: its own point's, or another's of the server."""
         task.doubted = True
-        others = (point for point in self._owner.points.values() if point["server"] == task.point["server"])
-        for point in (task.point, *others):
-            if (instant := _event_known(self._owner.covering(point), point, task.at)) is not None:
-                task.witness = point, instant
-                break
+        task.witness = self._witnesses.of(task.point, task.at)
         self._unfinished.append(task)
+
+    def scope_changed(self) -> None:
+        """A point came into scope, or went out of it."""
+        self._witnesses.changed()
 
     def _answered(self, task: Task, contents: list[Any], sent: Sent, now: Moment) -> None:
         try:
@@ -196,11 +196,13 @@ class Reads:
                     raise content
             if task.read.purpose is Purpose.FIRST:
                 self._first(task, contents, sent)
+            elif task.read.purpose is Purpose.START:
+                self._start(task, contents)
             else:
                 if (
                     task.witness is not None
                     and batch.empty(contents[0])
-                    and batch.single_time(contents[1], task.witness[0]["point_type"]) is None
+                    and batch.single_time(contents[1], task.witness.point["point_type"]) is None
                 ):
                     raise PIArchiveAway("no value, and an event that was there before is not shown either: the archive is away")
                 self._page(task, contents[0], sent, now)
@@ -219,7 +221,7 @@ class Reads:
     def _halved(self, task: Task) -> bool:
         """Has a page asked for again with half as many values; False if it cannot be smaller."""
         key = task.coverage.point_key
-        if task.read.purpose is Purpose.FIRST or task.max_count <= _MIN_PAGE_VALUES:
+        if task.read.purpose.looks or task.max_count <= _MIN_PAGE_VALUES:
             self._refused_values.pop(key, None)  # it was not the size
             return False
         self._refused_values[key] = task.max_count
@@ -235,6 +237,17 @@ class Reads:
         if snapshot is not None and settled is None:
             raise PIUnavailable("there is a snapshot, and the archive shows no event: it is away, or the point is younger than settle")
         task.coverage.first_answered(snapshot, before, settled, sent.ticks, self._owner.rules)
+        self._witnesses.changed()
+        task.coverage.done()
+
+    def _start(self, task: Task, contents: list[Any]) -> None:
+        event, *known = (batch.single_time(content, task.point["point_type"]) for content in contents)
+        if known == [None]:
+            raise PIUnavailable("an event that was there before is not shown: the archive is away")
+        if event is not None and event > task.read.begin:
+            raise PIUnavailable("an event later than the instant at or before which it was asked for")
+        task.coverage.start_answered(task.read, event)
+        self._witnesses.changed()
         task.coverage.done()
 
     def _page(self, task: Task, content: Any, sent: Sent, now: Moment) -> None:
@@ -303,6 +316,8 @@ class Reads:
         history = task.read.purpose in (Purpose.BACKFILL, Purpose.AWAY)
         statement = Stated(stated, sent.ticks, sent.clock)
         self._owner.frames.statement(named(task.point), statement, history, task.read.cause, now.micros, now.seconds)
+        if stated.samples:
+            self._witnesses.stated(task.point["server"])
 
     def _too_large(self, task: Task, error: InstantTooLarge, now: Moment) -> None:
         key = task.coverage.point_key
@@ -322,14 +337,4 @@ class Reads:
     def _failed(self, task: Task, now: Moment) -> None:
         task.coverage.failed(task.read, now.ticks, self._owner.rules)
         task.coverage.done()
-
-
-def _event_known(coverage: PointCoverage, point: Point, ticks: int) -> int | None:
-    """An instant at or before which the archive is known to hold an event of the point; None if nothing is known.
-
-    Either some was stated, or the first look found the event that it moved the start to, at or before `ticks`.
-    """
-    stated = next((span.end for span in reversed(coverage.sums.spans) if span.digest != EMPTY), None)
-    if stated is not None:
-        return stated + TICKS_PER_SECOND
-    return ticks if coverage.high is not None and coverage.start <= ticks and coverage.start < point["start_time"] * 10 else None
+        self._owner.agenda.changed(task.coverage.point_key)

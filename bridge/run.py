@@ -13,6 +13,7 @@ from bridge import kafka
 from bridge.census import NOBODY, census
 from bridge.errors import BridgeError, NotReady, PIRefused, PIUnavailable, PIUnreadable
 from bridge.health import Health
+from bridge.inbox import Inbox
 from bridge.incarnation import Incarnation
 from bridge.inventory import Inventory
 from bridge.listening import listen
@@ -28,6 +29,7 @@ from schemas.records import Point
 
 log = structlog.get_logger("bridge.run")
 _CLOCK_SECONDS = 30.0
+_INBOX_SECONDS = 0.5
 _RETRY_SECONDS = 2.0
 _STATUS_SECONDS = 10.0
 _FOLLOW_SECONDS, _STOCK_SECONDS = 1.0, 10.0
@@ -43,6 +45,7 @@ class Bridge:
         self._owned: dict[int, OwnedShard] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._fenced = Fencings()
+        self._inbox = Inbox(world.config, world.codec, self.failed)
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def assigned(self, shard: int) -> None:
@@ -60,10 +63,17 @@ class Bridge:
         async def reading(incarnation: Incarnation) -> None:
             await read(world, incarnation.reads)
 
+        async def commanding(incarnation: Incarnation) -> None:
+            while True:
+                for offset, command in self._inbox.since(incarnation.state.commands_offset):
+                    incarnation.commands.take(offset, command, world.now())
+                await asyncio.sleep(_INBOX_SECONDS)
+
         async def keeping_house(_: Incarnation) -> None:
             await Inventory(world).run()
 
-        return [listening, reading, keeping_house] if shard == 0 else [listening, reading]
+        works: list[Work] = [listening, reading, commanding]
+        return [*works, keeping_house] if shard == 0 else works
 
     def point(self, shard: int, key: str, point: Point | None) -> None:
         if (owned := self._owned.get(shard)) is not None:
@@ -105,6 +115,7 @@ class Bridge:
         """Owns shards until `stop`; then hands them over. Raises what ended it otherwise."""
         members = Membership(self._world.config, self._world.codec, self, asyncio.get_running_loop())
         members.start()
+        self._inbox.start()
         chores = [asyncio.create_task(chore) for chore in (self._read_clock(), self._tell(), self._follow(members))]
         stopping = asyncio.create_task(stop.wait())
         try:
@@ -114,6 +125,7 @@ class Bridge:
                 task.result()
         finally:
             await members.stop()
+            self._inbox.stop()
             for task in [stopping, *chores]:
                 task.cancel()
             await asyncio.gather(stopping, *chores, return_exceptions=True)

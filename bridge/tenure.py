@@ -121,8 +121,10 @@ class Tenure:
         """A record of the inventory; None, or out of scope: the point is gone."""
         if point is not None and point["in_scope"]:
             self.points[key] = point
-        elif self.points.pop(key, None) is not None and self.incarnation is not None:
-            self.incarnation.incidents.forget(key)
+        elif self.points.pop(key, None) is None:
+            return
+        if self.incarnation is not None:
+            self.incarnation.scope_changed(key)
 
     def points_known(self) -> None:
         """All points that were there have been told."""

@@ -1,12 +1,68 @@
 """Which reads go next: blind intervals, forward reads, dirty hours, back-fill (design 4). Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from heapq import heapify, heappop, heappush
 
-from bridge.coverage import PointCoverage, Read, Rules
+from bridge.coverage import PointCoverage
+from bridge.rules import Purpose, Read, Rules
+
+_SPARE = 1000
+"""So many entries that hold no longer are left in a queue before it is looked through."""
 
 
-def most_urgent(points: Iterable[PointCoverage], now: int, rules: Rules, limit: int) -> list[tuple[PointCoverage, Read]]:
-    """At most `limit` reads that are due, the most urgent first; within one urgency the point that was read longest ago."""
-    due = [(point, read) for point in points if (read := point.next_read(now, rules)) is not None]
-    due.sort(key=lambda pair: (pair[1].purpose.value, pair[0].as_of, pair[0].point_key))
-    return due[:limit]
+class Agenda:
+    """The reads that points owe, by urgency and by when each falls due.
+
+    To ask costs what is due and what has changed, not what all points have: who changes a point tells of it.
+    """
+
+    def __init__(self, rules: Rules, coverage_of: Callable[[str], PointCoverage | None], point_keys: Iterable[str]) -> None:
+        """`coverage_of` gives a point's coverage; None: it is out of scope, and nothing of it is read."""
+        self._rules, self._coverage_of = rules, coverage_of
+        self._changed = dict.fromkeys(point_keys)
+        self._owed: dict[str, tuple[tuple[Purpose, int], ...]] = {}
+        """What each point owes, as far as was told: entries of the queues that say otherwise do not hold."""
+        self._queues: list[tuple[Purpose, list[tuple[int, int, str]]]] = [(purpose, []) for purpose in Purpose]
+        self._entered = 0
+
+    def changed(self, point_key: str) -> None:
+        """Something happened to a point that may have it owe other reads, or others sooner or later."""
+        self._changed[point_key] = None
+
+    def take(self, now: int, limit: int, shares: Mapping[Purpose, int] | None = None) -> list[tuple[PointCoverage, Read]]:
+        """At most `limit` reads that are due, which count as sent: the most urgent first, and within one urgency what fell due first.
+
+        `shares`: for some purposes fewer than that.
+        """
+        self._enter_changed()
+        taken: list[tuple[PointCoverage, Read]] = []
+        for purpose, queue in self._queues:
+            most = min(limit, len(taken) + (shares or {}).get(purpose, limit))
+            while queue and queue[0][0] <= now and len(taken) < most:
+                due, _, key = heappop(queue)
+                if (purpose, due) not in self._owed.get(key, ()):
+                    continue
+                del self._owed[key]
+                point = self._coverage_of(key)
+                if point is not None and (read := point.next_read(now, self._rules)) is not None:
+                    point.sent(read)
+                    taken.append((point, read))
+        return taken
+
+    def _enter_changed(self) -> None:
+        changed, self._changed = self._changed, {}
+        for key in changed:
+            point = self._coverage_of(key)
+            owed, known = () if point is None else tuple(point.owed(self._rules)), self._owed.get(key, ())
+            if owed == known:
+                continue
+            self._owed[key] = owed
+            for purpose, queue in self._queues:
+                for entry in owed:
+                    if entry[0] is purpose and entry not in known:
+                        self._entered += 1
+                        heappush(queue, (entry[1], self._entered, key))
+        for purpose, queue in self._queues:
+            if len(queue) > 2 * len(self._owed) + _SPARE:
+                queue[:] = {key: (due, at, key) for due, at, key in queue if (purpose, due) in self._owed.get(key, ())}.values()
+                heapify(queue)

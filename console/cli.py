@@ -129,6 +129,75 @@ def run(config: ConfigOption = _DEFAULT_CONFIG) -> None:
     _dispatch("bridge", "run", "--config", str(config))
 
 
+PointOption = Annotated[
+    list[str] | None, typer.Option("--point", metavar="NAME|KEY", help="A point; may be repeated. Default: all points.")
+]
+FilterOption = Annotated[list[str] | None, typer.Option("--filter", metavar="GLOB", help="Names with * and ?; may be repeated.")]
+ReasonOption = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Kept with the job, for others to read.")]
+NoWaitOption = Annotated[bool, typer.Option("--no-wait", help="Do not follow the job.")]
+_JOBS_EPILOG = """Exit codes: 0 done, 1 refused, or no point is concerned, 2 usage or configuration, 3 Kafka or the registry is away,
+130 interrupted: the job goes on, and `pibridge jobs ID` follows it again."""
+
+
+@app.command(epilog=_JOBS_EPILOG)
+def rescan(
+    begin: Annotated[str, typer.Option("--from", metavar="T", help="An instant such as 2024-01-31T00:00:00Z, or 30d: so long ago.")],
+    end: Annotated[str, typer.Option("--to", metavar="T", help="The end, exclusive; whole hours around the range are read.")],
+    point: PointOption = None,
+    filter_: FilterOption = None,
+    reason: ReasonOption = None,
+    no_wait: NoWaitOption = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = _DEFAULT_CONFIG,
+) -> None:
+    """Have covered hours read again from PI's archive and stated anew, and follow that until it is done."""
+    _give("rescan", ["--from", begin, "--to", end], point, filter_, reason, no_wait, as_json, config)
+
+
+@app.command(epilog=_JOBS_EPILOG)
+def backfill(
+    to_start: Annotated[str, typer.Option(metavar="T", help="The new start, such as 2020-01-01T00:00:00Z, or 300d: so long ago.")],
+    point: PointOption = None,
+    filter_: FilterOption = None,
+    reason: ReasonOption = None,
+    no_wait: NoWaitOption = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = _DEFAULT_CONFIG,
+) -> None:
+    """Have points filled back to an earlier start than they were configured with, and follow that until it is done."""
+    _give("backfill", ["--to-start", to_start], point, filter_, reason, no_wait, as_json, config)
+
+
+def _give(
+    name: str,
+    range_: list[str],
+    points: list[str] | None,
+    filters: list[str] | None,
+    reason: str | None,
+    no_wait: bool,
+    as_json: bool,
+    config: Path,
+) -> NoReturn:
+    chosen = [f"--point={given}" for given in points or []] + [f"--filter={given}" for given in filters or []]
+    more = [f"--reason={reason}"] if reason is not None else []
+    _dispatch("bridge", name, *range_, *chosen, *more, *_flags(no_wait, as_json), "--config", str(config))
+
+
+def _flags(no_wait: bool, as_json: bool) -> list[str]:
+    return [*(["--no-wait"] if no_wait else []), *(["--json"] if as_json else [])]
+
+
+@app.command(epilog=_JOBS_EPILOG)
+def jobs(
+    job_id: Annotated[str | None, typer.Argument(metavar="ID", help="The job to follow.")] = None,
+    no_wait: NoWaitOption = False,
+    as_json: JsonOption = False,
+    config: ConfigOption = _DEFAULT_CONFIG,
+) -> None:
+    """List what became of commands; with an id, follow that job until it is done."""
+    _dispatch("bridge", "jobs", *([job_id] if job_id is not None else []), *_flags(no_wait, as_json), "--config", str(config))
+
+
 @app.command()
 def land(
     config: ConfigOption = _DEFAULT_CONFIG,

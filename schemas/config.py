@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -83,6 +83,12 @@ def _start(value: object) -> object:
         except OverflowError:
             raise ValueError(f"{value.isoformat()} lies outside the years 1 to 9999") from None
     return value
+
+
+def instant_of(text: str, now: datetime) -> datetime:
+    """The instant that a text says, or that lies a duration such as 30d before `now`. Raises ValueError with what to write instead."""
+    start = _start(text)
+    return now - start if isinstance(start, timedelta) else cast(datetime, start)
 
 
 Address = Annotated[str, BeforeValidator(_origin)]

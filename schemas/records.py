@@ -11,6 +11,8 @@ StatementKind = Literal["UNKNOWN", "STATED", "CONFIRMED"]
 ValueType = Literal["UNKNOWN", "DOUBLE", "LONG", "STRING", "DIGITAL", "TIMESTAMP", "BYTES", "NONE"]
 IncidentKind = Literal["UNKNOWN", "CHANNEL_LOST", "BRIDGE_DOWN", "VALUE_TOO_LARGE", "EVENT_QUEUE_STUCK"]
 IncidentState = Literal["UNKNOWN", "OPENED", "REPAIRED", "CLOSED"]
+JobKind = Literal["UNKNOWN", "RESCAN", "BACKFILL"]
+JobState = Literal["UNKNOWN", "RUNNING", "DONE", "REFUSED"]
 Stage = Literal["UNKNOWN", "CHANNEL", "READ", "INVENTORY", "PROCESS", "LAND"]
 
 
@@ -151,6 +153,7 @@ class PointProgress(TypedDict):
     high: int
     as_of: int
     snapshot: int | None
+    first_event: int | None
     dirty: list[DirtyHour]
     reread: list[Reread]
     sums: list[StatedSum]
@@ -168,6 +171,22 @@ class OpenIncident(TypedDict):
     detail: str
 
 
+class OpenJob(TypedDict):
+    job_id: str
+    kind: JobKind
+    points: list[str]
+    filters: list[str]
+    from_time: int
+    to_time: int | None
+    reason: str | None
+    accepted_time: int
+    hours: int
+    hours_done: int
+    hours_uncovered: int
+    planned_from: int
+    planned_to: int
+
+
 class ShardProgress(TypedDict):
     shard: int
     epoch: int
@@ -178,8 +197,40 @@ class ShardProgress(TypedDict):
     alive_at: int
     incidents: list[OpenIncident]
     stuck_queues: dict[str, int]
+    commands_offset: int
+    jobs: list[OpenJob]
 
 
 class Progress(TypedDict):
     point: PointProgress | None
     shard: ShardProgress | None
+
+
+class Command(TypedDict):
+    source: str
+    job_id: str
+    kind: JobKind
+    points: list[str]
+    filters: list[str]
+    from_time: int | None
+    to_time: int | None
+    reason: str | None
+    given_time: int
+
+
+class Job(TypedDict):
+    source: str
+    job_id: str
+    shard: int
+    kind: JobKind
+    state: JobState
+    points: int
+    hours: int
+    hours_done: int
+    hours_uncovered: int
+    from_time: int | None
+    to_time: int | None
+    reason: str | None
+    accepted_time: int
+    updated_time: int
+    detail: str

@@ -57,4 +57,7 @@ PROGRESS = Topic(
     settings=_compacted() | {"segment.bytes": str(16 << 20), "segment.ms": str(600_000), "min.cleanable.dirty.ratio": "0.1"},
 )
 
-TOPICS = (LIVE, RECORDED, HISTORY, POINTS, INCIDENTS, DEAD_LETTERS, PROGRESS)
+COMMANDS = Topic("commands", "command", "job id", settings=_kept(7))
+JOBS = Topic("jobs", "job", "<job id>/<shard>", settings=_compacted())
+
+TOPICS = (LIVE, RECORDED, HISTORY, POINTS, INCIDENTS, DEAD_LETTERS, PROGRESS, COMMANDS, JOBS)

@@ -21,6 +21,8 @@ RECORDS = {
     "incident": "Incident",
     "dead_letter": "DeadLetter",
     "progress": "Progress",
+    "command": "Command",
+    "job": "Job",
 }
 """Files below `schemas/avro`, without ending, and the record that each defines."""
 

@@ -10,11 +10,13 @@ from typing import Any
 
 from confluent_kafka import Producer
 
-from bridge import batch, coverage, frame, normalise, pitime, publish, reads, shard
-from bridge.coverage import Page, PointCoverage, Range, Read, Rules
+from bridge import batch, frame, normalise, pitime, publish, ranges, reads, shard
+from bridge.coverage import PointCoverage
 from bridge.errors import BridgeError
 from bridge.pitime import Moment
 from bridge.publish import Message, Publisher
+from bridge.ranges import Page, Range
+from bridge.rules import Read, Rules
 from schemas.records import Sample
 from schemas.times import TICKS_PER_SECOND
 
@@ -42,10 +44,10 @@ def next_page_at_plus_one_tick() -> None:
 
     def forward_answered(self: PointCoverage, read: Read, page: Page, sent: int, now: int, rules: Rules) -> list[Range]:
         answered = forward(self, read, page, sent, now, rules)
-        if not page.cut or not page.samples or self.high != coverage.ticks_of(page.samples[-1]):
+        if not page.cut or not page.samples or self.high != ranges.ticks_of(page.samples[-1]):
             return answered
         self.high += 1
-        return coverage.cut_around(read.begin, self.high, page)
+        return ranges.cut_around(read.begin, self.high, page)
 
     def reread(self: reads.Reads, task: reads.Task, page: Page, last: int, sent: reads.Sent, now: Moment) -> None:
         again(self, task, page, last + page.cut, sent, now)
@@ -64,7 +66,7 @@ def to_is_now() -> None:
         if page.cut or self.high is None:
             return answered
         self.high = max(self.high, sent)
-        return coverage.cut_around(read.begin, self.high, page)
+        return ranges.cut_around(read.begin, self.high, page)
 
     forward = PointCoverage.forward_answered
     _set(PointCoverage, "forward_answered", forward_answered)
@@ -78,7 +80,7 @@ def a_reread_ends_at_its_newest_item() -> None:
         self: PointCoverage, read: Read, pages: list[tuple[int, int, Page]], sent: int, rules: Rules, page_values: int
     ) -> list[list[Range]]:
         *whole, (begin, _, page) = pages
-        newest = max([*map(coverage.ticks_of, page.samples), *page.unreadable], default=begin)
+        newest = max([*map(ranges.ticks_of, page.samples), *page.unreadable], default=begin)
         return again(self, read, [*whole, (begin, newest + bool(page.samples), page)], sent, rules, page_values)
 
     again = PointCoverage.reread_answered
@@ -158,8 +160,8 @@ def identity_without_ordinal() -> None:
     """Of several events at one instant one is kept (trap 20)."""
 
     def statement(self: frame.FrameBuilder, named: frame.Named, stated: frame.Stated, *more: Any) -> None:
-        one = {coverage.ticks_of(sample): sample for sample in reversed(stated.range.samples)}
-        kept = sorted(one.values(), key=coverage.ticks_of)
+        one = {ranges.ticks_of(sample): sample for sample in reversed(stated.range.samples)}
+        kept = sorted(one.values(), key=ranges.ticks_of)
         add(self, named, stated._replace(range=stated.range._replace(samples=kept)), *more)
 
     add = frame.FrameBuilder.statement
@@ -175,8 +177,8 @@ def statement_cut_inside_an_instant() -> None:
         for sample in stated.samples:
             more = frame.sample_bytes(sample)
             if samples and size + more > size_bytes:
-                at = coverage.ticks_of(sample)
-                yield Range(begin, max(at, coverage.ticks_of(samples[-1]) + 1), samples)
+                at = ranges.ticks_of(sample)
+                yield Range(begin, max(at, ranges.ticks_of(samples[-1]) + 1), samples)
                 begin, samples, size = at, [], 0
             samples.append(sample)
             size += more

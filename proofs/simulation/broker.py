@@ -60,6 +60,8 @@ class Entry:
     key: str | None
     value: Any
     transaction: Transaction
+    at: float
+    """When it was produced."""
 
 
 @dataclass
@@ -157,7 +159,9 @@ class Broker:
         for record in records:
             partitions = record.topic.partition_count(self.shards)
             partition = record.partition if record.partition is not None else shard_of(record.key or "", partitions)
-            self.logs.setdefault((record.topic.dataset, partition), []).append(Entry(record.key, record.value, coordinator.open))
+            self.logs.setdefault((record.topic.dataset, partition), []).append(
+                Entry(record.key, record.value, coordinator.open, self.clockwork.now)
+            )
         return coordinator.open
 
     def _time_out(self, transaction: Transaction) -> None:

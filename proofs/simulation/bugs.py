@@ -6,19 +6,23 @@ from typing import Any
 
 from bridge import batch, normalise, progress, sums
 from bridge.away import Aways
-from bridge.coverage import Page, PointCoverage, Purpose, Range, Read, Rules, ticks_of
+from bridge.commands import Commands
+from bridge.coverage import PointCoverage
 from bridge.event_queue import EventQueue
 from bridge.frame import FrameBuilder
 from bridge.hearing import Ear, Hearing
 from bridge.incarnation import Incarnation, Record
 from bridge.normalise import Unreadable
 from bridge.pitime import Moment, PIClock
+from bridge.ranges import Page, Range, ticks_of
 from bridge.reads import Reads
+from bridge.rules import Purpose, Read, Rules
 from bridge.sums import Span, Sums
 from bridge.tenure import Act, Step, Tenure, _Phase
 from bridge.watermarks import Watermarks
 from proofs.seeded_defects import patches
 from proofs.seeded_defects.patches import Patch, _set
+from schemas.records import Command
 
 BUGS: dict[str, Patch] = {
     name: patches.PATCHES[name]
@@ -299,6 +303,12 @@ def an_item_that_no_preview_told_of_taken_for_old() -> None:
 
 
 @bug
+def what_a_read_leaves_to_be_read_is_forgotten() -> None:
+    """A point that was answered is looked at again when something happens to it, and not before."""
+    _set(Incarnation, "changed", lambda self, point_key: self._changed.add(point_key))
+
+
+@bug
 def sequence_taken_before_a_frame_is_full() -> None:
     """A frame that turns out empty leaves a hole: sequences are counted when a frame opens."""
 
@@ -393,3 +403,44 @@ def range_whose_archive_was_away_lost_with_its_owner() -> None:
 
     usual = progress.restore
     _set(progress, "restore", restore)
+
+
+# -- commands ----------------------------------------------------------------------------------------------------------------------
+
+
+@bug
+def a_job_done_when_its_first_page_is_read() -> None:
+    """A point that changes owes nothing to a job any more."""
+
+    def look_at(self: Commands, running: Any, key: str) -> None:
+        if running.owed.get(key):
+            del running.owed[key]
+        else:
+            usual(self, running, key)
+
+    usual = Commands._look_at
+    _set(Commands, "_look_at", look_at)
+
+
+@bug
+def offset_of_a_command_committed_before_what_it_implies() -> None:
+    """The command is taken note of in one transaction and acted on in the next."""
+
+    def begin(self: Commands, command: Command, now: Moment) -> None:
+        self.__dict__.setdefault("noted", []).append(command)
+
+    def settle(self: Commands, changed: Any, now: Moment) -> None:
+        for command in self.__dict__.pop("late", []):
+            usual_begin(self, command, now)
+        self.__dict__["late"] = self.__dict__.pop("noted", [])
+        usual_settle(self, changed, now)
+
+    usual_begin, usual_settle = Commands._begin, Commands.settle
+    _set(Commands, "_begin", begin)
+    _set(Commands, "settle", settle)
+
+
+@bug
+def a_job_that_the_next_owner_does_not_know() -> None:
+    """An open job is kept in memory alone."""
+    _set(Commands, "records", lambda self: [])

@@ -48,6 +48,9 @@ class Nemesis:
             for _ in range(20):
                 self._clockwork.later(begin + self._chance.random() * (end - begin) - self._clockwork.now, self._change_in_silence)
 
+        for _ in range(self._chance.choice((0, 2, 5))):
+            self._clockwork.later(begin + self._chance.random() * (end - begin) - self._clockwork.now, self._run.give_command)
+
     def _start(self, name: str) -> None:
         seconds = 2.0 * 30.0 ** self._chance.random()
         self._clockwork.tell(f"fault: {name}", f"{seconds:.1f} s")
@@ -290,6 +293,11 @@ class Nemesis:
         for owner in self._run.owners:
             owner.wall_offset_micros += self._chance.randint(-7200, 7200) * 1_000_000
 
+    def kill_after_a_command(self, seconds: float) -> None:
+        """A process ends just when it has taken a command."""
+        self._run.give_command()
+        self._clockwork.later(self._chance.random() * 4, lambda: self.kill(seconds))
+
     def new_point(self) -> None:
         self._run.add_point()
 
@@ -333,5 +341,6 @@ FAULTS: dict[str, Fault] = {
     "session lost": lambda n, _: n.lose_session(),
     "slow take-over": Nemesis.slow_take_over,
     "wall clock jumps": lambda n, _: n.jump(),
+    "process killed after a command": Nemesis.kill_after_a_command,
     "new point": lambda n, _: n.new_point(),
 }

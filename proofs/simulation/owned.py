@@ -16,7 +16,7 @@ from proofs.simulation.clockwork import Clockwork
 from proofs.simulation.group import Group
 from proofs.simulation.web_api import Answer, WebApi
 from schemas.config import Config
-from schemas.records import Point
+from schemas.records import Command, Point
 
 if TYPE_CHECKING:
     from proofs.simulation.owner import Owner
@@ -38,6 +38,8 @@ class Surroundings:
     inventory: dict[int, dict[str, Point]]
     """Points by shard and key."""
     topics: dict[str, tuple[str, int]]
+    commands: list[Command] = field(default_factory=list)
+    """The topic `commands`."""
     failures: list[str] = field(default_factory=list)
     """What went wrong beside what the verifier sees."""
 
@@ -213,6 +215,14 @@ class Owned:
         assert incarnation is not None
         self._listen(incarnation)
         self._read(incarnation)
+        self._command(incarnation)
+
+    def _command(self, incarnation: Incarnation) -> None:
+        if self._working is not incarnation:
+            return
+        for offset in range(incarnation.state.commands_offset, len(self.around.commands)):
+            incarnation.commands.take(offset, self.around.commands[offset], self.owner.now())
+        self.owner.later(_LOOK_SECONDS, lambda: self._command(incarnation))
 
     def _listen(self, incarnation: Incarnation) -> None:
         if self._working is not incarnation:

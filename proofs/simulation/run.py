@@ -9,6 +9,7 @@ from proofs.simulation.broker import Broker, State
 from proofs.simulation.channels import Channels
 from proofs.simulation.clockwork import EPOCH, Clockwork
 from proofs.simulation.group import Group
+from proofs.simulation.jobs import drawn, untrue
 from proofs.simulation.nemesis import STORM_SECONDS, Nemesis
 from proofs.simulation.owned import Owned, Surroundings
 from proofs.simulation.owner import Owner
@@ -121,6 +122,12 @@ class Run:
             self.plant.write(point, ticks)
         self.clockwork.later(self._chance.expovariate(1 / point.mean_seconds), lambda: self._flow(point))
 
+    def give_command(self) -> None:
+        """A person wants something read."""
+        commands = self.around.commands
+        commands.append(drawn(self.clockwork, len(commands), list(self.plant.points.values())))
+        self.clockwork.tell(f"command: {commands[-1]['kind'].lower()}", commands[-1]["job_id"])
+
     def start_owner(self) -> None:
         """A process starts."""
         self.owners.append(Owner(f"bridge-{len(self.owners) + 1}", self.around))
@@ -189,7 +196,8 @@ class Run:
         findings = verify(Evidence(truth, self.records(), aliases={"main": SERVER_ID}), settled=True)
         verdict = Verdict(self.seed, {check: count for check, count in findings.counts.items() if count})
         verdict.examples = {check: findings.example(check) or "" for check in verdict.failures}
-        for name, texts in (("rest", [unrest] if unrest else []), ("conduct", self.around.failures)):
+        jobs = list(untrue(self.broker, self.around.commands))
+        for name, texts in (("rest", [unrest] if unrest else []), ("conduct", self.around.failures), ("jobs", jobs)):
             if texts:
                 verdict.failures[name], verdict.examples[name] = len(texts), texts[0]
         verdict.happened, verdict.examined = dict(self.clockwork.happened), dict(findings.examined)
@@ -228,6 +236,8 @@ def _unrest_of(owned: Owned, run: Run) -> str | None:
         return "not taken over"
     if not incarnation.frames.empty or incarnation.incidents.records:
         return f"{len(incarnation.incidents.records)} incidents open, frames empty: {incarnation.frames.empty}"
+    if incarnation.commands.open or incarnation.commands.reports or incarnation.state.commands_offset < len(run.around.commands):
+        return "a job is not done"
     for key, point in incarnation.points.items():
         coverage, model = incarnation.coverage.get(key), run.plant.points[point["point_id"]]
         if coverage is None or coverage.low is None or coverage.high is None:

@@ -84,7 +84,7 @@ def test_every_right_that_is_missing_is_named_at_once(guarded: KafkaContainer, d
 def test_with_exactly_the_rights_that_the_plan_lists_all_is_well(guarded: KafkaContainer, deployment: Deployment) -> None:
     for topic in TOPICS:
         allow(guarded, ResourceType.TOPIC, topic.name(SOURCE), US, AclOperation.WRITE, AclOperation.DESCRIBE, AclOperation.DESCRIBE_CONFIGS)
-    for name in ("points", "progress"):
+    for name in ("points", "progress", "commands"):
         allow(guarded, ResourceType.TOPIC, f"pi.{SOURCE}.{name}", US, AclOperation.READ)
     allow(guarded, ResourceType.GROUP, f"{SOURCE}_bridge", US, AclOperation.READ)
     allow(guarded, ResourceType.TRANSACTIONAL_ID, f"pibridge.{SOURCE}.", US, AclOperation.WRITE, AclOperation.DESCRIBE, prefix=True)

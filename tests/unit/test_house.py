@@ -21,9 +21,9 @@ ROOMS: dict[str, set[str]] = {
 PURE = {
     "schemas": {"wire", "records", "shards", "digest", "topics", "values", "times", "frame_encoder"},
     "bridge": {
-        "allowance", "away", "batch", "budget", "census", "coverage", "dead_letters", "errors", "event_queue", "findings", "frame",
-        "health", "hearing", "incarnation", "incidents", "masking", "normalise", "pitime", "progress", "ranges", "reads", "regular", "sums",
-        "tenure", "urgency", "watermarks", "wording",
+        "allowance", "away", "batch", "budget", "census", "commands", "coverage", "dead_letters", "errors", "event_queue", "findings",
+        "frame", "health", "hearing", "incarnation", "incidents", "masking", "normalise", "pitime", "progress", "ranges", "reads",
+        "regular", "reports", "rules", "sums", "tenure", "urgency", "watermarks", "witness", "wording",
     },
     "spark_jobs": {"tables", "quoting"},
     "verifier": {

@@ -1,6 +1,8 @@
 """Reads of one point, each with its answer."""
 
-from bridge.coverage import Page, PointCoverage, Purpose, Range, Read, ticks_of
+from bridge.coverage import PointCoverage
+from bridge.ranges import Page, Range, ticks_of
+from bridge.rules import Purpose, Read
 from tests.unit.bridge.world import RULES, page
 
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge import batch, pitime
-from bridge.coverage import Page, ticks_of
 from bridge.errors import BridgeError, PIRefused, PIUnavailable, PIUnreadable
+from bridge.ranges import Page, ticks_of
 from tests.unit.bridge.world import MINUTE, SECOND, at, item
 
 BASE = "https://pi.example/piwebapi"

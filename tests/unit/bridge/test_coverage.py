@@ -2,7 +2,9 @@
 
 import pytest
 
-from bridge.coverage import Mark, Page, PointCoverage, Purpose, Read
+from bridge.coverage import PointCoverage
+from bridge.ranges import Page
+from bridge.rules import Mark, Purpose, Read
 from tests.unit.bridge.answering import forward, reread
 from tests.unit.bridge.world import RULES, SECOND, at, covered, hour, page, sample, times
 

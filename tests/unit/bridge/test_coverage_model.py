@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge import batch
-from bridge.coverage import Page, PointCoverage, Purpose, Range, Read, Rules, ticks_of
+from bridge.coverage import PointCoverage
+from bridge.ranges import Page, Range, ticks_of
+from bridge.rules import Purpose, Read, Rules
 from tests.unit.bridge.world import HOUR, MINUTE, SECOND, at, item
 
 RULES = Rules(

@@ -4,7 +4,9 @@ import itertools
 
 import pytest
 
-from bridge.coverage import MAX_SLICE_FACTOR, Mark, PointCoverage, Purpose, Read, cut_around
+from bridge.coverage import MAX_SLICE_FACTOR, PointCoverage
+from bridge.ranges import cut_around
+from bridge.rules import Mark, Purpose, Read
 from tests.unit.bridge.answering import forward, heard, reread
 from tests.unit.bridge.world import HOUR, RULES, SECOND, at, covered, hour, page, times
 
@@ -249,7 +251,7 @@ def test_urgency_is_first_blind_forward_dirty_backfill() -> None:
             point.preview(now, now)
             now += HOUR
     assert purposes == [Purpose.BLIND, Purpose.FORWARD, Purpose.DIRTY, Purpose.BACKFILL]
-    assert [purpose.value for purpose in Purpose] == [0, 1, 2, 3, 4, 5, 6]
+    assert [purpose.value for purpose in Purpose] == list(range(len(Purpose)))
 
 
 def test_trap_8_failures_back_off_up_to_a_limit_and_a_success_ends_that() -> None:

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.coverage import Range, ticks_of
 from bridge.frame import MAX_FRAME_BYTES, FrameBuilder, InstantTooLarge, Limits, Named, Stated, pieces_of, sample_bytes
 from bridge.normalise import MAX_VALUE_BYTES
 from bridge.progress import ShardState
+from bridge.ranges import Range, ticks_of
 from schemas import wire
 from schemas.digest import add, digest_of
 from schemas.records import Sample, ValueFrame

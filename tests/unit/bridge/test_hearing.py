@@ -200,6 +200,7 @@ def test_a_point_that_appears_later_gets_a_channel_of_its_own() -> None:
     assert len(owner.hearing.new_ears(moment("10:00"))) == 1
     assert owner.hearing.new_ears(moment("10:01")) == []
     owner.points["main:2"] = incarnation(2).points["main:2"]
+    owner.scope_changed("main:2")
     (ear,) = owner.hearing.new_ears(moment("10:02"))
     assert [point["point_key"] for point in ear.points] == ["main:2"]
 

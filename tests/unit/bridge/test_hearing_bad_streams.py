@@ -145,8 +145,10 @@ def test_a_point_that_left_while_its_channel_was_refused_is_heard_when_it_comes_
     owner = incarnation(1, 2)
     (ear,) = owner.hearing.new_ears(moment("10:00"))
     gone = owner.points.pop("main:2")
+    owner.scope_changed("main:2")
     owner.hearing.refused(ear, moment("10:00"))
     owner.points["main:2"] = gone
+    owner.scope_changed("main:2")
     heard = {key for ear in owner.hearing.new_ears(moment("10:06")) for key in keys(ear)}
     assert heard == {"main:1", "main:2"}
 

@@ -6,11 +6,11 @@ from typing import Any, cast
 import pytest
 from structlog.testing import capture_logs
 
-from bridge.coverage import Purpose, Read
 from bridge.hearing import Ear
 from bridge.incarnation import Incarnation, Note, Setting
 from bridge.kafka import Codec
 from bridge.piwebapi import PIWebAPI
+from bridge.rules import Purpose, Read
 from bridge.shard import OwnedShard, World
 from bridge.tenure import Fencings
 from tests.unit.bridge.world import Middle, at, config, covered, incarnation, moment, point, setting

@@ -52,6 +52,7 @@ def test_a_hand_over_is_an_incident_that_closes_when_the_blind_interval_was_read
     assert states(successor.transaction(moment("10:21"))) == [("BRIDGE_DOWN", "REPAIRED")]
     successor.coverage["main:1"].dirty.clear()
     successor.coverage["main:1"].blind = None
+    successor.changed("main:1")
     assert states(successor.transaction(moment("10:30"))) == [("BRIDGE_DOWN", "CLOSED")]
 
 

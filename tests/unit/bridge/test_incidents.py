@@ -21,6 +21,9 @@ def incidents(**inherited: OpenIncident) -> Incidents:
     return Incidents("plant1", 5, inherited)
 
 
+BOTH = {"a", "b"}
+
+
 def lost(of: Incidents, *points: str, incident_id: str = "lost") -> None:
     of.open("CHANNEL_LOST", incident_id, points, 100, 110, "a channel ended")
 
@@ -35,16 +38,16 @@ def test_an_incident_goes_from_opened_over_repaired_to_closed() -> None:
     lost(found, "b", "a")
     assert versions(found) == [("lost", "OPENED", None, None)]
     found.heard("lost", ["a"], 120)
-    found.settle(debts, 121)
+    found.settle(BOTH, debts, 121)
     assert versions(found) == []
     found.heard("lost", ["b"], 130)
     assert versions(found) == [("lost", "REPAIRED", 130, None)]
-    found.settle(debts, 131)
+    found.settle(BOTH, debts, 131)
     debts.owing.remove(("a", "lost"))
-    found.settle(debts, 132)
+    found.settle(BOTH, debts, 132)
     assert versions(found) == []
     debts.owing.clear()
-    found.settle(debts, 140)
+    found.settle(BOTH, debts, 140)
     assert versions(found) == [("lost", "CLOSED", 130, 140)]
     assert found.records == {}
 
@@ -53,7 +56,7 @@ def test_it_is_not_closed_while_a_point_was_not_heard_again_even_if_nothing_is_o
     found = incidents()
     lost(found, "a", "b")
     found.heard("lost", ["a"], 120)
-    found.settle(Debts(), 121)
+    found.settle(BOTH, Debts(), 121)
     assert [state for _, state, _, _ in versions(found)] == ["OPENED"]
     assert list(found.records) == ["lost"]
 
@@ -75,7 +78,7 @@ def test_being_heard_of_an_unknown_incident_is_nothing() -> None:
 def test_an_incident_about_no_points_closes_at_once() -> None:
     found = incidents()
     lost(found)
-    found.settle(Debts(), 120)
+    found.settle(BOTH, Debts(), 120)
     assert versions(found) == [("lost", "OPENED", None, None), ("lost", "CLOSED", 120, 120)]
 
 
@@ -91,7 +94,7 @@ def test_a_point_out_of_scope_is_waited_for_no_longer() -> None:
     lost(found, "a", "b")
     found.heard("lost", ["a"], 120)
     found.forget("b")
-    found.settle(Debts(("b", "lost")), 130)
+    found.settle(BOTH, Debts(("b", "lost")), 130)
     assert versions(found)[-1] == ("lost", "CLOSED", 130, 130)
 
 
@@ -111,15 +114,45 @@ def test_an_inherited_incident_waits_for_what_the_hand_over_waits_for() -> None:
     lost(before, "a")
     after = incidents(**before.records)
     lost(after, "a", "b", incident_id="takeover")
-    after.inherit("lost", ["a", "b"])
+    after.inherit("lost", ["a", "b"], "takeover")
     debts = Debts(("b", "lost"), ("a", "takeover"))
     after.heard("takeover", ["a", "b"], 150)
-    after.settle(debts, 151)
+    after.settle(BOTH, debts, 151)
     assert set(after.records) == {"lost", "takeover"}
     debts.owing.clear()
-    after.settle(debts, 160)
+    after.settle(BOTH, debts, 160)
+    after.settle(set(), debts, 161)
     closed = [(i["incident_id"], i["from_time"], i["to_time"]) for i in after.take_changed() if i["state"] == "CLOSED"]
-    assert closed == [("lost", 100, 160), ("takeover", 100, 150)]
+    assert closed == [("takeover", 100, 150), ("lost", 100, 161)]
+
+
+def test_only_points_that_changed_are_asked_about_again() -> None:
+    found, asked = incidents(), list[str]()
+
+    def owes(point: str, _: str) -> bool:
+        asked.append(point)
+        return True
+
+    lost(found, "a", "b", "c")
+    found.heard("lost", ["a", "b", "c"], 120)
+    found.settle({"a"}, owes, 130)
+    assert sorted(asked) == ["a", "b", "c"], "the first time all are"
+    asked.clear()
+    found.settle({"b", "stranger"}, owes, 131)
+    found.settle(set(), owes, 132)
+    assert asked == ["b"]
+
+
+def test_a_debt_that_was_paid_while_points_were_not_heard_is_seen_when_they_are() -> None:
+    found, debts = incidents(), Debts(("a", "lost"))
+    lost(found, "a", "b")
+    found.heard("lost", ["a"], 120)
+    found.settle(set(), debts, 121)
+    debts.owing.clear()
+    found.settle({"a"}, debts, 122)
+    found.heard("lost", ["b"], 123)
+    found.settle(set(), debts, 124)
+    assert versions(found)[-1] == ("lost", "CLOSED", 123, 124)
 
 
 def test_a_published_version_does_not_change_afterwards() -> None:
@@ -134,7 +167,7 @@ def test_every_version_is_what_the_schema_takes() -> None:
     found = incidents()
     lost(found, "a")
     found.heard("lost", ["a"], 120)
-    found.settle(Debts(), 130)
+    found.settle(BOTH, Debts(), 130)
     published: list[Incident] = found.take_changed()
     assert len(published) == 3
     for version in published:
@@ -150,9 +183,9 @@ def test_an_incident_whose_debts_a_later_one_took_over_closes_after_it() -> None
     found.heard("second", ["a"], 130)
     found.follow({"first"}, "second")
     versions(found)
-    found.settle(debts, 140)
+    found.settle(BOTH, debts, 140)
     assert versions(found) == []
     debts.owing.clear()
-    found.settle(debts, 150)
-    found.settle(debts, 160)
+    found.settle(BOTH, debts, 150)
+    found.settle(BOTH, debts, 160)
     assert [(incident_id, state) for incident_id, state, _, _ in versions(found)] == [("second", "CLOSED"), ("first", "CLOSED")]

@@ -7,8 +7,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from bridge.census import NOBODY, census
-from bridge.coverage import Purpose
 from bridge.metrics import DATASETS, Metrics, reference
+from bridge.rules import Purpose
 from schemas.records import ValueFrame
 from schemas.topics import DEAD_LETTERS, LIVE
 from tests.unit.bridge.world import RULES, at, covered

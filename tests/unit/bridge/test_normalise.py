@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bridge.coverage import ticks_of
 from bridge.errors import PIUnreadable
 from bridge.normalise import MAX_VALUE_BYTES, ChannelSeries, channel_message, parse_json, sample_of, samples_of
+from bridge.ranges import ticks_of
 from schemas.records import Sample
 from tests.unit.bridge.world import at, item
 

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge import progress
-from bridge.coverage import Mark, PointCoverage
+from bridge.coverage import PointCoverage
 from bridge.progress import ShardState
+from bridge.rules import Mark
 from schemas import wire
 from schemas.records import OpenIncident, Progress
 from tests.unit.bridge.world import RULES, at, covered, hour

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from bridge.coverage import Mark, Purpose
 from bridge.errors import PIRefused, PIUnavailable
 from bridge.incarnation import Incarnation
 from bridge.pitime import Moment
 from bridge.reads import Batch
+from bridge.rules import Mark, Purpose
 from tests.unit.bridge.world import at, config, covered, hour, incarnation, item, moment, point
 
 NO_DATA = {"Name": "No Data", "Value": 248, "IsSystem": True}
@@ -19,8 +19,9 @@ def ready(*numbers: int, **load: Any) -> Incarnation:
     for number in numbers:
         owner.points[f"main:{number}"] = point(number, start="03:00")
         known = owner.coverage[f"main:{number}"] = covered("02:00", "10:00", as_of="10:25")
-        known.point_key = f"main:{number}"
+        known.point_key, known.first_event = f"main:{number}", at("02:00")
         known.dirty[hour("07:00")] = Mark(at("10:20"), None)
+        owner.scope_changed(f"main:{number}")
     return owner
 
 
@@ -150,7 +151,7 @@ def test_values_that_come_with_the_second_answer_are_taken() -> None:
 def test_a_point_without_a_known_event_is_vouched_for_by_another_of_its_server() -> None:
     owner = ready(1, 2)
     owner.coverage["main:2"].dirty.clear()
-    owner.coverage["main:1"].start = at("03:00")  # no event before its start
+    owner.coverage["main:1"].first_event = None
     answer(owner, ask(owner), {"Items": []})
     asked = ask(owner)
     assert ["W1" in address for address in asked.addresses.values()] == [True, False]
@@ -158,7 +159,7 @@ def test_a_point_without_a_known_event_is_vouched_for_by_another_of_its_server()
 
 def test_a_shard_that_knows_of_no_event_at_all_believes_emptiness() -> None:
     owner = ready(1)
-    owner.coverage["main:1"].start = at("03:00")
+    owner.coverage["main:1"].first_event = None
     answer(owner, ask(owner), {"Items": []})
     answer(owner, ask(owner), {"Items": []})
     assert [s["count"] for s in statements(owner)] == [0]

@@ -71,6 +71,7 @@ def test_trap_27_the_next_read_of_the_point_begins_with_what_pi_gave_before() ->
     owner = ready(1, page_values=100)
     pi_with_a_limit(owner, 20)
     owner.coverage["main:1"].as_of = 0  # a forward read is due
+    owner.changed("main:1")
     assert asked_values(ask(owner)) == [12]
 
 

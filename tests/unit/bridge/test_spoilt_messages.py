@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.coverage import ticks_of
 from bridge.errors import PIUnreadable
 from bridge.hearing import Ear
 from bridge.incarnation import Incarnation
 from bridge.normalise import parse_json, sample_of
+from bridge.ranges import ticks_of
 from schemas import wire
 from tests.unit.bridge.spoilt import DEPTHS, STEADY, bytes_of, nested, spoil
 from tests.unit.bridge.test_hearing import listening

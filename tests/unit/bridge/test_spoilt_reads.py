@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge import batch
-from bridge.coverage import ticks_of
 from bridge.errors import BridgeError, PIUnreadable
 from bridge.incarnation import Incarnation
 from bridge.normalise import sample_of
 from bridge.pitime import Moment
+from bridge.ranges import ticks_of
 from bridge.reads import Batch
 from bridge.regular import Values
 from schemas import wire

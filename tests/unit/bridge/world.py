@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from bridge import pitime
-from bridge.coverage import Page, PointCoverage, Range, Rules, ticks_of
+from bridge.coverage import PointCoverage
 from bridge.incarnation import Incarnation, Setting
 from bridge.pitime import Moment
+from bridge.ranges import Page, Range, ticks_of
+from bridge.rules import Rules
 from schemas.config import Config
 from schemas.records import Point, Progress, Sample
 from schemas.times import TICKS_PER_HOUR, TICKS_PER_SECOND

@@ -1,14 +1,14 @@
 import pytest
 
 from schemas import wire
-from schemas.topics import HISTORY, INCIDENTS, LIVE, POINTS, PROGRESS, RECORDED, TOPICS, Topic
+from schemas.topics import COMMANDS, HISTORY, INCIDENTS, JOBS, LIVE, POINTS, PROGRESS, RECORDED, TOPICS, Topic
 
 DAY_MS = 86_400_000
 
 
 def test_names_are_unique_and_every_topic_has_a_record_that_exists() -> None:
     names = [topic.name("plant1") for topic in TOPICS]
-    assert len(set(names)) == len(names) == 7
+    assert len(set(names)) == len(names) == 9
     assert {topic.record for topic in TOPICS} == set(wire.RECORDS)
 
 
@@ -34,6 +34,12 @@ def test_what_says_how_things_stand_is_compacted_and_never_expires() -> None:
         assert "retention.ms" not in topic.settings
     assert INCIDENTS.settings["min.compaction.lag.ms"] == str(30 * DAY_MS)
     assert PROGRESS.settings["min.cleanable.dirty.ratio"] == "0.1"
+
+
+def test_commands_expire_and_what_became_of_them_does_not() -> None:
+    assert COMMANDS.settings == {"cleanup.policy": "delete", "retention.ms": str(7 * DAY_MS)}
+    assert JOBS.settings == {"cleanup.policy": "compact"}
+    assert (COMMANDS.partition_count(24), JOBS.partition_count(24)) == (1, 1)
 
 
 def test_no_setting_says_how_a_topic_is_replicated() -> None:
