@@ -1,6 +1,11 @@
+from dataclasses import replace
+
 from bridge.coverage import PointCoverage, Purpose
 from bridge.urgency import most_urgent
+from bridge.watermarks import Watermarks, ages_of
 from tests.unit.bridge.world import HOUR, RULES, at, covered, hour
+
+AGEING = replace(RULES, ages=ages_of((7200.0,)))
 
 
 def point(key: str, kind: Purpose | None, as_of: str = "09:02") -> PointCoverage:
@@ -15,17 +20,21 @@ def point(key: str, kind: Purpose | None, as_of: str = "09:02") -> PointCoverage
         made.preview(at("09:03"), at("09:03"))
     elif kind is Purpose.DIRTY:
         made.mark(hour("07:00"), at("09:10"), None)
+    elif kind is Purpose.AWAY:
+        made.aways.add(at("07:00"), at("08:00"), at("11:00"), None)
+    elif kind is Purpose.AGED:
+        made.watermarks = Watermarks(AGEING.ages, at("09:00"))
     return made
 
 
 def keys(points: list[PointCoverage], limit: int = 100) -> list[str]:
-    return [found.point_key for found, _ in most_urgent(points, at("12:00"), RULES, limit)]
+    return [found.point_key for found, _ in most_urgent(points, at("12:00"), AGEING, limit)]
 
 
-def test_the_kinds_go_first_blind_forward_dirty_backfill() -> None:
+def test_the_kinds_go_first_blind_forward_dirty_backfill_away_aged() -> None:
     points = [point(kind.name, kind) for kind in reversed(Purpose)]
-    assert keys(points) == ["FIRST", "BLIND", "FORWARD", "DIRTY", "BACKFILL"]
-    assert [read.purpose for _, read in most_urgent(points, at("12:00"), RULES, 100)] == list(Purpose)
+    assert keys(points) == ["FIRST", "BLIND", "FORWARD", "DIRTY", "BACKFILL", "AWAY", "AGED"]
+    assert [read.purpose for _, read in most_urgent(points, at("12:00"), AGEING, 100)] == list(Purpose)
 
 
 def test_within_one_kind_the_point_that_was_read_longest_ago_goes_first() -> None:
