@@ -338,7 +338,6 @@ class PointCoverage:
         settled = self._settled(sent, rules)
         if read.purpose is Purpose.BACKFILL:
             self.low = read.begin
-        if read.purpose in (Purpose.BACKFILL, Purpose.AGED):
             count = sum(len(page.samples) for _, _, page in pages)
             grow, shrink = count < page_values // 4, count > page_values
             self._slice_factor = min(self._slice_factor * 2, MAX_SLICE_FACTOR) if grow else max(self._slice_factor // (1 + shrink), 1)

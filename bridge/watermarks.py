@@ -41,17 +41,24 @@ def _hour(ticks: int) -> int:
 class Watermarks:
     """The watermarks of one point, the youngest age first: they fall from age to age."""
 
-    __slots__ = ("marks",)
+    __slots__ = ("_not_before", "marks")
 
     def __init__(self, ages: Sequence[Age] = (), first_seen: int = 0) -> None:
         """Nothing below has to be read at an age that it had already when the point was first seen."""
         self.marks = [_hour(first_seen - age.ticks) for age in ages]
+        self._moved(ages)
+
+    def _moved(self, ages: Sequence[Age]) -> None:
+        """Nothing is due before the next cell has reached its age: most points are asked often and have nothing."""
+        firsts = [(mark // age.cell + 1) * age.cell + age.ticks for age, mark in zip(ages, self.marks, strict=False)]
+        self._not_before = min(firsts, default=0)
 
     def restore(self, ages: Sequence[Age], until: dict[int, int], as_of: int) -> None:
         """Goes on from watermarks by age, in ticks; an age that nobody knew counts from `as_of` on."""
         self.marks = [until.get(age.ticks, _hour(as_of - age.ticks)) for age in ages]
         for older in range(len(self.marks) - 2, -1, -1):
             self.marks[older] = max(self.marks[older], self.marks[older + 1])
+        self._moved(ages)
 
     def due(self, low: int, high: int, settled: int, longest: int, ages: Sequence[Age]) -> Due | None:
         """What of [low, high) had reached an age at `settled` and was not read at it, the longest overdue first; None if nothing has.
@@ -59,6 +66,8 @@ class Watermarks:
         At most `longest`, but a whole cell.
         """
         found: Due | None = None
+        if settled < self._not_before:
+            return None
         for age, mark in zip(ages, self.marks, strict=False):
             begin = max(mark, low)
             end = min((settled - age.ticks) // age.cell * age.cell, high)
@@ -72,6 +81,7 @@ class Watermarks:
         for at, age in enumerate(ages[: len(self.marks)]):
             if begin <= max(self.marks[at], low):  # below `low` nothing is stated: what will be, will be older than this
                 self.marks[at] = max(self.marks[at], min(end, _hour(settled - age.ticks)))
+        self._moved(ages)
 
     def cell(self, ticks: int, ages: Sequence[Age]) -> tuple[int, int] | None:
         """Begin and end of what will be read together with an instant, at the next age; None: it was read at all of them."""

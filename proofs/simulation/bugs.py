@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any
 
-from bridge import batch, normalise, progress, sums
+from bridge import batch, normalise, progress
 from bridge.away import Aways
 from bridge.commands import Commands
 from bridge.coverage import PointCoverage
@@ -17,7 +17,7 @@ from bridge.pitime import Moment, PIClock
 from bridge.ranges import Page, Range, ticks_of
 from bridge.reads import Reads
 from bridge.rules import Purpose, Read, Rules
-from bridge.sums import Span, Sums
+from bridge.sums import Sums
 from bridge.tenure import Act, Step, Tenure, _Phase
 from bridge.watermarks import Watermarks
 from proofs.seeded_defects import patches
@@ -325,17 +325,6 @@ def sequence_taken_before_a_frame_is_full() -> None:
 
 
 @bug
-def confirmed_by_a_digest_of_other_hours() -> None:
-    """As soon as some of what a read is about agrees with what was stated, all of it is confirmed."""
-
-    def runs(pieces: Any, same: Any) -> list[Range]:
-        return usual(pieces, [Span(pieces[0].begin, pieces[-1].end, 0)] if same else [])
-
-    usual = sums._runs
-    _set(sums, "_runs", runs)
-
-
-@bug
 def confirmed_though_it_differs() -> None:
     """A re-read is taken for what was stated before."""
 
@@ -355,7 +344,7 @@ def watermark_moved_at_the_request() -> None:
     def sent(self: PointCoverage, read: Read) -> None:
         usual(self, read)
         if read.purpose is Purpose.AGED and read.end is not None:
-            self.watermarks.marks = [max(mark, read.end) if read.begin <= mark else mark for mark in self.watermarks.marks]
+            self.watermarks.marks = [max(mark, read.end) for mark in self.watermarks.marks]
 
     usual = PointCoverage.sent
     _set(PointCoverage, "sent", sent)

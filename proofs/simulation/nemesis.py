@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from proofs.simulation.broker import OUTCOMES
 from proofs.simulation.channels import Connection
-from proofs.simulation.plant import LATE_SECONDS
-from proofs.simulation.web_api import SPOILING, WHOLE
+from proofs.simulation.plant import LATE_SECONDS, PointModel
+from proofs.simulation.web_api import SPOILING, WHOLE, nobody
 from schemas.times import TICKS_PER_SECOND
 
 if TYPE_CHECKING:
@@ -138,6 +138,9 @@ class Nemesis:
         if plant.change_in_silence(self._chance.choice(list(plant.points.values())), self._run.oldest_age_seconds, self._run.must_rest_by):
             self._clockwork.tell("silent change")
 
+    def _write_between(self, point: PointModel, low: int, high: int) -> None:
+        self._run.plant.write(point, self._chance.randrange(low, high))
+
     def late_burst(self, seconds: float) -> None:
         """A buffered interface comes back."""
         for _ in range(5):
@@ -147,22 +150,24 @@ class Nemesis:
         """Late values come while answers are on the way that cannot show them."""
         seconds = max(seconds, 100.0)
         self.slow(seconds)
-        until = self._clockwork.now + seconds
         done: set[int] = set()
         for _ in range(6):
             self._late()
 
-        def again() -> None:
-            for point, begin, end in self._run.rereads():
-                low, high = max(begin, self._clockwork.ticks() - int(LATE_SECONDS * TICKS_PER_SECOND)), min(end, self._clockwork.ticks())
-                if low < high and point.number not in done and self._clockwork.likely(0.5):
-                    done.add(point.number)  # once, for another one would have the hour read once more, and hide what was missed
-                    self._clockwork.tell("late insert under a read")
-                    self._run.plant.write(point, self._chance.randrange(low, high))
-            if self._clockwork.now < until:
-                self._clockwork.later(2.0, again)
+        def answered(point: PointModel, first: int, last: int, on_its_way_seconds: float) -> None:
+            low, high = max(first, self._clockwork.ticks() - int(LATE_SECONDS * TICKS_PER_SECOND)), min(last, self._clockwork.ticks())
+            if on_its_way_seconds > 5.0 and last < self._clockwork.ticks() and low < high and point.number not in done:
+                done.add(point.number)  # once, for another one would have the hour read once more, and hide what was missed
+                self._clockwork.tell("late insert under a read")
+                self._clockwork.later(0.1, partial(self._write_between, point, low, high))
 
-        again()
+        api = self._run.web_api
+        api.answered = answered
+
+        def undo() -> None:
+            api.answered = nobody
+
+        self._for(seconds, undo)
 
     # -- channels -----------------------------------------------------------------------------------------------------------------------
 

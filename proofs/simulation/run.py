@@ -146,16 +146,6 @@ class Run:
         incarnations = [o.tenure.incarnation for owner in self.owners if owner.beats() for o in owner.shards.values()]
         return len({i.number for i in incarnations if i is not None and i.state.stuck_queues})
 
-    def rereads(self) -> list[tuple[PointModel, int, int]]:
-        """The ranges of covered data that processes are reading again."""
-        incarnations = [o.tenure.incarnation for owner in self.owners if owner.beats() for o in owner.shards.values()]
-        flights = [(coverage.point_key, coverage.in_flight) for i in incarnations if i is not None for coverage in i.coverage.values()]
-        return [
-            (self.plant.points[int(key.rpartition(":")[2])], read.begin, read.end)
-            for key, read in flights
-            if read is not None and read.end is not None
-        ]
-
     # -- the run ------------------------------------------------------------------------------------------------------------------------
 
     def play(self) -> Verdict:

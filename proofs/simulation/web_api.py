@@ -20,6 +20,10 @@ SPOILING = {
 WHOLE = frozenset({"refuse", "too many", "cut"})
 
 
+def nobody(point: PointModel, first: int, last: int, on_its_way_seconds: float) -> None:
+    """Does not listen."""
+
+
 @dataclass
 class Answer:
     """What comes back: a status and a document, None if it broke off."""
@@ -39,6 +43,8 @@ class WebApi:
         """Archive files with what is older are off-line (PI's ticks)."""
         self.slow_seconds = 0.0
         """Answers take up to so long."""
+        self.answered: Callable[[PointModel, int, int, float], None] = nobody
+        """Is told of each range that was read, and how long the answer will be on its way."""
         self._asked = 0
 
     def _trip(self) -> float:
@@ -59,8 +65,10 @@ class WebApi:
         """The batch controller: everything is read at one moment, between the request's way and the answer's."""
 
         def answer() -> None:
-            made = self._answer(addresses)
-            self._clockwork.later(self._trip(), lambda: told(made))
+            made, trip_seconds = self._answer(addresses), self._trip()
+            self._clockwork.later(trip_seconds, lambda: told(made))
+            for match in filter(None, map(_RECORDED.fullmatch, addresses.values())):
+                self.answered(self._plant.by_web_id[match[1]], pitime.parse(match[2]), pitime.parse(match[3]), trip_seconds)
 
         self._clockwork.later(self._trip(), answer)
 

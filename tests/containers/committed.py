@@ -122,7 +122,7 @@ class Committed:
         stated: dict[str, list[Statement]] = defaultdict(list)
         for placed in self.frames:
             for index, series in enumerate(placed.frame["series"]):
-                if (statement := series["statement"]) is not None:
+                if (statement := series["statement"]) is not None and statement["kind"] != "CONFIRMED":  # what was stated holds on
                     begin = statement["from_time"] * 10 + statement["from_ticks"]
                     end = statement["to_time"] * 10 + statement["to_ticks"]
                     place = (placed.dataset, placed.partition, placed.offset, index)

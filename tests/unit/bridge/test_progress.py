@@ -9,6 +9,8 @@ from bridge import progress
 from bridge.coverage import PointCoverage
 from bridge.progress import ShardState
 from bridge.rules import Mark
+from bridge.sums import Span, Sums
+from bridge.watermarks import Watermarks, ages_of
 from schemas import wire
 from schemas.records import OpenIncident, Progress
 from tests.unit.bridge.world import RULES, at, covered, hour
@@ -147,3 +149,39 @@ def test_an_empty_partition_is_a_shard_that_was_never_owned() -> None:
 
 def test_marks_are_tuples_that_compare_by_value() -> None:
     assert Mark(1, None) == (1, None)
+
+
+def test_watermarks_digests_and_ranges_whose_archive_was_away_come_back() -> None:
+    ages = ages_of((7200.0, 86_400.0))
+    point = covered("06:00", "09:00")
+    point.watermarks = Watermarks(ages, at("09:00"))
+    point.watermarks.read(at("06:00"), at("07:00"), at("06:00"), at("09:30"), ages)
+    point.sums = Sums([Span(at("06:00"), at("07:00"), 5), Span(at("07:00"), at("08:30", 1), (1 << 63) - 1)])
+    point.aways.add(at("05:00"), at("06:00"), at("23:00"), "lost")
+    record = progress.point_record(point, ages)
+    assert record is not None
+    read = over_the_wire(record)["point"]
+    assert read is not None
+    heir = PointCoverage(read["point_key"], read["start"])
+    progress.restore(heir, read, ages)
+    assert heir.watermarks.marks == point.watermarks.marks
+    assert heir.sums.spans == point.sums.spans
+    assert heir.aways.ranges == point.aways.ranges
+    assert heir.owes("lost")
+
+
+def test_an_age_that_is_new_in_the_configuration_counts_from_the_newest_forward_read() -> None:
+    point = covered("06:00", "09:00", as_of="10:00")
+    record = progress.point_record(point, ())
+    assert record is not None
+    assert record["point"] is not None
+    heir = PointCoverage("main:1", 0)
+    progress.restore(heir, record["point"], ages_of((7200.0,)))
+    assert heir.watermarks.marks == [at("08:00")]
+
+
+def test_stuck_event_queues_come_back() -> None:
+    state = ShardState(3, 12, stuck_queues={"main": at("09:00")})
+    shard = over_the_wire(state.record())["shard"]
+    assert shard is not None
+    assert progress.shard_state(shard).stuck_queues == {"main": at("09:00")}

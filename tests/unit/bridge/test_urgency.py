@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,7 +7,10 @@ from hypothesis import strategies as st
 from bridge.coverage import PointCoverage
 from bridge.rules import Purpose
 from bridge.urgency import Agenda
+from bridge.watermarks import Watermarks, ages_of
 from tests.unit.bridge.world import HOUR, MINUTE, RULES, at, covered, hour
+
+AGEING = replace(RULES, ages=ages_of((7200.0,)))
 
 
 def point(key: str, kind: Purpose | None, as_of: str = "09:02") -> PointCoverage:
@@ -19,14 +23,20 @@ def point(key: str, kind: Purpose | None, as_of: str = "09:02") -> PointCoverage
         made.blinded(at("11:00"), at("11:10"), at("11:10"), "lost", 0)
     elif kind is Purpose.FORWARD:
         made.preview(at("09:03"), at("09:03"))
+    elif kind is Purpose.START:
+        made.lower(at("05:00"))
     elif kind is Purpose.DIRTY:
         made.mark(hour("07:00"), at("09:10"), None)
+    elif kind is Purpose.AWAY:
+        made.aways.add(at("07:00"), at("08:00"), at("11:00"), None)
+    elif kind is Purpose.AGED:
+        made.watermarks = Watermarks(AGEING.ages, at("09:00"))
     return made
 
 
 def agenda(points: Sequence[PointCoverage]) -> Agenda:
     known = {point.point_key: point for point in points}
-    return Agenda(RULES, known.get, known)
+    return Agenda(AGEING, known.get, known)
 
 
 def keys(points: Sequence[PointCoverage], limit: int = 100) -> list[str]:
