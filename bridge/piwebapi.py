@@ -11,11 +11,12 @@ from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 import httpx2
 
 from bridge import auth, batch, pitime
-from bridge.budget import Budget, wish_seconds
+from bridge.budget import Budget, Part, wish_seconds
 from bridge.errors import BridgeError, PIRefused, PITooLarge, PIUnavailable, PIUnreadable, PIUntrusted
 from bridge.masking import Mask
 from bridge.metrics import Metrics
 from bridge.normalise import parse_json
+from bridge.slots import Slots
 from bridge.tls import distrust, trust
 from schemas.config import PI
 from schemas.times import TICKS_PER_SECOND
@@ -56,7 +57,7 @@ class PIWebAPI:
         """Requests sent, by kind."""
         self._answer_bytes = config.load.answer_bytes
         self._budget = Budget(config.load.requests_per_second, random.Random())  # noqa: S311 - jitter
-        self._slots = asyncio.Semaphore(config.load.concurrency)
+        self._slots = Slots(config.load.concurrency)
         self._client = httpx2.AsyncClient(
             headers={"Accept": "application/json", "User-Agent": "pibridge"},
             verify=trust(config.ca_file) if config.url.startswith("https:") else True,
@@ -65,6 +66,11 @@ class PIWebAPI:
             follow_redirects=False,
             trust_env=False,
         )
+
+    def share(self, part: Part) -> None:
+        """From now on this is all that may be asked; at first it is all that is configured."""
+        self._budget.share(part.requests_per_second, time.monotonic())
+        self._slots.resize(part.concurrency)
 
     async def close(self) -> None:
         """Closes the connections."""

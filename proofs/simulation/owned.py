@@ -162,6 +162,7 @@ class Owned:
     def _end(self) -> None:
         if self.owner.shards.get(self.tenure.number) is self:
             del self.owner.shards[self.tenure.number]
+            self.owner.share()
         self.given_up()
 
     def _opened(self, producer: Producer | None) -> None:
@@ -252,16 +253,19 @@ class Owned:
             self._send(incarnation, asked)
 
     def _send(self, incarnation: Incarnation, asked: Batch) -> None:
-        pause_seconds = self.owner.budget.pause_seconds(self.owner.now_seconds())
+        pause_seconds = self.owner.pause_seconds()
         if pause_seconds > 0:
             self.owner.later(pause_seconds, lambda: self._send(incarnation, asked))
             return
-        self.owner.budget.sent(self.owner.now_seconds())
+        self.owner.sent()
         done: list[bool] = []
 
         def told(answer: Answer | None) -> None:
-            if not done and self._working is incarnation:
-                done.append(True)
+            if done:
+                return
+            done.append(True)
+            self.owner.under_way -= 1
+            if self._working is incarnation:
                 self._answered(incarnation, asked, answer)
                 self._read(incarnation)
 
