@@ -5,7 +5,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 import httpx2
@@ -44,6 +44,14 @@ def _below(ours: SplitResult, theirs: SplitResult) -> bool:
     return (theirs.path + "/").startswith(ours.path.rstrip("/") + "/")
 
 
+class Answered(NamedTuple):
+    """What came of a batch."""
+
+    contents: dict[str, Any | BridgeError]
+    seconds: float
+    """From sending the request to the last byte of its answer."""
+
+
 class PIWebAPI:
     """One PI Web API. Every call raises PIUnavailable, PIRefused or PIUnreadable, and nothing else on its account."""
 
@@ -79,19 +87,19 @@ class PIWebAPI:
 
     async def get(self, address: str, kind: str) -> dict[str, Any]:
         """The JSON object at an address below the base."""
-        document, failure = await self._send("GET", same_origin(self.base, address), kind, None)
+        document, failure, _ = await self._send("GET", same_origin(self.base, address), kind, None)
         if failure is not None:
             raise failure
         return cast(dict[str, Any], document)
 
-    async def batch(self, resources: Mapping[str, str]) -> dict[str, Any | BridgeError]:
+    async def batch(self, resources: Mapping[str, str]) -> Answered:
         """Content or failure of each address, all in one request."""
         for address in resources.values():
             same_origin(self.base, address)
-        document, failure = await self._send("POST", self.base + "/batch", "batch", batch.body(resources))
+        document, failure, seconds = await self._send("POST", self.base + "/batch", "batch", batch.body(resources))
         if failure is not None:
             raise failure
-        return batch.contents(document, resources)
+        return Answered(batch.contents(document, resources), seconds)
 
     async def read_clock(self) -> None:
         """Reads PI Web API's clock."""
@@ -105,21 +113,21 @@ class PIWebAPI:
         """PI's time in ticks, at least; `read_clock` must have succeeded once."""
         return self.clock.now(time.monotonic())
 
-    async def _send(self, method: str, address: str, kind: str, content: bytes | None) -> tuple[Any, BridgeError | None]:
+    async def _send(self, method: str, address: str, kind: str, content: bytes | None) -> tuple[Any, BridgeError | None, float]:
         """The only place that sends: GET, and the POST of the batch controller. A 401 is asked again once if there are new credentials."""
         assert method == "GET" or address == self.base + "/batch"
         headers = {} if method == "GET" else {**_CSRF, "Content-Type": "application/json"}
         async with self._slots:
-            response, body, shown = await self._exchange(method, address, kind, content, headers)
+            response, body, shown, seconds = await self._exchange(method, address, kind, content, headers)
             if response.status_code == 401 and await self.credentials.renewed(shown):
-                response, body, _ = await self._exchange(method, address, kind, content, headers)
+                response, body, _, seconds = await self._exchange(method, address, kind, content, headers)
         parse = parse_json if method == "GET" else batch.parse
-        return self._judge(response, body, parse, f"{method} {urlsplit(address).path}")
+        return *self._judge(response, body, parse, f"{method} {urlsplit(address).path}"), seconds
 
     async def _exchange(
         self, method: str, address: str, kind: str, content: bytes | None, headers: dict[str, str]
-    ) -> tuple[httpx2.Response, bytes, dict[str, str]]:
-        """One request within the budget, its whole answer, and the credentials that it showed. Raises PIUnavailable, PIRefused."""
+    ) -> tuple[httpx2.Response, bytes, dict[str, str], float]:
+        """One request within the budget, its whole answer, the credentials shown, how long it took. Raises PIUnavailable, PIRefused."""
         while (pause_seconds := self._budget.pause_seconds(time.monotonic())) > 0:  # noqa: ASYNC110 - it may grow meanwhile
             await asyncio.sleep(pause_seconds)
         self._budget.sent(time.monotonic())  # before the next await: others look at the budget meanwhile
@@ -135,8 +143,9 @@ class PIWebAPI:
                 raise PIUntrusted(refused) from error
             raise PIUnavailable(f"{method} {urlsplit(address).path}: {error or type(error).__name__}") from error
         finally:
-            self.metrics.answered(kind, status, time.monotonic() - began)
-        return response, body, shown
+            seconds = time.monotonic() - began
+            self.metrics.answered(kind, status, seconds)
+        return response, body, shown, seconds
 
     async def _body(self, response: httpx2.Response) -> bytes:
         parts, size = [], 0

@@ -28,12 +28,15 @@ class Agenda:
         """Something happened to a point that may have it owe other reads, or others sooner or later."""
         self._changed[point_key] = None
 
-    def take(self, now: int, limit: int) -> list[tuple[PointCoverage, Read]]:
-        """At most `limit` reads that are due, which count as sent: the most urgent first, and within one urgency what fell due first."""
+    def take(self, now: int, requests: int) -> list[tuple[PointCoverage, Read]]:
+        """Reads that are due, which count as sent: the most urgent first, and within one urgency what fell due first.
+
+        As many as fit into so many sub-requests.
+        """
         self._enter_changed()
         taken: list[tuple[PointCoverage, Read]] = []
         for purpose, queue in self._queues:
-            while queue and queue[0][0] <= now and len(taken) < limit:
+            while queue and queue[0][0] <= now and requests >= purpose.requests:
                 due, _, key = heappop(queue)
                 if (purpose, due) not in self._owed.get(key, ()):
                     continue
@@ -42,6 +45,7 @@ class Agenda:
                 if point is not None and (read := point.next_read(now, self._rules)) is not None:
                     point.sent(read)
                     taken.append((point, read))
+                    requests -= purpose.requests
         return taken
 
     def _enter_changed(self) -> None:

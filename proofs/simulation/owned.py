@@ -258,6 +258,7 @@ class Owned:
             self.owner.later(pause_seconds, lambda: self._send(incarnation, asked))
             return
         self.owner.sent()
+        began = self.owner.now_seconds()
         done: list[bool] = []
 
         def told(answer: Answer | None) -> None:
@@ -266,13 +267,13 @@ class Owned:
             done.append(True)
             self.owner.under_way -= 1
             if self._working is incarnation:
-                self._answered(incarnation, asked, answer)
+                self._answered(incarnation, asked, answer, self.owner.now_seconds() - began)
                 self._read(incarnation)
 
         self.around.web_api.batch(asked.addresses, lambda answer: self.owner.bound(lambda: told(answer))())
         self.owner.later(self.around.config.pi.load.request_timeout_seconds, lambda: told(None))
 
-    def _answered(self, incarnation: Incarnation, asked: Batch, answer: Answer | None) -> None:
+    def _answered(self, incarnation: Incarnation, asked: Batch, answer: Answer | None, seconds: float) -> None:
         now = self.owner.now()
         if answer is None:
             self.around.clockwork.tell("request timed out")
@@ -283,7 +284,7 @@ class Owned:
         if failure is not None:
             incarnation.reads.failed(asked, str(failure), now)
         else:
-            incarnation.reads.answered(asked, batch.contents(answer.document, asked.addresses), now)
+            incarnation.reads.answered(asked, batch.contents(answer.document, asked.addresses), now, seconds)
 
 
 class Line:

@@ -23,7 +23,7 @@ PURE = {
     "bridge": {
         "batch", "budget", "census", "commands", "coverage", "dead_letters", "errors", "findings", "frame", "health", "hearing",
         "incarnation",        "incidents", "masking", "normalise", "pitime", "progress", "reads", "regular", "reports",
-        "tenure", "urgency", "witness", "wording",
+        "sizing", "tenure", "urgency", "witness", "wording",
     },
     "spark_jobs": {"tables", "quoting"},
     "verifier": {
