@@ -31,15 +31,19 @@ class Agenda:
     def take(self, now: int, requests: int) -> list[tuple[PointCoverage, Read]]:
         """Reads that are due, which count as sent: the most urgent first, and within one urgency what fell due first.
 
-        As many as fit into so many sub-requests.
+        As many as fit into so many sub-requests: what does not fit is not overtaken by what is less urgent.
         """
         self._enter_changed()
         taken: list[tuple[PointCoverage, Read]] = []
         for purpose, queue in self._queues:
-            while queue and queue[0][0] <= now and requests >= purpose.requests:
-                due, _, key = heappop(queue)
+            while queue and queue[0][0] <= now:
+                due, _, key = queue[0]
                 if (purpose, due) not in self._owed.get(key, ()):
+                    heappop(queue)
                     continue
+                if requests < purpose.requests:
+                    return taken
+                heappop(queue)
                 del self._owed[key]
                 point = self._coverage_of(key)
                 if point is not None and (read := point.next_read(now, self._rules)) is not None:
