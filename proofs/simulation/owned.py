@@ -235,7 +235,9 @@ class Owned:
         self.owner.later(_LOOK_SECONDS, lambda: self._listen(incarnation))
 
     def split(self, line: "Line", incarnation: Incarnation) -> None:
-        """The channel's streams are to be tried in other ways."""
+        """The channel's streams are to be tried in other ways, or are heard on another already."""
+        if line.ear.retired:
+            self.around.clockwork.tell("channel joined with others")
         self.lines.remove(line)
         incarnation.hearing.refused(line.ear, self.owner.now())
 
