@@ -23,8 +23,8 @@ _SPLIT = frozenset({400, 404, 409, 414})
 _DENIED = frozenset({401, 403})
 _REFUSED_SECONDS = 300.0
 """A single point whose channel PI refuses is tried again after so long."""
-REJOIN_SECONDS, _REJOIN_MAX_SECONDS = 600.0, 86_400.0
-"""Channels that all speak for so long may share one; where that is refused, it is tried again after twice the time."""
+_REJOIN_MAX_SECONDS = 86_400.0
+"""Where channels that share one are refused, that is tried again after twice the time, up to this."""
 _OVERLOADED_SECONDS = 0.2
 """How soon to look again whether Kafka takes frames again."""
 _NO_SOCKET = "they are read from the archive only; raise pi.channels.sockets or pi.channels.url_bytes, or choose fewer points"
@@ -262,7 +262,7 @@ class Hearing:
         # At most so many sockets a source (design 4): each shard has its part of them, whoever owns the others.
         sockets, shards = incarnation.config.pi.channels.sockets, incarnation.config.delivery.shards
         self._sockets = sockets // shards + (incarnation.number < sockets % shards)
-        self._rejoin_seconds, self._rejoin_at = REJOIN_SECONDS, 0.0
+        self._rejoin_seconds, self._rejoin_at = incarnation.config.pi.channels.rejoin_seconds, 0.0
         self._rejoined: set[str] = set()
         """Points of the channel that was joined last."""
         self.ears: list[Ear] = []

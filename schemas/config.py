@@ -168,6 +168,8 @@ class Channels(_Section):
     """A channel without any message for so long is taken for dead."""
     open_interval_seconds: SecondsOrNone = 0.05
     """Pause between two openings, so that a restarted PI Web API is not stormed."""
+    rejoin_seconds: Seconds = 600.0
+    """Channels that have spoken for so long without a loss may share one, where an address holds their points."""
     reconnect_seconds: Seconds = 1.0
     reconnect_max_seconds: Seconds = 60.0
 

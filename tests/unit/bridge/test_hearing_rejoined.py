@@ -1,10 +1,11 @@
 """Channels that were split share one again, when all has been calm for a while."""
 
-from bridge.hearing import REJOIN_SECONDS, Ear
+from bridge.hearing import Ear
 from bridge.incarnation import Incarnation
 from bridge.pitime import Moment
 from tests.unit.bridge.world import config, covered, incarnation, moment
 
+REJOIN_SECONDS = config().pi.channels.rejoin_seconds
 HEARTBEAT = b'{"Items":[]}'
 
 
