@@ -232,7 +232,7 @@ def test_nothing_is_asked_while_a_read_is_in_flight() -> None:
     assert point.next_read(at("23:00"), RULES) is not None
 
 
-def test_urgency_is_first_blind_forward_dirty_backfill() -> None:
+def test_urgency_is_first_blind_forward_dirty_start_backfill() -> None:
     point = covered("06:00", "09:00", start="00:00")
     point.preview(at("07:00"), at("09:03"))
     point.preview(at("09:03"), at("09:03"))
@@ -249,7 +249,7 @@ def test_urgency_is_first_blind_forward_dirty_backfill() -> None:
             point.preview(now, now)
             now += HOUR
     assert purposes == [Purpose.BLIND, Purpose.FORWARD, Purpose.DIRTY, Purpose.BACKFILL]
-    assert [purpose.value for purpose in Purpose] == [0, 1, 2, 3, 4]
+    assert [purpose.value for purpose in Purpose] == [0, 1, 2, 3, 4, 5]
 
 
 def test_trap_8_failures_back_off_up_to_a_limit_and_a_success_ends_that() -> None:
