@@ -1,19 +1,19 @@
-"""A share of what may be asked of PI, as a number of reads that grows with time. Pure."""
+"""A share of what may be asked of PI, as requests that become more with time. Pure."""
 
 
 class Allowance:
-    """Reads that may be sent: so many a second, saved up to `most`. What was taken beyond that is waited for."""
+    """Requests that may be sent: so many a second, one at most saved up. What was taken beyond that is waited for."""
 
-    def __init__(self, per_second: float, most: int) -> None:
-        self._per_second, self._most = per_second, float(most)
+    def __init__(self, per_second: float) -> None:
+        self._per_second = per_second
         self._left, self._at = 1.0, 0.0
 
-    def left(self, now_seconds: float) -> int:
-        """How many reads may be sent now."""
-        self._left = min(self._left + max(now_seconds - self._at, 0.0) * self._per_second, self._most) if self._at else self._left
+    def left(self, now_seconds: float) -> float:
+        """How much of a request may be sent now; not above 1."""
+        self._left = min(self._left + max(now_seconds - self._at, 0.0) * self._per_second, 1.0) if self._at else self._left
         self._at = now_seconds
-        return int(self._left)
+        return max(self._left, 0.0)
 
-    def take(self, reads: int) -> None:
-        """So many were sent, pages of earlier ones included."""
-        self._left -= reads
+    def take(self, requests: float) -> None:
+        """So much of a request was sent, pages of earlier reads included."""
+        self._left -= requests

@@ -1,7 +1,9 @@
 """What the bridge may ask of PI: how many requests a second, and when PI itself asked for a pause (design 4). Pure."""
 
 from email.utils import parsedate_to_datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+from schemas.config import Load
 
 DENIED_PAUSE_SECONDS = 30.0
 """Credentials that were refused are not tried again sooner: accounts lock."""
@@ -11,6 +13,8 @@ _FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 1.0, 30.0
 """Without a wish the pauses double, from the one to the other: Retry-After is not promised (pi-web-api.md 7.5)."""
 _JITTER = 0.5
 """Share of a pause that chance adds: those who were sent away together do not come back together (trap 8)."""
+_CLOCK_PER_SECOND = 0.2
+"""So often a process without shards may ask, which only reads PI's clock."""
 _BUSY, _DENIED = frozenset({429, 503}), 401
 
 
@@ -20,28 +24,52 @@ class Chance(Protocol):
     def random(self) -> float: ...
 
 
+class Part(NamedTuple):
+    """What one process may ask of PI."""
+
+    requests_per_second: float
+    concurrency: int
+    """Requests under way at once."""
+
+
+def part_of(load: Load, owned: int, shards: int) -> Part:
+    """The part of a process that owns so many of all shards: those of all processes add up to what is configured.
+
+    Each may have one request under way, and one without shards may look at PI's clock now and then: less lets nobody work.
+    """
+    share = owned / shards
+    per_second = load.requests_per_second * share if owned else min(load.requests_per_second, _CLOCK_PER_SECOND)
+    return Part(per_second, max(int(load.concurrency * share), 1))
+
+
 class Budget:
     """Requests per second as a bucket that holds one second's worth of them, and the pauses that PI asks for."""
 
     def __init__(self, requests_per_second: float, chance: Chance) -> None:
         self._per_second, self._most = requests_per_second, max(1.0, requests_per_second)
         self._chance = chance
-        self._level, self._at = 0.0, 0.0
-        """Requests that the bucket held at a moment; it empties at the configured rate."""
+        self._left, self._at = self._most, 0.0
+        """Requests that may be sent at once, as of a moment; more come at the rate."""
         self._not_before = 0.0
         self._pauses = 0
         """How many in a row."""
 
+    def share(self, requests_per_second: float, now_seconds: float) -> None:
+        """From now on this rate: what may be sent at once does not grow by it, so that nothing is handed out twice."""
+        most = max(1.0, requests_per_second)
+        self._left, self._at = min(self._left_at(now_seconds), most), now_seconds
+        self._per_second, self._most = requests_per_second, most
+
     def pause_seconds(self, now_seconds: float) -> float:
         """How long the next request has to wait; 0 if it may be sent now."""
-        over = self._held(now_seconds) + 1 - self._most
+        missing = 1 - self._left_at(now_seconds)
         # Rounding must not leave a pause so short that waiting for it changes nothing.
-        full = over / self._per_second if over > 1e-9 else 0.0
-        return max(0.0, self._not_before - now_seconds, full)
+        empty = missing / self._per_second if missing > 1e-9 else 0.0
+        return max(0.0, self._not_before - now_seconds, empty)
 
     def sent(self, now_seconds: float) -> None:
         """Takes note of a request."""
-        self._level, self._at = self._held(now_seconds) + 1, now_seconds
+        self._left, self._at = self._left_at(now_seconds) - 1, now_seconds
 
     def answered(self, status: int, retry_after_seconds: float | None, now_seconds: float) -> None:
         """Takes note of an answer's status: PI may want to be left alone (429, 503), or not know us (401). No pause shortens another."""
@@ -62,8 +90,8 @@ class Budget:
     def _pause(self, seconds: float, now_seconds: float) -> None:
         self._not_before = max(self._not_before, now_seconds + seconds)
 
-    def _held(self, now_seconds: float) -> float:
-        return max(0.0, self._level - (now_seconds - self._at) * self._per_second)
+    def _left_at(self, now_seconds: float) -> float:
+        return min(self._most, self._left + (now_seconds - self._at) * self._per_second)
 
 
 def wish_seconds(retry_after: str | None, date: str | None) -> float | None:

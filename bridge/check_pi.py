@@ -134,7 +134,7 @@ def _clock(told: object, asked_at: float, answered_at: float) -> Finding:
 async def _batch(pi: PIWebAPI) -> list[Finding]:
     """A batch of one GET: needs the right to POST, and the header that PI asks for (7.3)."""
     try:
-        answer = (await pi.batch({"status": pi.base + "/system/status"}))["status"]
+        answer = (await pi.batch({"status": pi.base + "/system/status"})).contents["status"]
     except PIRefused as error:
         hint = "a proxy may drop the header X-Requested-With, or forbid POST: every read goes through /batch"
         return [Finding("pi.csrf", "problem", str(error), hint)]

@@ -23,6 +23,8 @@ _SPLIT = frozenset({400, 404, 409, 414})
 _DENIED = frozenset({401, 403})
 _REFUSED_SECONDS = 300.0
 """A single point whose channel PI refuses is tried again after so long."""
+_REJOIN_MAX_SECONDS = 86_400.0
+"""Where channels that share one are refused, that is tried again after twice the time, up to this."""
 _OVERLOADED_SECONDS = 0.2
 """How soon to look again whether Kafka takes frames again."""
 _NO_SOCKET = "they are read from the archive only; raise pi.channels.sockets or pi.channels.url_bytes, or choose fewer points"
@@ -88,12 +90,14 @@ class Ear:
         self.address, self.number = address, number
         self.not_before = 0.0
         """When it may be opened (again), by the monotonic clock."""
+        self.retired = False
+        """Its points share another channel from now on: it ends, and that is no loss."""
         self._incarnation, self._reconnect, self._turn, self._given_up = incarnation, reconnect, turn, given_up
         self._points = {point["web_id"]: point for point in points}
         self._blind, self._incident = blind
         self._listening = False
         self._heard = self._blind
-        self._heard_seconds = 0.0
+        self._heard_seconds = self._opened_seconds = 0.0
         self._losses = 0
         self.reason = ""
         """Why it was lost, or not opened, last."""
@@ -117,6 +121,8 @@ class Ear:
 
     def why_close(self, now: Moment) -> str | None:
         """Why the channel should be closed now; None while all is well."""
+        if self.retired:
+            return "its points share another channel"
         if self._incarnation.overloaded():
             return "Kafka does not take frames fast enough, so the channel was closed"
         if self.patience_seconds(now) <= 0:
@@ -127,6 +133,7 @@ class Ear:
 
     def opened(self, now: Moment) -> None:
         """It hears from now on."""
+        self._opened_seconds = now.seconds
         self._listening, self._spoke, self._given_up = True, False, False
         self._heard, self._heard_seconds = now.ticks, now.seconds
         self._incarnation.heard_again(self.points, self._blind, self._incident, now)
@@ -148,8 +155,11 @@ class Ear:
     def lost(self, reason: str, now: Moment, status: int | None = None, wish_seconds: float | None = None) -> bool:
         """The channel ended, or could not be opened; `status`, `wish_seconds`: the handshake's answer, and its Retry-After.
 
-        True if the streams must be split (trap 35). The blind interval begins with the last message, not when the loss was noticed.
+        True if it is over: its streams must be split (trap 35), or it is retired. The blind interval begins with the last message, not when
+        the loss was noticed.
         """
+        if self.retired:
+            return True
         if self._listening:
             self._futile += not self._spoke and self.why_close(now) is None
             self._open_incident(reason, now)
@@ -217,6 +227,10 @@ class Ear:
         """True if it brought a message since it was opened last."""
         return self._listening and self._spoke
 
+    def calm(self, now: Moment, seconds: float) -> bool:
+        """True if it has spoken, and not been lost, for so long."""
+        return self.speaks and now.seconds - self._opened_seconds >= seconds
+
     @property
     def heard_until(self) -> int | None:
         """Up to when (PI's ticks) it is known to have heard; None while an incident says so, or nobody waits for it."""
@@ -253,6 +267,9 @@ class Hearing:
         # At most so many sockets a source (design 4): each shard has its part of them, whoever owns the others.
         sockets, shards = incarnation.config.pi.channels.sockets, incarnation.config.delivery.shards
         self._sockets = sockets // shards + (incarnation.number < sockets % shards)
+        self._rejoin_seconds, self._rejoin_at = incarnation.config.pi.channels.rejoin_seconds, 0.0
+        self._rejoined: set[str] = set()
+        """Points of the channel that was joined last."""
         self.ears: list[Ear] = []
 
     def scope_changed(self, point_key: str) -> None:
@@ -264,6 +281,8 @@ class Hearing:
 
     def new_ears(self, now: Moment) -> list[Ear]:
         """The channels to be kept from now on, beside those answered before."""
+        if now.seconds >= self._rejoin_at:
+            self._rejoin(now)
         new = [self._incarnation.points[key] for key in self._new]
         self._on_channel.update(self._new)
         self._new = {}
@@ -274,7 +293,11 @@ class Hearing:
         return [ear for entry in (*due, Unheard(new, self._blind, now.seconds)) for ear in self._ears_of(entry, now)]
 
     def refused(self, ear: Ear, now: Moment) -> None:
-        """One bad stream refuses the whole channel (trap 35): halves are tried, until it stands alone."""
+        """One bad stream refuses the whole channel (trap 35): halves are tried, until it stands alone. One that is retired just ends."""
+        if ear.retired:
+            return
+        if ear.point_keys == self._rejoined:
+            self._rejoin_seconds = min(2 * self._rejoin_seconds, _REJOIN_MAX_SECONDS)
         self.ears.remove(ear)
         points = ear.points
         middle = len(points) // 2
@@ -285,6 +308,30 @@ class Hearing:
         else:
             self._give_up(points, now)
             self._waiting.append(Unheard(points, ear.blind, now.seconds + _REFUSED_SECONDS, given_up=True))
+
+    def _rejoin(self, now: Moment) -> None:
+        """Lets the smallest of the channels that are calm share one, as many as fit: they were split, or their points came one by one.
+
+        For the moment between the two their points count as blind, and are read again.
+        """
+        owner, channels = self._incarnation, self._incarnation.config.pi.channels
+        self._rejoin_at = now.seconds + self._rejoin_seconds / 10
+        joined, points = list[Ear](), list[Point]()
+        for ear in sorted((ear for ear in self.ears if ear.calm(now, self._rejoin_seconds)), key=lambda ear: len(ear.address)):
+            web_ids = [point["web_id"] for point in (*points, *ear.points)]
+            if len(addresses(owner.config.pi.url, web_ids, channels.heartbeat_polls, channels.url_bytes)) > 1:
+                break
+            joined.append(ear)
+            points += ear.points
+        if len(joined) < 2 or not points:
+            return
+        since = min(ear.heard_until or now.ticks for ear in joined)
+        for ear in joined:
+            ear.retired = True
+            self.ears.remove(ear)
+        self._rejoined = {point["point_key"] for point in points}
+        self._waiting.append(Unheard(points, (since, None), now.seconds))
+        owner.note("channels joined", channels=len(joined), points=len(points))
 
     def turn(self, wanted_seconds: float, now_seconds: float) -> float:
         """The first moment from the one wanted on at which no other channel is opened: a PI that restarted is not stormed (trap 37)."""

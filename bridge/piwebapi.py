@@ -5,17 +5,18 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 import httpx2
 
 from bridge import auth, batch, pitime
-from bridge.budget import Budget, wish_seconds
+from bridge.budget import Budget, Part, wish_seconds
 from bridge.errors import BridgeError, PIRefused, PITooLarge, PIUnavailable, PIUnreadable, PIUntrusted
 from bridge.masking import Mask
 from bridge.metrics import Metrics
 from bridge.normalise import parse_json
+from bridge.slots import Slots
 from bridge.tls import distrust, trust
 from schemas.config import PI
 from schemas.times import TICKS_PER_SECOND
@@ -43,6 +44,14 @@ def _below(ours: SplitResult, theirs: SplitResult) -> bool:
     return (theirs.path + "/").startswith(ours.path.rstrip("/") + "/")
 
 
+class Answered(NamedTuple):
+    """What came of a batch."""
+
+    contents: dict[str, Any | BridgeError]
+    seconds: float
+    """From sending the request to the last byte of its answer."""
+
+
 class PIWebAPI:
     """One PI Web API. Every call raises PIUnavailable, PIRefused or PIUnreadable, and nothing else on its account."""
 
@@ -56,7 +65,7 @@ class PIWebAPI:
         """Requests sent, by kind."""
         self._answer_bytes = config.load.answer_bytes
         self._budget = Budget(config.load.requests_per_second, random.Random())  # noqa: S311 - jitter
-        self._slots = asyncio.Semaphore(config.load.concurrency)
+        self._slots = Slots(config.load.concurrency)
         self._client = httpx2.AsyncClient(
             headers={"Accept": "application/json", "User-Agent": "pibridge"},
             verify=trust(config.ca_file) if config.url.startswith("https:") else True,
@@ -66,6 +75,11 @@ class PIWebAPI:
             trust_env=False,
         )
 
+    def share(self, part: Part) -> None:
+        """From now on this is all that may be asked; at first it is all that is configured."""
+        self._budget.share(part.requests_per_second, time.monotonic())
+        self._slots.resize(part.concurrency)
+
     async def close(self) -> None:
         """Closes the connections."""
         await self._client.aclose()
@@ -73,19 +87,19 @@ class PIWebAPI:
 
     async def get(self, address: str, kind: str) -> dict[str, Any]:
         """The JSON object at an address below the base."""
-        document, failure = await self._send("GET", same_origin(self.base, address), kind, None)
+        document, failure, _ = await self._send("GET", same_origin(self.base, address), kind, None)
         if failure is not None:
             raise failure
         return cast(dict[str, Any], document)
 
-    async def batch(self, resources: Mapping[str, str]) -> dict[str, Any | BridgeError]:
+    async def batch(self, resources: Mapping[str, str]) -> Answered:
         """Content or failure of each address, all in one request."""
         for address in resources.values():
             same_origin(self.base, address)
-        document, failure = await self._send("POST", self.base + "/batch", "batch", batch.body(resources))
+        document, failure, seconds = await self._send("POST", self.base + "/batch", "batch", batch.body(resources))
         if failure is not None:
             raise failure
-        return batch.contents(document, resources)
+        return Answered(batch.contents(document, resources), seconds)
 
     async def read_clock(self) -> None:
         """Reads PI Web API's clock."""
@@ -99,21 +113,21 @@ class PIWebAPI:
         """PI's time in ticks, at least; `read_clock` must have succeeded once."""
         return self.clock.now(time.monotonic())
 
-    async def _send(self, method: str, address: str, kind: str, content: bytes | None) -> tuple[Any, BridgeError | None]:
+    async def _send(self, method: str, address: str, kind: str, content: bytes | None) -> tuple[Any, BridgeError | None, float]:
         """The only place that sends: GET, and the POST of the batch controller. A 401 is asked again once if there are new credentials."""
         assert method == "GET" or address == self.base + "/batch"
         headers = {} if method == "GET" else {**_CSRF, "Content-Type": "application/json"}
         async with self._slots:
-            response, body, shown = await self._exchange(method, address, kind, content, headers)
+            response, body, shown, seconds = await self._exchange(method, address, kind, content, headers)
             if response.status_code == 401 and await self.credentials.renewed(shown):
-                response, body, _ = await self._exchange(method, address, kind, content, headers)
+                response, body, _, seconds = await self._exchange(method, address, kind, content, headers)
         parse = parse_json if method == "GET" else batch.parse
-        return self._judge(response, body, parse, f"{method} {urlsplit(address).path}")
+        return *self._judge(response, body, parse, f"{method} {urlsplit(address).path}"), seconds
 
     async def _exchange(
         self, method: str, address: str, kind: str, content: bytes | None, headers: dict[str, str]
-    ) -> tuple[httpx2.Response, bytes, dict[str, str]]:
-        """One request within the budget, its whole answer, and the credentials that it showed. Raises PIUnavailable, PIRefused."""
+    ) -> tuple[httpx2.Response, bytes, dict[str, str], float]:
+        """One request within the budget, its whole answer, the credentials shown, how long it took. Raises PIUnavailable, PIRefused."""
         while (pause_seconds := self._budget.pause_seconds(time.monotonic())) > 0:  # noqa: ASYNC110 - it may grow meanwhile
             await asyncio.sleep(pause_seconds)
         self._budget.sent(time.monotonic())  # before the next await: others look at the budget meanwhile
@@ -129,8 +143,9 @@ class PIWebAPI:
                 raise PIUntrusted(refused) from error
             raise PIUnavailable(f"{method} {urlsplit(address).path}: {error or type(error).__name__}") from error
         finally:
-            self.metrics.answered(kind, status, time.monotonic() - began)
-        return response, body, shown
+            seconds = time.monotonic() - began
+            self.metrics.answered(kind, status, seconds)
+        return response, body, shown, seconds
 
     async def _body(self, response: httpx2.Response) -> bytes:
         parts, size = [], 0

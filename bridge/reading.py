@@ -17,12 +17,12 @@ async def read(world: World, reads: Reads) -> None:
             await asyncio.sleep(_IDLE_SECONDS)
             continue
         try:
-            answers = await world.pi.batch(asked.addresses)
+            answered = await world.pi.batch(asked.addresses)
         except PITooLarge as error:
             reads.too_large(asked, str(error), world.now())
         except (PIUnavailable, PIRefused, PIUnreadable) as error:
             reads.failed(asked, str(error), world.now())
         else:
-            reads.answered(asked, answers, world.now())
+            reads.answered(asked, answered.contents, world.now(), answered.seconds)
             for purpose, values in reads.take_values_read().items():
                 world.monitoring.metrics.read(purpose, values)

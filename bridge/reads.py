@@ -1,6 +1,6 @@
 """A shard's reads of the archive: which go out together, how pages follow one another, what their answers state (design 3.2, 4). Pure."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,6 +14,7 @@ from bridge.normalise import Unreadable
 from bridge.pitime import Moment
 from bridge.ranges import Page, Range, ticks_of
 from bridge.rules import Purpose, Read
+from bridge.sizing import MOST_REQUESTS, Sizing
 from bridge.witness import Witness, Witnesses
 from schemas.records import Point
 
@@ -53,6 +54,11 @@ class Task:
     """Who is asked for an event that is known to be there, beside a range that came back empty."""
     doubted: bool = False
     """The range came back empty, and so did all others of the server: it is asked for once more."""
+
+    @property
+    def requests(self) -> int:
+        """Sub-requests of the next page, at most."""
+        return self.read.purpose.requests + (self.witness is not None)
 
     def resources(self, base: str, name: str, now: int, settled: int) -> dict[str, str]:
         """The sub-requests of the next page, by key."""
@@ -95,13 +101,14 @@ class Reads:
         self._owner = incarnation
         self._load = incarnation.config.pi.load
         self._base = incarnation.config.pi.url
-        self._unfinished: list[Task] = []
         shards, share = incarnation.config.delivery.shards, incarnation.config.coverage.reread_share
-        self._rereads = Allowance(self._load.requests_per_second * self._load.batch_points * share / shards, self._load.batch_points)
+        self._unfinished = deque[Task]()
+        self._rereads = Allowance(self._load.requests_per_second * share / shards)
         """Re-reads by age have this share of what may be asked of PI; each shard has its part of it, whoever owns the others."""
         self._values_read = Counter[Purpose]()
-        self._batch_points = self._load.batch_points
-        """Halved when an answer was too large, then one more after each full batch that was not."""
+        self._sizing = Sizing(self._load.batch_points, self._load.page_values)
+        self._full_page = False
+        """A page of the answer at hand held as many values as it may."""
         self._witnesses = Witnesses(incarnation.points, incarnation.covering)
         self._refused_values: dict[str, int] = {}
         """By point, the smallest page that PI would not give."""
@@ -121,23 +128,27 @@ class Reads:
         )
 
     def _due(self, now: Moment) -> list[Task]:
-        owner, limit = self._owner, self._batch_points
-        tasks, self._unfinished = self._unfinished[:limit], self._unfinished[limit:]
-        shares = {Purpose.AGED: self._rereads.left(now.seconds)}
-        for coverage, read in owner.agenda.take(now.ticks, limit - len(tasks), shares):
+        owner, size, tasks = self._owner, self._sizing.batch.now, list[Task]()
+        room, shares = size, {Purpose.AGED: int(size * self._rereads.left(now.seconds))}
+        while self._unfinished and (not tasks or room >= self._unfinished[0].requests):
+            tasks.append(self._unfinished.popleft())
+            room -= tasks[-1].requests
+        for coverage, read in owner.agenda.take(now.ticks, room if tasks else max(room, MOST_REQUESTS), shares):
             tasks.append(Task(coverage, owner.points[coverage.point_key], read, read.begin, self._page_values(coverage.point_key)))
-        self._rereads.take(sum(task.read.purpose is Purpose.AGED for task in tasks))
+        self._rereads.take(sum(task.read.purpose is Purpose.AGED for task in tasks) / size)
         return tasks
 
     def _page_values(self, point_key: str) -> int:
         """How many values a read of the point begins to ask for: no more than it was given before."""
         refused = self._refused_values.get(point_key)
-        return self._load.page_values if refused is None else max(min(refused // 2, self._load.page_values), _MIN_PAGE_VALUES)
+        page_values = self._sizing.page.now
+        return page_values if refused is None else max(min(refused // 2, page_values), _MIN_PAGE_VALUES)
 
     # -- what an answer means -----------------------------------------------------------------------------------------------------
 
     def failed(self, asked: Batch, reason: str, now: Moment) -> None:
         """The whole request got no answer."""
+        self._sizing.troubled()
         self._owner.note("batch failed", reads=len(asked.tasks), reason=reason)
         for task in asked.tasks:
             self._failed(task, now)
@@ -145,15 +156,14 @@ class Reads:
     def too_large(self, asked: Batch, reason: str, now: Moment) -> None:
         """The answer was larger than we take: its reads are asked for in halves, one that stands alone with half the page (trap 27)."""
         if len(asked.tasks) > 1:
-            self._batch_points = len(asked.tasks) // 2
-            self._unfinished = [*asked.tasks, *self._unfinished]
+            self._sizing.too_large(len(asked.addresses))
+            self._unfinished.extendleft(reversed(asked.tasks))
         elif not self._halved(asked.tasks[0]):
             self.failed(asked, reason, now)
 
-    def answered(self, asked: Batch, answers: Mapping[str, Any | BridgeError], now: Moment) -> None:
-        """Takes the content, or the failure, of each sub-request."""
-        if len(asked.tasks) >= self._batch_points:
-            self._batch_points = min(self._batch_points + 1, self._load.batch_points)
+    def answered(self, asked: Batch, answers: Mapping[str, Any | BridgeError], now: Moment, seconds: float = 0.0) -> None:
+        """Takes the content, or the failure, of each sub-request; `seconds`: how long PI took for all of them."""
+        values_before, self._full_page = self._values_read.total(), False
         contents = [[answers[key] for key in resources] for resources in asked.named]
         absent = self._servers_without_a_value(asked.tasks, contents)
         for task, content in zip(asked.tasks, contents, strict=True):
@@ -163,6 +173,7 @@ class Reads:
             else:
                 self._answered(task, content, asked.sent, now)
         self._owner.event_queues.judge(asked.sent.ticks, now)
+        self._sizing.answered(len(answers), self._values_read.total() - values_before, seconds, self._full_page)
 
     def take_values_read(self) -> Counter[Purpose]:
         """How many values pages held since the last call, by what they were read for."""
@@ -253,6 +264,7 @@ class Reads:
     def _page(self, task: Task, content: Any, sent: Sent, now: Moment) -> None:
         page, unreadable = batch.page_of(content, task.at, task.read.end, task.asked_to, task.max_count, task.point["point_type"])
         self._values_read[task.read.purpose] += len(page.samples)
+        self._full_page |= page.cut
         self._set_aside(task, unreadable, now)
         last = max([*map(ticks_of, page.samples), *page.unreadable], default=task.at)
         forward = task.read.end is None

@@ -24,6 +24,11 @@ class Purpose(Enum):
     """Data that has reached an age at which it is read once more."""
 
     @property
+    def requests(self) -> int:
+        """Sub-requests of such a read."""
+        return 3 if self is Purpose.FIRST else 2 if self is Purpose.START else 1
+
+    @property
     def looks(self) -> bool:
         """True if single events are asked for, and no range."""
         return self in (Purpose.FIRST, Purpose.START)

@@ -10,6 +10,7 @@ import structlog
 from confluent_kafka import KafkaException
 
 from bridge import kafka
+from bridge.budget import part_of
 from bridge.census import NOBODY, census
 from bridge.errors import BridgeError, NotReady, PIRefused, PIUnavailable, PIUnreadable
 from bridge.health import Health
@@ -45,13 +46,20 @@ class Bridge:
         self._owned: dict[int, OwnedShard] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._fenced = Fencings()
+        self._share()
         self._inbox = Inbox(world.config, world.codec, self.failed)
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def _share(self) -> None:
+        """All processes of the deployment have one budget: this one takes the part of its shards."""
+        config = self._world.config
+        self._world.pi.share(part_of(config.pi.load, len(self._owned), config.delivery.shards))
 
     def assigned(self, shard: int) -> None:
         owned = self._owned[shard] = OwnedShard(shard, self._world, self._fenced, self._work_of(shard))
         task = self._tasks[shard] = asyncio.create_task(owned.keep(), name=f"shard-{shard}")
         task.add_done_callback(self._ended)
+        self._share()
 
     def _work_of(self, shard: int) -> list[Work]:
         """What goes on while the shard is owned; the owner of shard 0 keeps house as well."""
@@ -94,6 +102,7 @@ class Bridge:
         owned.tenure.lost()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+        self._share()
         log.info("shard handed over", shard=shard)
 
     def lost(self, shard: int) -> None:
@@ -101,6 +110,7 @@ class Bridge:
         if owned is not None and task is not None:
             owned.tenure.lost()
             task.cancel()  # a commit that is on its way is not waited for
+            self._share()
             log.warning("shard lost to another member", shard=shard)
 
     def failed(self, error: Exception) -> None:

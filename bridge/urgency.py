@@ -29,24 +29,30 @@ class Agenda:
         """Something happened to a point that may have it owe other reads, or others sooner or later."""
         self._changed[point_key] = None
 
-    def take(self, now: int, limit: int, shares: Mapping[Purpose, int] | None = None) -> list[tuple[PointCoverage, Read]]:
-        """At most `limit` reads that are due, which count as sent: the most urgent first, and within one urgency what fell due first.
+    def take(self, now: int, requests: int, shares: Mapping[Purpose, int] | None = None) -> list[tuple[PointCoverage, Read]]:
+        """Reads that are due, which count as sent: the most urgent first, and within one urgency what fell due first.
 
-        `shares`: for some purposes fewer than that.
+        As many as fit into so many sub-requests: what does not fit is not overtaken by what is less urgent. `shares`: for some purposes
+        fewer reads than that.
         """
         self._enter_changed()
         taken: list[tuple[PointCoverage, Read]] = []
         for purpose, queue in self._queues:
-            most = min(limit, len(taken) + (shares or {}).get(purpose, limit))
+            most = len(taken) + (shares or {}).get(purpose, requests)
             while queue and queue[0][0] <= now and len(taken) < most:
-                due, _, key = heappop(queue)
+                due, _, key = queue[0]
                 if (purpose, due) not in self._owed.get(key, ()):
+                    heappop(queue)
                     continue
+                if requests < purpose.requests:
+                    return taken
+                heappop(queue)
                 del self._owed[key]
                 point = self._coverage_of(key)
                 if point is not None and (read := point.next_read(now, self._rules)) is not None:
                     point.sent(read)
                     taken.append((point, read))
+                    requests -= purpose.requests
         return taken
 
     def _enter_changed(self) -> None:

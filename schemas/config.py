@@ -148,10 +148,10 @@ class Load(_Section):
 
     requests_per_second: Seconds = 20.0
     concurrency: Count = 4
-    batch_points: Annotated[int, Field(ge=1, le=500)] = 100
-    """Sub-requests in one batch call."""
+    batch_points: Annotated[int, Field(ge=1, le=500)] = 500
+    """Sub-requests in one batch call, at most: less is asked for while PI is slow or fails."""
     page_values: Annotated[int, Field(ge=2, le=150_000)] = 10_000
-    """maxCount of one read."""
+    """maxCount of one read, at most."""
     request_timeout_seconds: Seconds = 60.0
     answer_bytes: Count = 64 << 20
     """Largest decoded answer that is accepted."""
@@ -168,6 +168,8 @@ class Channels(_Section):
     """A channel without any message for so long is taken for dead."""
     open_interval_seconds: SecondsOrNone = 0.05
     """Pause between two openings, so that a restarted PI Web API is not stormed."""
+    rejoin_seconds: Seconds = 600.0
+    """Channels that have spoken for so long without a loss may share one, where an address holds their points."""
     reconnect_seconds: Seconds = 1.0
     reconnect_max_seconds: Seconds = 60.0
 

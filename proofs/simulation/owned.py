@@ -162,6 +162,7 @@ class Owned:
     def _end(self) -> None:
         if self.owner.shards.get(self.tenure.number) is self:
             del self.owner.shards[self.tenure.number]
+            self.owner.share()
         self.given_up()
 
     def _opened(self, producer: Producer | None) -> None:
@@ -234,7 +235,9 @@ class Owned:
         self.owner.later(_LOOK_SECONDS, lambda: self._listen(incarnation))
 
     def split(self, line: "Line", incarnation: Incarnation) -> None:
-        """The channel's streams are to be tried in other ways."""
+        """The channel's streams are to be tried in other ways, or are heard on another already."""
+        if line.ear.retired:
+            self.around.clockwork.tell("channel joined with others")
         self.lines.remove(line)
         incarnation.hearing.refused(line.ear, self.owner.now())
 
@@ -252,25 +255,29 @@ class Owned:
             self._send(incarnation, asked)
 
     def _send(self, incarnation: Incarnation, asked: Batch) -> None:
-        pause_seconds = self.owner.budget.pause_seconds(self.owner.now_seconds())
+        pause_seconds = self.owner.pause_seconds()
         if pause_seconds > 0:
             self.owner.later(pause_seconds, lambda: self._send(incarnation, asked))
             return
-        self.owner.budget.sent(self.owner.now_seconds())
+        self.owner.sent()
+        began = self.owner.now_seconds()
         for task in asked.tasks:
             self.around.clockwork.happened[f"read asked for: {task.read.purpose.name}"] += 1
         done: list[bool] = []
 
         def told(answer: Answer | None) -> None:
-            if not done and self._working is incarnation:
-                done.append(True)
-                self._answered(incarnation, asked, answer)
+            if done:
+                return
+            done.append(True)
+            self.owner.under_way -= 1
+            if self._working is incarnation:
+                self._answered(incarnation, asked, answer, self.owner.now_seconds() - began)
                 self._read(incarnation)
 
         self.around.web_api.batch(asked.addresses, lambda answer: self.owner.bound(lambda: told(answer))())
         self.owner.later(self.around.config.pi.load.request_timeout_seconds, lambda: told(None))
 
-    def _answered(self, incarnation: Incarnation, asked: Batch, answer: Answer | None) -> None:
+    def _answered(self, incarnation: Incarnation, asked: Batch, answer: Answer | None, seconds: float) -> None:
         now = self.owner.now()
         if answer is None:
             self.around.clockwork.tell("request timed out")
@@ -281,7 +288,7 @@ class Owned:
         if failure is not None:
             incarnation.reads.failed(asked, str(failure), now)
         else:
-            incarnation.reads.answered(asked, batch.contents(answer.document, asked.addresses), now)
+            incarnation.reads.answered(asked, batch.contents(answer.document, asked.addresses), now, seconds)
 
 
 class Line:

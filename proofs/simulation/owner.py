@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from bridge.budget import Budget
+from bridge.budget import Budget, part_of
 from bridge.pitime import Moment, PIClock
 from bridge.tenure import Fencings
 from proofs.simulation.owned import Owned, Surroundings
@@ -20,9 +20,12 @@ class Owner:
         self.wall_offset_micros = 0
         self.fencings = Fencings()
         self.budget = Budget(around.config.pi.load.requests_per_second, around.clockwork.chance)
+        self.under_way = 0
+        """Requests that have no answer yet."""
         self._clock = PIClock()
         self._mono_offset = around.clockwork.chance.random() * 1e5
         self._missed: list[Callable[[], None]] = []
+        self.share()
         self._read_clock()
 
     # -- time -------------------------------------------------------------------------------------------------------------------------
@@ -64,6 +67,23 @@ class Owner:
     def now_seconds(self) -> float:
         """The monotonic clock."""
         return self.around.clockwork.now + self._mono_offset
+
+    # -- what it may ask of PI --------------------------------------------------------------------------------------------------------
+
+    def share(self) -> None:
+        """Takes its shards' part of what all processes may ask."""
+        self._part = part_of(self.around.config.pi.load, len(self.shards), self.around.config.delivery.shards)
+        self.budget.share(self._part.requests_per_second, self.now_seconds())
+
+    def pause_seconds(self) -> float:
+        """How long the next request has to wait."""
+        busy = 0.1 if self.under_way >= self._part.concurrency else 0.0
+        return max(busy, self.budget.pause_seconds(self.now_seconds()))
+
+    def sent(self) -> None:
+        """A request is on its way."""
+        self.under_way += 1
+        self.budget.sent(self.now_seconds())
 
     # -- what is done to it -----------------------------------------------------------------------------------------------------------
 
@@ -109,6 +129,7 @@ class Owner:
     def _assigned(self, shard: int) -> None:
         if self.around.group.owners[shard] is self:
             owned = self.shards[shard] = Owned(self, shard)
+            self.share()
             self.later(self.around.clockwork.chance.random(), owned.tell_points)
             owned.step()
 

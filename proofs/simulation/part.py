@@ -25,7 +25,7 @@ EXPECTED = frozenset(
     + [f"commit: {name}" for name in OUTCOMES]
     + [
         "channel closed for overload", "channel dropped", "channel half open", "channel stalled", "channel stalled for good",
-        "command: backfill", "command: rescan", "deletion",
+        "channel joined with others", "command: backfill", "command: rescan", "deletion",
         "edit", "fenced and taken over", "full pages", "handshake refused", "late insert", "late insert under a read", "member evicted",
         "member joined", "message lost", "message malformed", "messages heard", "messages out of order",
         "open transaction aborted by a take-over", "producer fenced", "range reads served", "request timed out", "run at one instant",

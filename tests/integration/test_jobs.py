@@ -1,5 +1,6 @@
 """Commands given to a bridge that runs, over real Kafka and against the simulator: taken, done, reported, followed."""
 
+import io
 import json
 import os
 import signal
@@ -68,9 +69,13 @@ def statements(deployment: Deployment, cause: str) -> list[dict[str, Any]]:
 
 
 def covered(deployment: Deployment) -> bool:
-    """Whether every point is filled back, which a rescan of nothing tells."""
-    done = pibridge(deployment, "rescan", "--from", ago(60), "--to", ago(59), "--json")
-    return done.returncode == 0 and json.loads(done.stdout)["hours_uncovered"] == 0
+    """Whether every point is filled back, which a rescan of two minutes tells."""
+    now = datetime.now(UTC)
+    begin, end = now - timedelta(minutes=62), now - timedelta(minutes=60)
+    command = jobs.command_of(deployment.config, "RESCAN", begin, end, [], [], None)
+    jobs.give(deployment.config, command)
+    reports = jobs.follow(deployment.config, command["job_id"], io.StringIO())
+    return reports.sum("points") == POINTS and reports.sum("hours_uncovered") == 0
 
 
 def test_a_rescan_is_read_again_and_followed_until_it_is_done(deployment: Deployment) -> None:

@@ -23,7 +23,7 @@ PURE = {
     "bridge": {
         "allowance", "away", "batch", "budget", "census", "commands", "coverage", "dead_letters", "errors", "event_queue", "findings",
         "frame", "health", "hearing", "incarnation", "incidents", "masking", "normalise", "pitime", "progress", "ranges", "reads",
-        "regular", "reports", "rules", "sums", "tenure", "urgency", "watermarks", "witness", "wording",
+        "regular", "reports", "rules", "sizing", "sums", "tenure", "urgency", "watermarks", "witness", "wording",
     },
     "spark_jobs": {"tables", "quoting"},
     "verifier": {

@@ -8,6 +8,7 @@ from proofs.simulation.run import play
 
 pytestmark = pytest.mark.simulation
 FIRST_SEEDS = {
+    "a job that the next owner does not know": 11,
     "an item that no preview told of taken for old": 18,
     "as of clock at the answer": 17,
     "blind interval from the moment of detection": 2,
@@ -15,6 +16,7 @@ FIRST_SEEDS = {
     "failed values taken for an empty range": 2,
     "fenced owner that fights": 6,
     "next page at plus one tick": 1,
+    "offset of a command committed before what it implies": 3,
     "oldest values dropped at the byte cap": 5,
     "progress read before fencing": 6,
     "random transactional id": 6,

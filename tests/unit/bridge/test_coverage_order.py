@@ -234,7 +234,7 @@ def test_nothing_is_asked_while_a_read_is_in_flight() -> None:
     assert point.next_read(at("23:00"), RULES) is not None
 
 
-def test_urgency_is_first_blind_forward_dirty_backfill() -> None:
+def test_urgency_is_first_blind_forward_dirty_start_backfill() -> None:
     point = covered("06:00", "09:00", start="00:00")
     point.preview(at("07:00"), at("09:03"))
     point.preview(at("09:03"), at("09:03"))

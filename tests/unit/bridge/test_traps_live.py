@@ -23,7 +23,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def snapshots(sim: Simulated, points: dict[str, Point]) -> dict[str, Any]:
-    return await sim.pi.batch({key: batch.snapshot(sim.pi.base, point["web_id"]) for key, point in points.items()})
+    return (await sim.pi.batch({key: batch.snapshot(sim.pi.base, point["web_id"]) for key, point in points.items()})).contents
 
 
 # -- envelope and transport
@@ -152,7 +152,7 @@ async def test_trap_27_pis_own_refusal_of_too_many_values_is_known_as_one_that_m
     async with simulated(1) as sim:
         (point,) = (await sim.points()).values()
         address = batch.recorded(sim.pi.base, point["web_id"], sim.pi.now() - 36_000_000_000, sim.pi.now(), 150_001)
-        answers = await sim.pi.batch({"0": address})
+        answers = (await sim.pi.batch({"0": address})).contents
         assert batch.may_be_too_many(answers["0"])
         assert "greater than the maximum allowed" in str(answers["0"])
 

@@ -26,7 +26,7 @@ def broken(tmp_path: Path) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("command", [("topics", "plan"), ("schemas", "plan"), ("check",), ("run",), ("land",)])
+@pytest.mark.parametrize("command", [("topics", "plan"), ("schemas", "plan"), ("check",), ("run",), ("land",), ("jobs",)])
 def test_a_bad_configuration_is_named_with_all_that_is_wrong_and_exit_code_2(command: tuple[str, ...], broken: str) -> None:
     done = pibridge(*command, "--config", broken)
     assert done.returncode == 2
@@ -61,3 +61,25 @@ def test_the_example_configuration_is_valid(tmp_path: Path) -> None:
     config = load(path, {"PI_PASSWORD": "secret-1", "KAFKA_PASSWORD": "secret-2"})
     assert config.source == "plant1"
     assert "secret" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        (("rescan", "--from", "yesterday", "--to", "1h"), "neither a duration"),
+        (("rescan", "--from", "1h", "--to", "2h"), "a later one to end at"),
+        (("backfill", "--to-start", "2999-01-01T00:00:00Z"), "lies in the past"),
+        (("rescan", "--from", "1h"), "--to"),
+        (("backfill",), "--to-start"),
+    ],
+)
+def test_a_command_that_makes_no_sense_is_a_sentence_and_exit_code_2(arguments: tuple[str, ...], wanted: str, tmp_path: Path) -> None:
+    path = tmp_path / "pibridge.yaml"
+    path.write_text((ROOT / "docs" / "pibridge.example.yaml").read_text().replace("/run/secrets/catalog-token", str(path)))
+    done = subprocess.run(
+        [sys.executable, "-m", "console", *arguments, "--config", str(path)],
+        capture_output=True, text=True, timeout=60, check=False, env={**os.environ, "PI_PASSWORD": "x", "KAFKA_PASSWORD": "y"},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert wanted in done.stderr
+    assert "Traceback" not in done.stderr
