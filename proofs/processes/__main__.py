@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from bridge import cli
+from proofs.processes.defects import DEFECTS
 from proofs.processes.points import POINTS
 
 
@@ -32,7 +33,7 @@ class Accident:
 
 def main(point: str, passing: str, signal_number: str, mark: str, *arguments: str) -> int:
     """Arms the point, then runs the bridge's command line; answers its exit code."""
-    POINTS[point].arm(Accident(point, int(passing), int(signal_number), Path(mark)))
+    (POINTS | DEFECTS)[point].arm(Accident(point, int(passing), int(signal_number), Path(mark)))
     return cli.main(list(arguments))
 
 

@@ -19,6 +19,8 @@ KILLED = 128 + signal.SIGKILL
 RANDOM_SECONDS = (4.0, 14.0)
 """After so long, drawn evenly, a bridge is killed at a random moment of its life; it is taking over then, or at work."""
 _MALFORMED_POINTS = 8
+_WORK_SECONDS = 3.0
+"""So long a bridge that has recovered works before it is stopped for the next death."""
 
 
 @dataclass
@@ -172,6 +174,7 @@ def at_points(bridges: Bridges, points: Mapping[str, Point]) -> Child:
     last: Child | None = None
     for name, point in points.items():
         if last is not None:
+            time.sleep(_WORK_SECONDS)
             stop(bridges, last)
         last = recover(bridges, die_at(bridges, name, point))
     assert last is not None

@@ -13,7 +13,8 @@ from console.stack.java import cache_directory
 from proofs.deployment import PATIENCE_SECONDS, SHARDS, ProofFailed
 from proofs.processes import deaths
 from proofs.processes.deaths import KILLED, Bridges, Death, owned
-from proofs.processes.points import GROUPS, POINTS
+from proofs.processes.defects import DEFECTS
+from proofs.processes.points import GROUPS, Point
 
 SESSION_SECONDS = 6.0
 SEED, RANDOM_DEATHS = 20, 10
@@ -31,6 +32,8 @@ class Scene:
 
     name: str
     play: Play
+    checks: frozenset[str] = frozenset()
+    """With a defect on purpose: the checks of which one at least must fail. Else none may."""
 
 
 def _points(group: str) -> Scene:
@@ -54,9 +57,8 @@ def _wait_for_share(bridges: Bridges, children: list[Child]) -> None:
 # -- stopped processes ---------------------------------------------------------------------------------------------------------------
 
 
-def stop_at(bridges: Bridges, other: Child, name: str) -> tuple[Death, Child]:
+def stop_at(bridges: Bridges, other: Child, name: str, point: Point) -> tuple[Death, Child]:
     """A bridge stands still at a named point until another has taken over its shards, then goes on; the other lives on beside it."""
-    point = POINTS[name]
     child = bridges.armed(name, point, signal.SIGSTOP)
     bridges.deployment.wait_until(lambda: bridges.mark(child) == name, f"the point {name}", PATIENCE_SECONDS)
     return _stand_still(bridges, child, other, name), child
@@ -89,7 +91,7 @@ def _stopped(bridges: Bridges) -> list[Child]:
     bridges.deployment.wait_until(lambda: second.alive and bool(owned(second)), "its coming back", PATIENCE_SECONDS)
     for name in ("all produced", "inside commit"):
         deaths.stop(bridges, second)
-        _, second = stop_at(bridges, first, name)
+        _, second = stop_at(bridges, first, name, GROUPS["committing"][name])
         second.check()
     _wait_for_share(bridges, [first, second])
     return [first, second]
@@ -166,7 +168,33 @@ def _outage(bridges: Bridges, seconds: float) -> list[Child]:
     return [child]
 
 
+# -- defects -------------------------------------------------------------------------------------------------------------------------
+
+
+def _dies_with(defect: str, *checks: str) -> Scene:
+    def play(bridges: Bridges) -> list[Child]:
+        return [deaths.at_points(bridges, {defect: DEFECTS[defect]})]
+
+    return Scene(f"defect: {defect}", play, frozenset(checks))
+
+
+def _stands_still_with(defect: str, *checks: str) -> Scene:
+    def play(bridges: Bridges) -> list[Child]:
+        first = bridges.clean()
+        bridges.working(first)
+        _, second = stop_at(bridges, first, defect, DEFECTS[defect])
+        return [first, second]
+
+    return Scene(f"defect: {defect}", play, frozenset(checks))
+
+
+WITH_DEFECTS = [
+    _dies_with("data committed before progress", "V5"),
+    _dies_with("progress committed before data", "V1", "V4", "V5"),
+    _stands_still_with("an id for each process", "V5"),
+]
 SCENES = [
+    *WITH_DEFECTS,
     *(_points(group) for group in GROUPS),
     _random(1),
     _random(2),
