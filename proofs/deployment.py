@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, cast
 
@@ -43,8 +44,8 @@ class Conditions:
     plant: tuple[str, ...] = ("--profile", "verify", "--points", "30", "--rate", "30", "--history", "7200")
     """Options of the simulator."""
     points: tuple[dict[str, str], ...] = ({"server": "main"},)
-    every_point: bool = True
-    """Whether the selections have every point in the end: then rest means that each was read."""
+    all_read: bool = True
+    """Rest means that each point of the selections was read; else each that has progress."""
     faults: tuple[dict[str, Any], ...] = ()
     """The simulator's script of faults."""
     zone: str | None = None
@@ -183,6 +184,10 @@ class Deployment:
         """The live points with numbers."""
         return [point for point in self.plant.points() if point.live and point.point_type.startswith("Float")]
 
+    def selected(self, point: PlantPoint) -> bool:
+        """True if the configuration has the point in scope."""
+        return any(fnmatchcase(point.name, selection.name_filter) for selection in self.config.pi.points)
+
     # -- waiting ------------------------------------------------------------------------------------------------------------------
 
     def wait_until(self, ready: Callable[[], bool], what: str, seconds: float) -> None:
@@ -207,7 +212,7 @@ class Deployment:
 
     def _settled(self, stopped: int) -> bool:
         """True if every point was read after `stopped`, down to its start, and nothing is owed to an hour or an incident."""
-        points = {f"main:{point.point_id}" for point in self.plant.points()} if self.conditions.every_point else set()
+        points = {f"main:{point.point_id}" for point in self.plant.points() if self.selected(point)} if self.conditions.all_read else set()
         for number in range(SHARDS):
             state, records = self._progress(number)
             if state is None or state.incidents:

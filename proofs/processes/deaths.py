@@ -30,8 +30,10 @@ class Death:
     point: str
     there: bool
     """The process ended by SIGKILL, and its mark names the point."""
-    open_records: int | None = None
-    """Offsets behind an open transaction right after; None: none was to be open."""
+    wanted_open: bool = False
+    """A transaction was to be open then."""
+    open_records: int = 0
+    """Offsets of open transactions, or behind them, right after."""
     first_frame_seconds: float | None = None
     """From the start of the next process, or the death if another replica took over, to the first frame of the first shard."""
     all_shards_seconds: float | None = None
@@ -40,7 +42,7 @@ class Death:
     @property
     def as_expected(self) -> bool:
         """It happened there, in an open transaction if there was to be one."""
-        return self.there and self.open_records != 0
+        return self.there and (self.open_records > 0 or not self.wanted_open)
 
 
 @dataclass
@@ -147,9 +149,7 @@ def die_at(bridges: Bridges, name: str, point: Point) -> Death:
     if (cause := CAUSES.get(point.cause)) is not None:
         cause(bridges, child)
     code = bridges.deployment.ended(child)
-    death = Death(name, code == KILLED and bridges.mark(child) == name)
-    if point.open:
-        death.open_records = open_records(bridges.deployment)
+    death = Death(name, code == KILLED and bridges.mark(child) == name, point.open, open_records(bridges.deployment))
     bridges.deaths.append(death)
     return death
 

@@ -17,6 +17,7 @@ from proofs.processes.scenes import SCENES, Scene
 from proofs.processes.watch import Watch
 
 REST_SECONDS = 240.0
+MANY = 1000
 
 
 @dataclass
@@ -48,6 +49,8 @@ def play(stack: Stack, directory: Path, source: str, scene: Scene, conditions: C
             bridges = Bridges(deployment, watch, load.DIGITS_FROM_START)
             for child in (running := scene.play(bridges)):
                 child.check()
+            deployment.plant.stop_load()
+            deployment.control("/channels/drop", {"count": MANY, "close_frame": False})  # what nobody tells of is read again: deletions
             rested = deployment.stand_still(REST_SECONDS)
         for child in running:
             child.stop()

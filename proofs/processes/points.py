@@ -103,11 +103,7 @@ def _of_shard(publisher: Publisher, *_: Any) -> bool:
     return not publisher._id.endswith(".inventory")
 
 
-def _cut(_: Any, __: Any, page: Any, *more: Any) -> bool:
-    return bool(page.cut)
-
-
-def _page_cut(_: PointCoverage, read: Any, page: Any, *more: Any) -> bool:
+def _cut(_: Reads, __: Any, page: Any, *more: Any) -> bool:
     return bool(page.cut)
 
 
@@ -117,7 +113,7 @@ _TAKING_OVER: dict[str, Point] = {
     "fenced": Point("take-over", transactions.at(Moment.FENCED, Kind.ANY)),
     "progress read": Point("take-over", after(OwnedShard, "_read"), passing=2),
     "epoch produced": Point("take-over", transactions.at(Moment.PRODUCED, Kind.EPOCH), open=True),
-    "inside the epoch's commit": Point("take-over", transactions.at(Moment.COMMITTING, Kind.EPOCH), open=True, passing=2),
+    "inside the epoch's commit": Point("take-over", transactions.at(Moment.COMMITTING, Kind.EPOCH), passing=2),
     "epoch committed, not told": Point("take-over", transactions.at(Moment.COMMITTED, Kind.EPOCH)),
     "taken over, before work": Point("take-over", before(OwnedShard, "_begin_work"), passing=3),
     "inventory read": Point("inventory", before(Inventory, "_publish"), cause="more points"),
@@ -132,7 +128,7 @@ _READING: dict[str, Point] = {
     ),
     "batch asked": Point("reading", after(Reads, "next", _asks), passing=4),
     "batch answered": Point("reading", after(PIWebAPI, "batch"), passing=5),
-    "page cut": Point("reading", before(PointCoverage, "forward_answered", _page_cut), passing=3),
+    "page cut": Point("reading", before(Reads, "_reread", _cut), passing=3),
     "dirty hour answered": Point("reading", after(PointCoverage, "reread_answered", _purpose(Purpose.DIRTY)), passing=7),
     "statement in an open frame": Point("reading", after(FrameBuilder, "statement"), passing=20),
 }
@@ -154,7 +150,7 @@ _COMMITTING: dict[str, Point] = {
     "frames produced, progress not": Point("transaction", transactions.at(Moment.FRAMES, Kind.STATEMENTS), open=True, passing=6),
     "all produced": Point("transaction", transactions.at(Moment.PRODUCED, Kind.STATEMENTS), open=True, passing=7),
     "all previews produced": Point("transaction", transactions.at(Moment.PRODUCED, Kind.PREVIEWS), open=True, passing=8),
-    "inside commit": Point("commit", transactions.at(Moment.COMMITTING, Kind.STATEMENTS), open=True, passing=9),
+    "inside commit": Point("commit", transactions.at(Moment.COMMITTING, Kind.STATEMENTS), passing=9),
     "committed, not told": Point("commit", transactions.at(Moment.COMMITTED, Kind.STATEMENTS), passing=10),
     "commit told": Point("commit", after(Incarnation, "committed"), passing=15),
 }

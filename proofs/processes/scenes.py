@@ -72,7 +72,7 @@ def _stand_still(bridges: Bridges, child: Child, other: Child, name: str) -> Dea
     time.sleep(_STOPPED_BEYOND_SECONDS)
     os.kill(child.pid, signal.SIGCONT)
     bridges.deployment.wait_until(lambda: not shards & (owned(child) - owned(other)) or _gave_up(child), "its giving up", PATIENCE_SECONDS)
-    death = Death(f"stood still: {name}", _gave_up(child), None, first, last)
+    death = Death(f"stood still: {name}", _gave_up(child), first_frame_seconds=first, all_shards_seconds=last)
     bridges.deaths.append(death)
     return death
 
@@ -113,7 +113,9 @@ def _rolling(bridges: Bridges) -> list[Child]:
         code = bridges.deployment.ended(victim)
         children[minute % len(children)] = bridges.clean()
         first, last = bridges.recovered(epochs, began, shards)
-        bridges.deaths.append(Death(f"replica killed in minute {minute + 1}", code == KILLED, None, first, last))
+        bridges.deaths.append(
+            Death(f"replica killed in minute {minute + 1}", code == KILLED, first_frame_seconds=first, all_shards_seconds=last)
+        )
         time.sleep(max(due - time.monotonic(), 0.0))
     _wait_for_share(bridges, children)
     return children
@@ -132,7 +134,7 @@ def _scaled(bridges: Bridges) -> list[Child]:
         shards, began = owned(leaving), time.monotonic()
         deaths.stop(bridges, leaving)
         first, last = bridges.recovered(epochs, began, shards)
-        bridges.deaths.append(Death(f"stopped as asked, {len(children)} left", True, None, first, last))
+        bridges.deaths.append(Death(f"stopped as asked, {len(children)} left", True, first_frame_seconds=first, all_shards_seconds=last))
         _wait_for_share(bridges, children)
         time.sleep(_SCALE_SECONDS)
     return children
@@ -162,7 +164,7 @@ def _outage(bridges: Bridges, seconds: float) -> list[Child]:
 
     bridges.deployment.wait_until(lambda: None not in again(), "a frame of every shard after the outage", 2 * PATIENCE_SECONDS)
     arrived = [at - began for at in again() if at is not None]
-    bridges.deaths.append(Death(f"broker away for {seconds:g} s", child.alive, None, round(min(arrived), 2), round(max(arrived), 2)))
+    bridges.deaths.append(Death(f"broker away for {seconds:g} s", child.alive, False, 0, round(min(arrived), 2), round(max(arrived), 2)))
     child.check()
     time.sleep(10)
     return [child]

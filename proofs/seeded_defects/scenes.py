@@ -182,7 +182,7 @@ _SUMMER = Scene(
     Conditions(
         plant=("--points", "3", "--rate", "3", "--replay-csv", "machine=history/machine_temperature_system_failure.csv"),
         points=({"server": "main", "name_filter": "machine", "start": "2013-12-02T21:15:00Z"}, {"server": "main"}),
-        every_point=False,
+        all_read=False,
         zone="<-03>3<-02>,M10.3.0/0,M2.3.0/0",
     ),
     _flow,
