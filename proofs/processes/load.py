@@ -27,7 +27,9 @@ def conditions(points: int = 600, rate: int = 2700) -> Conditions:
         points=selection(DIGITS_FROM_START),
         settings={
             "pi.load": {"page_values": 200, "batch_points": 50, "requests_per_second": 30.0, "concurrency": 4},
-            "coverage": {"seal_previews": 5, "seal_min_seconds": 3, "seal_max_seconds": 8, "quiet_seconds": 10, "blind_margin_seconds": 1800},
+            "coverage": {
+                "seal_previews": 5, "seal_min_seconds": 3, "seal_max_seconds": 8, "quiet_seconds": 10, "blind_margin_seconds": 1800,
+            },
             "delivery": {"frame_bytes": 256_000},
         },
         verifier_seconds=VERIFIER_SECONDS,

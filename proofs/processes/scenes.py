@@ -65,20 +65,22 @@ def stop_at(bridges: Bridges, other: Child, name: str, point: Point) -> tuple[De
 
 
 def _stand_still(bridges: Bridges, child: Child, other: Child, name: str) -> Death:
+    """The other has taken over its shards before it goes on; then it has to notice."""
     began, shards, epochs = time.monotonic(), owned(child), bridges.epochs()
     if not shards:
         raise ProofFailed(f"{child.name} stands still and owns nothing; its log is {child.log_path}")
     first, last = bridges.recovered(epochs, began, shards)
     time.sleep(_STOPPED_BEYOND_SECONDS)
+    taken = shards <= owned(other)
     os.kill(child.pid, signal.SIGCONT)
-    bridges.deployment.wait_until(lambda: not shards & (owned(child) - owned(other)) or _gave_up(child), "its giving up", PATIENCE_SECONDS)
-    death = Death(f"stood still: {name}", _gave_up(child), first_frame_seconds=first, all_shards_seconds=last)
+    bridges.deployment.wait_until(lambda: _gave_up(child), f"{child.name}'s giving up", PATIENCE_SECONDS)
+    death = Death(f"stood still: {name}", taken, first_frame_seconds=first, all_shards_seconds=last)
     bridges.deaths.append(death)
     return death
 
 
 def _gave_up(child: Child) -> bool:
-    """True if the process has said that a shard of its own is another's."""
+    """True if the process has said that a shard of its own is another's: the group or a fencing told it."""
     return any(text in child.log() for text in ('"shard lost to another member"', '"fenced": true'))
 
 
