@@ -5,17 +5,18 @@ from collections.abc import Callable, Sequence
 
 from bridge.publish import Message, Publisher
 from bridge.tenure import Tenure
-from proofs.processes.points import Here, Point
+from proofs.processes.accident import Accident
+from proofs.processes.points import Point
 from proofs.processes.transactions import Kind, Moment, at
 from proofs.seeded_defects.patches import _set as replace
 
 _PASSING = 5
 
 
-def _in_two_transactions(progress_first: bool) -> Callable[[Here], None]:
+def _in_two_transactions(progress_first: bool) -> Callable[[Accident], None]:
     """Data and progress are committed apart; the point is between the two, where statements are among the data."""
 
-    def arm(here: Here) -> None:
+    def arm(here: Accident) -> None:
         usual = Publisher._commit
 
         def commit(self: Publisher, messages: Sequence[Message]) -> None:
@@ -33,7 +34,7 @@ def _in_two_transactions(progress_first: bool) -> Callable[[Here], None]:
     return arm
 
 
-def _unfenced(here: Here) -> None:
+def _unfenced(here: Accident) -> None:
     """A transactional id for each process: nobody fences one that stood still between a transaction's beginning and its records."""
     usual = vars(Tenure)["transactional_id"].fget
     replace(Tenure, "transactional_id", property(lambda self: f"{usual(self).rsplit('.', 1)[0]}.{os.getpid()}.{self.number}"))

@@ -19,10 +19,10 @@ from bridge.publish import Publisher
 from bridge.reads import Reads
 from bridge.shard import OwnedShard
 from proofs.processes import transactions
+from proofs.processes.accident import Accident
 from proofs.processes.transactions import Kind, Moment
 from proofs.seeded_defects.patches import _set as replace
 
-Here = Callable[[], None]
 When = Callable[..., bool]
 
 
@@ -31,7 +31,7 @@ class Point:
     """A place in the bridge's life."""
 
     phase: str
-    arm: Callable[[Here], None]
+    arm: Callable[[Accident], None]
     """Makes a process call its argument whenever it passes."""
     open: bool = False
     """A transaction is open at the broker then, with records in it."""
@@ -48,10 +48,10 @@ def always(*_: Any, **__: Any) -> bool:
     return True
 
 
-def before(owner: type, name: str, when: When = always) -> Callable[[Here], None]:
+def before(owner: type, name: str, when: When = always) -> Callable[[Accident], None]:
     """Passed when a function is called with arguments for which `when` holds."""
 
-    def arm(here: Here) -> None:
+    def arm(here: Accident) -> None:
         usual = inspect.getattr_static(owner, name)
 
         def called(self: Any, *given: Any, **named: Any) -> Any:
@@ -64,10 +64,10 @@ def before(owner: type, name: str, when: When = always) -> Callable[[Here], None
     return arm
 
 
-def after(owner: type, name: str, when: When = always) -> Callable[[Here], None]:
+def after(owner: type, name: str, when: When = always) -> Callable[[Accident], None]:
     """Passed when a function has returned; `when` gets what it returned, and its arguments."""
 
-    def arm(here: Here) -> None:
+    def arm(here: Accident) -> None:
         usual = inspect.getattr_static(owner, name)
 
         def called(self: Any, *given: Any, **named: Any) -> Any:

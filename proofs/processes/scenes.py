@@ -158,8 +158,8 @@ def _outage(bridges: Bridges, seconds: float) -> list[Child]:
     time.sleep(seconds)
     cache, port = cache_directory(), int(stack.bootstrap_servers.rsplit(":", 1)[1])
     jars = provide("kafka", children=stack.children, cache=cache)
-    began = time.monotonic()
     kafka.start(stack.directory / "kafka", jars, children=stack.children, cache=cache, log_path=broker.log_path, port=port)
+    began = time.monotonic()
 
     def again() -> list[float | None]:
         return [bridges.watch.frames_again(shard, 0, killed) for shard in range(SHARDS)]

@@ -1,7 +1,6 @@
 """Points inside the transactions of the bridge: its producer, which tells where in a transaction it is. For proofs only."""
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from typing import Any
@@ -10,10 +9,9 @@ from confluent_kafka import Producer
 
 from bridge import publish, run
 from bridge.publish import Message, Publisher
+from proofs.processes.accident import Accident
 from proofs.seeded_defects.patches import _set as replace
 
-_INSIDE_SECONDS = 0.001
-"""So long after the call a process dies inside a commit."""
 _FLUSH_SECONDS = 10.0
 
 
@@ -54,12 +52,14 @@ _now = threading.local()
 _revoked: set[int] = set()
 
 
-def at(moment: Moment, kind: Kind) -> Callable[[Callable[[], None]], None]:
+def at(moment: Moment, kind: Kind) -> Callable[[Accident], None]:
     """Arms a moment in the transactions of a kind."""
 
-    def arm(here: Callable[[], None]) -> None:
+    def arm(accident: Accident) -> None:
         class Telling(_TellingProducer):
-            tells, of, told = moment, kind, staticmethod(here)
+            tells, of = moment, kind
+
+        Telling.accident = accident
 
         replace(publish, "Producer", Telling)
         replace(Publisher, "_commit", _naming(Publisher._commit))
@@ -101,7 +101,7 @@ def _kind_of(transactional_id: str, messages: Sequence[Message], first: bool) ->
 class _TellingProducer(Producer):
     tells: Moment
     of: Kind
-    told: Callable[[], None]
+    accident: Accident
 
     def __init__(self, settings: dict[str, Any]) -> None:
         super().__init__(settings)
@@ -131,28 +131,23 @@ class _TellingProducer(Producer):
 
     def commit_transaction(self, *given: Any) -> None:
         self._acknowledged(Moment.PRODUCED)
-        if (self.tells, self.of) == (Moment.COMMITTING, _now.kind):
-            self._commit_and_die_meanwhile(*given)
+        if (self.tells, self.of) == (Moment.COMMITTING, _now.kind) and type(self).accident.due():
+            self._commit_and_be_hit(*given)
         else:
             super().commit_transaction(*given)
             self._tell(Moment.COMMITTED)
 
-    def _commit_and_die_meanwhile(self, *given: Any) -> None:
-        """The calling thread never comes back from a commit at whose passing the process dies, so it cannot die behind it."""
-        super().flush(_FLUSH_SECONDS)
+    def _commit_and_be_hit(self, *given: Any) -> None:
+        """The thread that strikes gets to run when the commit lets go of the interpreter, which is when it waits for the broker."""
         inside = threading.Event()
+
+        def strike() -> None:
+            inside.wait()
+            type(self).accident.strike()
+
+        threading.Thread(target=strike, name="strikes", daemon=True).start()
         inside.set()
-
-        def die() -> None:
-            time.sleep(_INSIDE_SECONDS)
-            if inside.is_set():
-                type(self).told()
-
-        dying = threading.Thread(target=die, name="dies")
-        dying.start()
         super().commit_transaction(*given)
-        inside.clear()
-        dying.join()
 
     def _acknowledged(self, moment: Moment) -> None:
         if (self.tells, self.of) == (moment, _now.kind):
@@ -161,4 +156,4 @@ class _TellingProducer(Producer):
 
     def _tell(self, moment: Moment) -> None:
         if self.tells is moment and self.of is _now.kind:
-            type(self).told()
+            type(self).accident()

@@ -3,6 +3,7 @@
 import threading
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import cast
 from uuid import uuid4
 
@@ -28,6 +29,17 @@ class Seen:
     """When a reader of committed records got it, monotonic clock."""
 
 
+def frames_again(records: list[Seen], above_epoch: int, since: float) -> float | None:
+    """When the first frames arrived of a later epoch that were produced after `since` (seconds since 1970); None: there are none yet.
+
+    The record that announces an epoch counts the frames of the one before, and is none.
+    """
+    for before, seen in pairwise(records):
+        if seen.epoch > above_epoch and seen.produced > since and seen.frames > before.frames:
+            return seen.arrived
+    return None
+
+
 class Watch:
     """Reads the shards' progress records as they are committed, in a thread, until closed."""
 
@@ -48,17 +60,12 @@ class Watch:
         return self._seen[shard][-1].epoch if self._seen[shard] else 0
 
     def frames_again(self, shard: int, above_epoch: int, since: float = 0.0) -> float | None:
-        """When a frame was committed in a later epoch, or, produced after `since` (seconds since 1970), in the same; None: not yet."""
-        before = 0
-        for number, seen in enumerate(seen_so_far := list(self._seen[shard])):
-            before = seen_so_far[number - 1].frames if number else seen.frames
-            if seen.epoch > above_epoch and seen.produced > since and seen.frames > before:
-                return seen.arrived
-        return None
+        """As the function of this name, of a shard as far as it was read."""
+        return frames_again(list(self._seen[shard]), above_epoch, since)
 
     def _run(self) -> None:
         config, codec = self._deployment.config, kafka.codec(self._deployment.config)
-        reader = kafka.consumer(config, f"watch-{uuid4()}", {})
+        reader = kafka.consumer(config, f"watch-{uuid4()}", {"log_level": 0})
         name = PROGRESS.name(config.source)
         reader.assign([TopicPartition(name, number, 0) for number in range(SHARDS)])
         try:
