@@ -13,7 +13,7 @@ from proofs.deployment import Conditions, Deployment
 from proofs.evidence import Evidence
 from proofs.processes import load
 from proofs.processes.deaths import Bridges, as_results
-from proofs.processes.scenes import SCENES, Scene
+from proofs.processes.scenes import DEFECT, SCENES, Scene
 from proofs.processes.watch import Watch
 
 REST_SECONDS = 240.0
@@ -82,8 +82,8 @@ def run(stack: Stack, directory: Path, evidence: Evidence, say: Callable[[str], 
 
 
 def recovery(results: dict[str, Any]) -> tuple[float, float, float, float]:
-    """Median and maximum of seconds to the first frame, and to the first frame of the last shard, over all accidents."""
-    deaths = [death for result in results.values() for death in result["deaths"]]
+    """Median and maximum of seconds to the first frame, and to the first frame of the last shard, over all accidents without a defect."""
+    deaths = [death for name, result in results.items() if not name.startswith(DEFECT) for death in result["deaths"]]
     first = [death["first_frame_seconds"] for death in deaths if death["first_frame_seconds"] is not None]
     last = [death["all_shards_seconds"] for death in deaths if death["all_shards_seconds"] is not None]
     if not first:
@@ -103,7 +103,7 @@ def table(results: dict[str, Any]) -> str:
         missed = [death["point"] for death in deaths if not death["as_expected"]]
         mark = "" if result["as_expected"] else f" (NOT AS EXPECTED{': ' if missed else ''}{', '.join(missed)})"
         inside = sum(bool(death["open_records"]) for death in deaths)
-        p50, most, _, _ = recovery({name: result})
+        p50, most, _, _ = recovery({name.removeprefix(DEFECT): result})
         lines.append(
             f"| {name} | {len(deaths)} ({inside}) | {failed}{mark} | {result['values_per_second']:g} | {p50:g}, {most:g} "
             f"| {result['seconds']:g} |"

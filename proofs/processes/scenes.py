@@ -16,7 +16,8 @@ from proofs.processes.deaths import KILLED, Bridges, Death, owned
 from proofs.processes.defects import DEFECTS
 from proofs.processes.points import GROUPS, Point
 
-SESSION_SECONDS = 6.0
+DEFECT = "defect: "
+"""So the name of a scene with a defect on purpose begins."""
 SEED, RANDOM_DEATHS = 20, 10
 ROLLING_MINUTES = 10
 _SCALE_SECONDS = 15.0
@@ -179,7 +180,7 @@ def _dies_with(defect: str, *checks: str) -> Scene:
     def play(bridges: Bridges) -> list[Child]:
         return [deaths.at_points(bridges, {defect: DEFECTS[defect]})]
 
-    return Scene(f"defect: {defect}", play, frozenset(checks))
+    return Scene(f"{DEFECT}{defect}", play, frozenset(checks))
 
 
 def _stands_still_with(defect: str, *checks: str) -> Scene:
@@ -189,7 +190,7 @@ def _stands_still_with(defect: str, *checks: str) -> Scene:
         _, second = stop_at(bridges, first, defect, DEFECTS[defect])
         return [first, second]
 
-    return Scene(f"defect: {defect}", play, frozenset(checks))
+    return Scene(f"{DEFECT}{defect}", play, frozenset(checks))
 
 
 WITH_DEFECTS = [
