@@ -26,7 +26,7 @@ parts:
   seeded_defects   some 25 runs of simulator, bridge, Kafka and Spark, most with a defect on purpose, which the
                    verifier has to notice; about a minute each
   processes        bridges killed at named points and at random, stopped, scaled, and without a broker, under 2,000 values/s;
-                   a scene takes two to fifteen minutes, all of them about fifty
+                   a scene takes two to fifteen minutes, all of them about an hour
   simulator_benchmark   what the simulator costs and serves, beside json.dumps; some ten minutes
   simulation       the bridge's core against models of PI and Kafka under virtual time: 2,000 seeds of half an hour
                    each, and 50 seeds for each bug on purpose; a second of CPU a seed
