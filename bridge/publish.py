@@ -20,6 +20,12 @@ PARTITION_UA = -1
 """Lets the partitioner choose by the key."""
 
 
+def _seen(outcome: asyncio.Future[Any]) -> None:
+    """Keeps asyncio from logging a failure as a defect where whoever waited was cancelled: the shard was lost meanwhile."""
+    if not outcome.cancelled():
+        outcome.exception()
+
+
 class Message(NamedTuple):
     """A Kafka message to be."""
 
@@ -77,7 +83,9 @@ class Publisher:
         self._thread.shutdown(wait=False)
 
     async def _run(self, step: Callable[[], T]) -> T:
-        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, step))
+        outcome = asyncio.get_running_loop().run_in_executor(self._thread, step)
+        outcome.add_done_callback(_seen)
+        return await asyncio.shield(outcome)
 
     def _drop(self) -> None:
         self._producer = None

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from console.stack import StackError, running
 from proofs import evidence
+from proofs.deployment import ProofFailed
 from proofs.evidence import ROOT, Evidence
+from proofs.processes import part as processes
 from proofs.seeded_defects import part as seeded_defects
-from proofs.seeded_defects.deployment import ProofFailed
 from proofs.simulation import part as simulation
 from proofs.simulation.bugs import BUGS
 
@@ -24,6 +25,8 @@ _EPILOG = """\
 parts:
   seeded_defects   some 25 runs of simulator, bridge, Kafka and Spark, most with a defect on purpose, which the
                    verifier has to notice; about a minute each
+  processes        bridges killed at named points and at random, stopped, scaled, and without a broker, under 2,000 values/s;
+                   a scene takes two to fifteen minutes, all of them about an hour
   simulator_benchmark   what the simulator costs and serves, beside json.dumps; some ten minutes
   simulation       the bridge's core against models of PI and Kafka under virtual time: 2,000 seeds of half an hour
                    each, and 50 seeds for each bug on purpose; a second of CPU a seed
@@ -31,6 +34,7 @@ parts:
 examples:
   make prove
   make prove ARGS="seeded_defects --only crash"
+  make prove ARGS="processes --only broker"
   make prove ARGS="simulation --seeds 200 --no-bugs"
   make prove ARGS="simulation --seed 17"
   make prove ARGS="simulation --only fencing"
@@ -69,9 +73,20 @@ def prove_simulation(given: argparse.Namespace, found: Evidence) -> bool:
     return good
 
 
+def prove_processes(given: argparse.Namespace, found: Evidence) -> bool:
+    """Processes that die under load; prints its table."""
+    with tempfile.TemporaryDirectory(prefix="pibridge-proof-", ignore_cleanup_errors=True) as temporary:
+        directory = Path(temporary) if given.directory is None else given.directory
+        with running(directory / "stack") as stack:
+            good = processes.run(stack, directory, found, say, given.only)
+    sys.stdout.write((json.dumps(found.results) if given.json else processes.table(found.results)) + "\n")
+    return good
+
+
 PARTS: dict[str, Part] = {
     "simulation": prove_simulation,
     "seeded_defects": prove_seeded_defects,
+    "processes": prove_processes,
     "simulator_benchmark": prove_simulator_benchmark,
 }
 

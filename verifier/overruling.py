@@ -1,6 +1,10 @@
 """V10's other half: a statement overrules only the previews that were heard before its request was sent (design 3.4). Pure."""
 
+import math
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
+from functools import cached_property
+from itertools import accumulate
 
 from verifier.archive import PointArchive
 from verifier.differences import differences
@@ -18,37 +22,66 @@ def check_overruling(names: Names, frames: Iterable[Frame], claims: Mapping[str,
 
     Otherwise what the read could not know would hide what had been heard.
     """
+    overruling: dict[str, _Overruling] = {}
     for frame in frames:
         if frame.dataset != "live" or frame.via == "READ":
             continue
         for series in frame.series:
-            point = names.point(series.point_key)
-            if point is None:
+            key = series.point_key
+            point = names.point(key)
+            if point is None or key not in claims:
                 continue
-            for claim in claims.get(series.point_key, ()):
-                if claim.statement.as_of_clock > frame.clock:
-                    _overruled(series.point_key, point, claim, frame, series.events, findings)
+            if key not in overruling:
+                overruling[key] = _Overruling(point, claims[key])
+            for event in series.events:
+                heard = point.sent.get((event.ticks, event.content))
+                if heard is None:
+                    continue
+                for claim in overruling[key].too_early(frame.clock, event.ticks, heard):
+                    text = (
+                        f"{key} {event_text(event)} ({frame.text}) is overruled by {claim.text}, whose read was answered before it was sent"
+                    )
+                    findings.fail("V10", text, 1, (key, event.ticks))
 
 
-def _overruled(key: str, point: PointArchive, claim: Claim, frame: Frame, events: list[Event], findings: Findings) -> None:
-    statement = claim.statement
-    for event in events:
-        if not statement.begin <= event.ticks < statement.end:
-            continue
-        heard = point.sent.get((event.ticks, event.content))
-        if heard is not None and not _read_later(point, claim, heard):
-            text = f"{key} {event_text(event)} ({frame.text}) is overruled by {claim.text}, whose read was answered before it was sent"
-            findings.fail("V10", text, 1, (key, event.ticks))
+class _Answered:
+    """When the read behind a claim was answered, as a serial number of the journal; infinite where that cannot be told."""
+
+    def __init__(self, point: PointArchive, claim: Claim) -> None:
+        statement = claim.statement
+        self.claim, self._point = claim, point
+        self._reads = point.reads_since(statement.as_of, statement.begin, statement.end, MOST_READS)
+        self.earliest = self._reads[0].n if self._reads else math.inf
+        """No read that can have been its source was answered before."""
+
+    @cached_property
+    def latest(self) -> float:
+        """The last of those that agree with it."""
+        statement = self.claim.statement
+        shown = (read.n for read in self._reads if _agrees(self.claim, self._point.between(statement.begin, statement.end, read.n)))
+        return max(shown, default=math.inf)
 
 
-def _read_later(point: PointArchive, claim: Claim, heard: int) -> bool:
-    """True if the read that the claim comes from was answered after serial number `heard`, or cannot be told."""
-    statement = claim.statement
-    reads = point.reads_since(statement.as_of, statement.begin, statement.end, MOST_READS)
-    if not reads or reads[0].n > heard:
-        return True
-    agreeing = [read.n for read in reads if _agrees(claim, point.between(statement.begin, statement.end, read.n))]
-    return not agreeing or max(agreeing) > heard
+class _Overruling:
+    """The claims about a point in the order in which they overrule."""
+
+    def __init__(self, point: PointArchive, claims: Iterable[Claim]) -> None:
+        ordered = sorted(claims, key=lambda claim: claim.statement.as_of_clock)
+        self._answered = [_Answered(point, claim) for claim in ordered]
+        self._clocks = [claim.statement.as_of_clock for claim in ordered]
+        later = accumulate((answered.earliest for answered in reversed(self._answered)), min)
+        self._earliest = [*reversed(list(later)), math.inf]
+        """By place in the order, the earliest answer from there on."""
+
+    def too_early(self, clock: int, ticks: int, heard: int) -> Iterable[Claim]:
+        """The claims that overrule what was previewed at `clock` about an instant, and whose read was answered before it was heard."""
+        first = bisect_right(self._clocks, clock)
+        if self._earliest[first] > heard:
+            return
+        for answered in self._answered[first:]:
+            statement = answered.claim.statement
+            if statement.begin <= ticks < statement.end and answered.earliest <= heard and answered.latest <= heard:
+                yield answered.claim
 
 
 def _agrees(claim: Claim, archived: list[Event]) -> bool:

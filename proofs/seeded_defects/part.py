@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from console.stack import Stack
+from proofs.deployment import Deployment
 from proofs.evidence import Evidence
-from proofs.seeded_defects.deployment import Deployment
 from proofs.seeded_defects.scenes import DEFECTS, Defect, Scene
 
 

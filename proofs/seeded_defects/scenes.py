@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 
 from bridge.kafka import read_partition
 from console.stack.child import Child
-from proofs.seeded_defects.deployment import PATIENCE_SECONDS, SHARDS, Conditions, Deployment, ProofFailed
+from proofs.deployment import PATIENCE_SECONDS, SHARDS, Conditions, Deployment, ProofFailed
 from schemas.times import TICKS_PER_HOUR
 from schemas.topics import RECORDED
 
@@ -182,6 +182,7 @@ _SUMMER = Scene(
     Conditions(
         plant=("--points", "3", "--rate", "3", "--replay-csv", "machine=history/machine_temperature_system_failure.csv"),
         points=({"server": "main", "name_filter": "machine", "start": "2013-12-02T21:15:00Z"}, {"server": "main"}),
+        all_read=False,
         zone="<-03>3<-02>,M10.3.0/0,M2.3.0/0",
     ),
     _flow,

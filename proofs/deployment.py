@@ -5,9 +5,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,7 +26,7 @@ from schemas.records import Progress
 from schemas.times import TICKS_PER_SECOND
 from schemas.topics import PROGRESS
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 SHARDS = 3
 SETTLE_SECONDS = 2
 PATIENCE_SECONDS = 120.0
@@ -43,10 +44,16 @@ class Conditions:
     plant: tuple[str, ...] = ("--profile", "verify", "--points", "30", "--rate", "30", "--history", "7200")
     """Options of the simulator."""
     points: tuple[dict[str, str], ...] = ({"server": "main"},)
+    all_read: bool = True
+    """Rest means that each point of the selections was read; else each that has progress."""
     faults: tuple[dict[str, Any], ...] = ()
     """The simulator's script of faults."""
     zone: str | None = None
     """Local time of all processes, in POSIX's words."""
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What the configuration has otherwise, by section; `pi.load` is a section too."""
+    verifier_seconds: float = PATIENCE_SECONDS
+    """So long the verifier may take."""
 
 
 @dataclass
@@ -71,19 +78,30 @@ class Deployment:
 
     def __post_init__(self) -> None:
         self.directory.mkdir(parents=True)
-        self._journal = self.directory / "journal.jsonl"
+        self.journal = self.directory / "journal.jsonl"
         self._environment = {**os.environ, "JAVA_HOME": str(self.stack.java_home)}
         if self.conditions.zone is not None:
             self._environment["TZ"] = self.conditions.zone
         ready = self._start_simulator()
         self._control = json.loads(ready)["control_url"]
         self.plant = self.opened.enter_context(closing(Plant(ready)))
-        self._config_path = self.directory / "pibridge.yaml"
-        self._config_path.write_text(yaml.safe_dump(self._document()), encoding="utf-8")
-        self.config = load(self._config_path, {})
+        self.config_path = self.directory / "pibridge.yaml"
+        self.select(self.conditions.points)
         topics.apply(self.config)
         subjects.register(self.config)
         self._codec = self.opened.enter_context(closing(kafka.codec(self.config)))
+
+    def select(self, points: Sequence[dict[str, str]]) -> None:
+        """Writes the configuration with these selections of points, for processes that are started from now on."""
+        document = self._document()
+        document["pi"]["points"] = list(points)
+        for section, more in self.conditions.settings.items():
+            at = document
+            for name in section.split("."):
+                at = at.setdefault(name, {})
+            at.update(more)
+        self.config_path.write_text(yaml.safe_dump(document), encoding="utf-8")
+        self.config = load(self.config_path, {})
 
     def close(self) -> None:
         """Ends all processes."""
@@ -101,13 +119,11 @@ class Deployment:
 
     def bridge(self, patch: str = "", name: str = "bridge") -> Child:
         """The bridge, with a patch in it or none."""
-        return self.start(name, "proofs.seeded_defects", patch, "bridge", "run", "--config", str(self._config_path))
+        return self.start(name, "proofs.seeded_defects", patch, "bridge", "run", "--config", str(self.config_path))
 
     def land(self, patch: str = "", name: str = "spark") -> int:
         """Lands what is committed; answers the job's exit code."""
-        job = self.start(
-            name, "proofs.seeded_defects", patch, "spark_jobs", "bronze", "--config", str(self._config_path), "--available-now"
-        )
+        job = self.start(name, "proofs.seeded_defects", patch, "spark_jobs", "bronze", "--config", str(self.config_path), "--available-now")
         return self.ended(job)
 
     def ended(self, child: Child) -> int:
@@ -119,7 +135,7 @@ class Deployment:
     def _start_simulator(self) -> str:
         script = self.directory / "faults.yaml"
         script.write_text(yaml.safe_dump({"faults": list(self.conditions.faults)}), encoding="utf-8")
-        options = ("--json", "--seed", "7", "--tick", "0.2", "--journal", str(self._journal), "--faults", str(script))
+        options = ("--json", "--seed", "7", "--tick", "0.2", "--journal", str(self.journal), "--faults", str(script))
         child = self.start("simulator", "simulator", *options, *self.conditions.plant)
         lines: list[str] = []
 
@@ -138,7 +154,6 @@ class Deployment:
                 "url": self.plant.url,
                 "auth": {"kind": "anonymous"},
                 "servers": {"main": self.plant.server_id},
-                "points": list(self.conditions.points),
                 "load": {"page_values": 500, "requests_per_second": 100.0, "request_timeout_seconds": 5.0},
             },
             "kafka": {"bootstrap_servers": self.stack.bootstrap_servers, "replication": 1, "group_id": self.source},
@@ -169,6 +184,10 @@ class Deployment:
         """The live points with numbers."""
         return [point for point in self.plant.points() if point.live and point.point_type.startswith("Float")]
 
+    def selected(self, point: PlantPoint) -> bool:
+        """True if the configuration has the point in scope."""
+        return any(fnmatchcase(point.name, selection.name_filter) for selection in self.config.pi.points)
+
     # -- waiting ------------------------------------------------------------------------------------------------------------------
 
     def wait_until(self, ready: Callable[[], bool], what: str, seconds: float) -> None:
@@ -179,21 +198,21 @@ class Deployment:
                 raise ProofFailed(f"{self.source}: {what} did not come within {seconds:g} s; the logs are in {self.directory}")
             time.sleep(0.1)
 
-    def stand_still(self) -> bool:
-        """Stops the plant, and waits until the bridge has read all it can owe; False if it does not get there."""
+    def stand_still(self, seconds: float = _SETTLED_SECONDS) -> bool:
+        """Stops the plant, and waits until the bridge has read all it can owe; False if it does not get there in `seconds`."""
         self.plant.stop_load()
         self.control("/faults", {"end": "all"})
         since = max(point.newest_archived or 0 for point in self.plant.points())
         stopped = max(since, time.time_ns() // 100) + SETTLE_SECONDS * TICKS_PER_SECOND
         try:
-            self.wait_until(lambda: self._settled(stopped), "rest", _SETTLED_SECONDS)
+            self.wait_until(lambda: self._settled(stopped), "rest", seconds)
         except ProofFailed:
             return False
         return True
 
     def _settled(self, stopped: int) -> bool:
         """True if every point was read after `stopped`, down to its start, and nothing is owed to an hour or an incident."""
-        points = {f"main:{point.point_id}" for point in self.plant.points()} if len(self.conditions.points) == 1 else set()
+        points = {f"main:{point.point_id}" for point in self.plant.points() if self.selected(point)} if self.conditions.all_read else set()
         for number in range(SHARDS):
             state, records = self._progress(number)
             if state is None or state.incidents:
@@ -214,16 +233,16 @@ class Deployment:
 
     # -- judging ------------------------------------------------------------------------------------------------------------------
 
-    def verify(self, settled: bool) -> Verdict:
-        """The verifier's judgement on journal, Kafka and bronze. Raises ProofFailed if it has none."""
+    def verify(self, settled: bool, landed: bool = True) -> Verdict:
+        """The verifier's judgement on journal, Kafka and, if it was `landed`, bronze. Raises ProofFailed if it has none."""
         assert self.config.lakehouse is not None
         began = time.monotonic()
         command = [
-            sys.executable, "-m", "verifier", "--journal", str(self._journal), "--bootstrap-servers", self.stack.bootstrap_servers,
+            sys.executable, "-m", "verifier", "--journal", str(self.journal), "--bootstrap-servers", self.stack.bootstrap_servers,
             "--registry", self.stack.registry_url, "--source", self.source, "--alias", f"main={self.plant.server_id}",
-            "--warehouse", self.config.lakehouse.warehouse, "--json", *(["--settled"] if settled else []),
+            "--json", *(["--warehouse", self.config.lakehouse.warehouse] if landed else []), *(["--settled"] if settled else []),
         ]  # fmt: skip
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=self.conditions.verifier_seconds)
         if not done.stdout:
             raise ProofFailed(f"{self.source}: the verifier has no result: {done.stderr[-500:]}")
         report = json.loads(done.stdout)
