@@ -94,7 +94,7 @@ class Simulator(Process):
         program = (CHILDREN, "serve-with-json-dumps") if peer else ("simulator",)
         super().__init__(*program, "--json", "--rate-limit", 0, *options)
         ready = self.answer()
-        self.url, self.control_url = str(ready["url"]), str(ready["control_url"])
+        self.url, self.control_url, self.server_id = str(ready["url"]), str(ready["control_url"]), str(ready["server_id"])
 
     def control(self, path: str, order: Any = None) -> Any:
         return json.loads(call(self.control_url + path, order))
