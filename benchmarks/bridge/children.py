@@ -11,7 +11,7 @@ from aiohttp import web
 from websockets.asyncio.server import ServerConnection, serve
 
 from benchmarks import fast_path
-from benchmarks.bridge import naive
+from benchmarks.bridge import naive, probe
 
 SEED = 5
 MOST_MESSAGE_BYTES = 1 << 26
@@ -105,12 +105,28 @@ async def bridge_naively(settings: dict[str, Any]) -> None:
     await asyncio.wait([listening, asyncio.create_task(lines.get())], return_when=asyncio.FIRST_COMPLETED)
 
 
+def tell_delays(bootstrap_servers: str, topic: str, partitions: int) -> None:
+    """Reads what is committed; each line of its input is answered with the delays since the last one."""
+    asked = list[str]()
+    threading.Thread(target=lambda: asked.extend(sys.stdin), daemon=True).start()
+    say({"reads": topic})
+    seen: list[float] = []
+    for delays in probe.stamps(bootstrap_servers, topic, partitions):
+        seen += delays
+        if asked:
+            asked.pop()
+            say(seen)
+            seen = []
+
+
 def main(arguments: list[str]) -> int:
     match arguments[:1]:
         case ["feed-channels"]:
             asyncio.run(feed_channels())
         case ["answer-batches"]:
             asyncio.run(answer_batches())
+        case ["tell-delays"]:
+            tell_delays(arguments[1], arguments[2], int(arguments[3]))
         case ["bridge-naively"]:
             asyncio.run(bridge_naively(json.loads(arguments[1])))
         case _:
