@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import httpx2
@@ -13,7 +14,20 @@ from benchmarks.bridge import events, naive
 from benchmarks.bridge.channels import Cost, against, points, rates
 from benchmarks.bridge.children import batch_body
 from benchmarks.bridge.ground import (
-    Ground, Json, Options, Void, child, committed, leave_progress, owned, read_back, read_topic, say, spread, until, world,
+    Ground,
+    Json,
+    Options,
+    Void,
+    child,
+    committed,
+    leave_progress,
+    owned,
+    read_back,
+    read_topic,
+    say,
+    spread,
+    until,
+    world,
 )  # fmt: skip
 from benchmarks.simulator import Process, Simulator, ended
 from bridge import batch, pitime, progress
@@ -83,7 +97,7 @@ def must_be_stated(frames: list[Json], of: list[Point]) -> None:
         covered.setdefault(series["point_key"], []).append((begin, end))
     for point in of:
         ranges = sorted(covered.get(point["point_key"], []))
-        joined = all(before[1] == after[0] for before, after in zip(ranges, ranges[1:], strict=False))
+        joined = all(before[1] == after[0] for before, after in pairwise(ranges))
         if not ranges or not joined or (ranges[0][0], ranges[-1][1]) != (fast_path.BEGIN, fast_path.END):
             raise Void(f"{point['point_key']} is not stated from begin to end: {ranges[:3]}")
 
@@ -132,7 +146,7 @@ async def measure_reads(ground: Ground, options: Options) -> Json:
 
 
 async def measure_calls(ground: Ground, options: Options) -> Json:
-    """An hour of 100 points out of a PI that answers slowly: the bridge's batch, to encoded frames; and a GET a point, one after the other."""
+    """An hour of 100 points out of a slow PI: the bridge's batch, to encoded frames; and a GET a point, one after the other."""
     simulator, found = Simulator("--points", BATCH_POINTS, "--rate", 10, "--history", 3 * 3600), dict[str, Any]()
     with ended(simulator):
         simulator.control("/load", {"running": False})
@@ -202,4 +216,11 @@ def _point(told: Json) -> Point:
     """A point of the simulator's."""
     [point] = points(1)
     key = f"main:{told['point_id']}"
-    return {**point, "point_key": key, "point_id": told["point_id"], "web_id": told["web_id"], "tag": told["name"], "point_type": told["type"]}
+    return {
+        **point,
+        "point_key": key,
+        "point_id": told["point_id"],
+        "web_id": told["web_id"],
+        "tag": told["name"],
+        "point_type": told["type"],
+    }

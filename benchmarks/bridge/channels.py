@@ -103,7 +103,9 @@ async def through_the_bridge(
     return cost
 
 
-async def naively(ground: Ground, feeder: Process, topic: str, shape: Shape, total: int, expected: "Counter[events.Event]", url: str) -> Cost:
+async def naively(
+    ground: Ground, feeder: Process, topic: str, shape: Shape, total: int, expected: "Counter[events.Event]", url: str
+) -> Cost:
     cost, known = Cost(), {p["web_id"]: {"point_key": p["point_key"], "tag": p["tag"], "uom": p["engineering_units"]} for p in points()}
     records = naive.Records(ground.stack.bootstrap_servers, ground.stack.registry_url, topic)
     listening = asyncio.create_task(naive.listen(url.replace("http", "ws", 1), known, records, total))
@@ -153,7 +155,9 @@ async def measure_live(ground: Ground, options: Options) -> Json:
 
 
 def rates(ours: Cost, peer: Cost, values: int) -> str:
-    return f"{ours.cpu / values * 1e6:.2f} and {peer.cpu / values * 1e6:.2f} us of CPU a value, {values / ours.wall:,.0f} and {values / peer.wall:,.0f} values/s"
+    """A line about a round."""
+    cpu, wall = ([getattr(cost, name) / values * 1e6 for cost in (ours, peer)] for name in ("cpu", "wall"))
+    return f"{cpu[0]:.2f} and {cpu[1]:.2f} us of CPU a value, {1e6 / wall[0]:,.0f} and {1e6 / wall[1]:,.0f} values/s"
 
 
 # -- transactions against at-least-once
@@ -201,7 +205,9 @@ async def measure_producers(ground: Ground, options: Options) -> Json:
     found: Json = {}
     with child("feed-channels") as feeder:
         url = f"http://127.0.0.1:{feeder.answer()['port']}/piwebapi"
-        config = ground.source("producers", url, pi={"channels": ONE_CHANNEL}, delivery={"shards": len(SATURATED_SHAPES) * options.rounds * 2 * SHARDS})
+        config = ground.source(
+            "producers", url, pi={"channels": ONE_CHANNEL}, delivery={"shards": len(SATURATED_SHAPES) * options.rounds * 2 * SHARDS}
+        )
         partition = 0
         async with world(config) as here:
             for shape in SATURATED_SHAPES:

@@ -1,4 +1,4 @@
-"""The processes that this benchmark starts: a PI that sends canned bytes as fast as they are taken, and a bridge as one would write it first."""
+"""The processes that this benchmark starts: a PI that sends canned bytes as fast as they are taken, and the naive bridge."""
 
 import asyncio
 import json

@@ -13,7 +13,7 @@ from random import Random
 from typing import Any, cast
 
 import yaml
-from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -151,7 +151,9 @@ async def world(config: Config) -> AsyncIterator[World]:
 
 
 @asynccontextmanager
-async def owned(world: World, numbers: Sequence[int], points: Sequence[Point], work: Callable[[Any], list[Work]]) -> AsyncIterator[list[OwnedShard]]:
+async def owned(
+    world: World, numbers: Sequence[int], points: Sequence[Point], work: Callable[[Any], list[Work]]
+) -> AsyncIterator[list[OwnedShard]]:
     """Shards with these points each, as if the group had given them to us; handed over at the end of the block."""
     shards, tasks = [], []
     for number in numbers:
@@ -217,7 +219,7 @@ def read_topic(bootstrap_servers: str, name: str) -> list[bytes]:
         "bootstrap.servers": bootstrap_servers, "group.id": "benchmark", "isolation.level": "read_committed", "enable.auto.commit": False,
         "enable.partition.eof": True,
     }  # fmt: skip
-    consumer = kafka.Consumer(cast("dict[str, str | int | float | bool]", settings))
+    consumer = Consumer(cast("dict[str, str | int | float | bool]", settings))
     values: list[bytes] = []
     try:
         count = len(consumer.list_topics(name, timeout=30).topics[name].partitions)

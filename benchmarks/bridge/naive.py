@@ -52,7 +52,8 @@ class Records:
 
     def add(self, point: Json, item: Json) -> None:
         """A value of PI's."""
-        value, code, state = item["Value"], None, None
+        value: Any = item["Value"]
+        code = state = None
         if isinstance(value, dict):
             if value["IsSystem"]:
                 value, state = None, value["Value"]

@@ -34,8 +34,10 @@ def stamps(bootstrap_servers: str, topic: str, partitions: int) -> Iterator[list
     consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in range(partitions)])
     while True:
         message = consumer.poll(0.05)
-        taken = message is not None and message.error() is None
-        yield [(time.time_ns() - _STAMP.unpack_from(message.value() or b"")[0]) / 1e9] if taken else []
+        if message is None or message.error() is not None:
+            yield []
+        else:
+            yield [(time.time_ns() - _STAMP.unpack_from(message.value() or b"")[0]) / 1e9]
 
 
 @asynccontextmanager
@@ -48,7 +50,9 @@ async def opened(config: Config, name: str) -> Any:
         await publisher.close()
 
 
-async def keep_committing(publisher: Publisher, config: Config, partition: int, interval: float, size: int, offset: float, until: float) -> list[float]:
+async def keep_committing(
+    publisher: Publisher, config: Config, partition: int, interval: float, size: int, offset: float, until: float
+) -> list[float]:
     """Commits a frame and a progress record each interval; answers how long each commit took."""
     took, due = list[float](), time.monotonic() + offset
     while due < until:
@@ -111,5 +115,8 @@ async def measure_probe(ground: Ground, options: Options) -> Json:
             config = ground.source(f"probe_{count}_{interval * 1e3:.0f}", "http://127.0.0.1:1/piwebapi", delivery={"shards": count})
             one = await _one(config, count, interval, options.seconds / 2, broker)
             found[f"{count} x {interval * 1e3:.0f} ms"] = one
-            say(f"{count} producers, {interval * 1e3:.0f} ms: {one['cores']} cores, commit p99 {one['commit']['p99_ms']} ms, readable p99 {one['readable']['p99_ms']} ms")
+            commit, readable = one["commit"]["p99_ms"], one["readable"]["p99_ms"]
+            say(
+                f"{count} producers, {interval * 1e3:.0f} ms: {one['cores']} cores, p99 of commits {commit} ms, until readable {readable} ms"
+            )
     return found
