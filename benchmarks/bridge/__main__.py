@@ -16,6 +16,7 @@ import inspect
 import json
 import operator
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -130,6 +131,8 @@ def main(arguments: list[str]) -> int:
     evidence = None if given.output is None else Evidence(given.output.stem, commit(), given.output.parent)
     if evidence is not None:
         evidence.resume()
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no child is left behind
 
     def keep(name: str, result: Json) -> None:
         if evidence is not None:

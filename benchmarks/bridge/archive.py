@@ -111,6 +111,7 @@ def naively(ground: Ground, server: Process, url: str, topic: str, values: int, 
     with cost.measured():
         naive.read(url, [p["web_id"] for p in points(BATCH_POINTS)], known, records, batches)
         records.flush()
+    records.close()
     found = events.of_records(read_topic(ground.stack.bootstrap_servers, topic))
     events.must_be(found, events.in_microseconds(expected), f"the naive bridge, {values} values a series")
     return cost

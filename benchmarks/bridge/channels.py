@@ -116,6 +116,7 @@ async def naively(
         await listening
         records.flush()
     await sending
+    records.close()
     found = events.of_records(read_topic(ground.stack.bootstrap_servers, topic))
     events.must_be(found, events.in_microseconds(expected), f"the naive bridge, {shape[0]} x {shape[1]}")
     return cost

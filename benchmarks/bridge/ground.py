@@ -78,13 +78,14 @@ class Options:
 
 
 class Ground:
-    """A stack that is up, and a directory."""
+    """A stack that is up, and a directory; names of sources and topics begin with `prefix`."""
 
-    def __init__(self, stack: Stack, directory: Path) -> None:
-        self.stack, self.directory = stack, directory
+    def __init__(self, stack: Stack, directory: Path, prefix: str = "") -> None:
+        self.stack, self.directory, self._prefix = stack, directory, prefix
 
     def source(self, name: str, url: str, server_id: str = SERVER_ID, pi: Json | None = None, **sections: Json) -> Config:
         """A source with its topics and subjects; `pi` and `sections` are merged into its configuration, which lies in `<name>.yaml`."""
+        name = self._prefix + name
         document: Json = {
             "source": name,
             "pi": {"url": url, "auth": {"kind": "anonymous"}, "servers": {"main": server_id}, "points": [{"server": "main"}]} | (pi or {}),
@@ -105,13 +106,10 @@ class Ground:
 
     def topic(self, name: str, partitions: int = 1) -> str:
         """A topic for a peer."""
+        name = self._prefix + name
         admin = AdminClient({"bootstrap.servers": self.stack.bootstrap_servers})
         admin.create_topics([NewTopic(name, num_partitions=partitions, replication_factor=1)])[name].result(30)
         return name
-
-    def processes(self) -> Json:
-        """CPU seconds of the broker so far."""
-        return {"kafka": cpu_seconds(self.stack.server("kafka").pid)}
 
 
 def cpu_seconds(pid: int) -> float:

@@ -43,9 +43,9 @@ class Records:
 
     def __init__(self, bootstrap_servers: str, registry_url: str, topic: str) -> None:
         self._producer = Producer({"bootstrap.servers": bootstrap_servers, "compression.type": "lz4", "linger.ms": 5, "acks": "all"})
-        registry = SchemaRegistryClient({"url": registry_url})
+        self._registry = SchemaRegistryClient({"url": registry_url})
         settings = {"subject.name.strategy": lambda context, name: f"{context.topic}-value"}
-        self._serializer = AvroSerializer(registry, json.dumps(SCHEMA), conf=settings)
+        self._serializer = AvroSerializer(self._registry, json.dumps(SCHEMA), conf=settings)
         self._context = SerializationContext(topic, MessageField.VALUE)
         self._topic = topic
         self.delivered = 0
@@ -80,6 +80,9 @@ class Records:
 
     def flush(self) -> None:
         self._producer.flush(60)
+
+    def close(self) -> None:
+        self._registry.close()
 
 
 async def listen(address: str, points: dict[str, Json], records: Records, most: int | None = None) -> None:

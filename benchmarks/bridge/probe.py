@@ -116,7 +116,5 @@ async def measure_probe(ground: Ground, options: Options) -> Json:
             one = await _one(config, count, interval, options.seconds / 2, broker)
             found[f"{count} x {interval * 1e3:.0f} ms"] = one
             commit, readable = one["commit"]["p99_ms"], one["readable"]["p99_ms"]
-            say(
-                f"{count} producers, {interval * 1e3:.0f} ms: {one['cores']} cores, p99 of commits {commit} ms, until readable {readable} ms"
-            )
+            say(f"{count} producers, {interval * 1e3:.0f} ms: {one['cores']} cores, p99: commit {commit} ms, readable {readable} ms")
     return found

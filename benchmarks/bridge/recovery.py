@@ -31,15 +31,18 @@ def measure_recovery(ground: Ground, options: Options) -> Json:
     points = max(options.points // 10, 100)
     simulator = Simulator("--points", points, "--rate", points * VALUES_PER_POINT, "--tick", 0.1, "--history", HISTORY_SECONDS)
     with ended(simulator):
-        # Six minutes before the outage begins a point is covered: what its margin reads again is as much as it is.
         config, port = source_of(ground, "recovery", simulator, coverage={"start": "2h", "settle_seconds": SETTLE_SECONDS})
         with Bridge(ground, config.source, port) as bridge:
             wait_for(lambda: total(bridge.figures(), "pibridge_points") == points, "the inventory", 120)
         outage = time.time_ns() // 10**9 * TICKS_PER_SECOND - OUTAGE_SECONDS * TICKS_PER_SECOND
         asyncio.run(leave(config, simulator, outage))
-        with Bridge(ground, config.source, port) as bridge, closing(kafka.codec(config)) as codec:
-            with watch(config, LIVE) as live, watch(config, RECORDED) as recorded:
-                return watched(bridge, simulator, codec, live, recorded, outage, points)
+        with (
+            Bridge(ground, config.source, port) as bridge,
+            closing(kafka.codec(config)) as codec,
+            watch(config, LIVE) as live,
+            watch(config, RECORDED) as recorded,
+        ):
+            return watched(bridge, simulator, codec, live, recorded, outage, points)
 
 
 async def leave(config: Config, simulator: Simulator, outage: int) -> None:
