@@ -118,6 +118,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--profile", type=Path, metavar="FILE", help="stacks of the bridge under load, if py-spy is on PATH")
     made.add_argument("--directory", type=Path, metavar="DIR", help="keep logs and data there (default: a temporary directory)")
+    made.add_argument("--missing", action="store_true", help="only parts that --output has no result for, at this commit")
     made.add_argument("--json", action="store_true", help="one JSON object on stdout")
     made.add_argument("--output", type=Path, metavar="FILE", help="write results there too (FILE.json), beside those of the same commit")
     return made
@@ -131,16 +132,17 @@ def main(arguments: list[str]) -> int:
     evidence = None if given.output is None else Evidence(given.output.stem, commit(), given.output.parent)
     if evidence is not None:
         evidence.resume()
-
+    known = evidence.results if evidence is not None and given.missing else {}
+    parts = [name for name in given.parts or PARTS if name not in known]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no child is left behind
 
     def keep(name: str, result: Json) -> None:
         if evidence is not None:
-            evidence.add(name, result | {"goals": judged({name: result})})
+            evidence.add(name, result)
 
     try:
         with tempfile.TemporaryDirectory(prefix="pibridge-benchmark-", ignore_cleanup_errors=True) as temporary:
-            results = measure(given.parts or list(PARTS), options, given.directory or Path(temporary), keep)
+            results = known | measure(parts, options, given.directory or Path(temporary), keep)
     except StackError as error:
         say(str(error))
         return 3

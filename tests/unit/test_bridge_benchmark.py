@@ -1,6 +1,8 @@
 """The benchmark of the bridge: what it takes for the same values, and what it makes of its goals."""
 
+import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from bridge.coverage import Range
 from bridge.frame import FrameBuilder, Limits, Stated, named
 from bridge.progress import ShardState
 from bridge.regular import heard, samples_of
+from proofs.evidence import Evidence
 from schemas.records import Point
 from schemas.topics import TOPICS
 
@@ -112,3 +115,13 @@ def test_an_unknown_part_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         command.main(["nonsense"])
     assert "no part nonsense" in capsys.readouterr().err
+
+
+def test_a_part_that_has_a_result_for_the_commit_is_not_measured_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = {"20 ms a call": {"seconds": {"median": 0.4, "min": 0.3, "max": 0.6}}}
+    monkeypatch.setattr(command, "commit", lambda: "a" * 40)
+    Evidence("bridge", "a" * 40, tmp_path).add("calls", calls)
+    assert command.main(["calls", "--missing", "--json", "--output", str(tmp_path / "bridge.json")]) == 0
+    assert json.loads(capsys.readouterr().out)["calls"] == calls
