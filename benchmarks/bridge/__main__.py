@@ -23,6 +23,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from benchmarks.bridge import archive, channels, latency, load, probe, recovery
 from benchmarks.bridge.ground import Ground, Json, Options, Void, as_table, say
 from console.stack import StackError, running
@@ -128,6 +130,7 @@ def main(arguments: list[str]) -> int:
     given = parser().parse_args(arguments)
     if unknown := [name for name in given.parts if name not in PARTS]:
         parser().error(f"no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # of the shards in this process
     options = Options(given.rounds, given.seconds, given.values, given.load_seconds, given.points, given.outage_seconds, given.profile)
     evidence = None if given.output is None else Evidence(given.output.stem, commit(), given.output.parent)
     if evidence is not None:
