@@ -125,19 +125,20 @@ def item(point: Point, ticks: int, chance: random.Random) -> dict[str, Any]:
     return {"Timestamp": text, "Value": value, "Good": good, "Questionable": False, "Substituted": False, "Annotated": False}
 
 
-def batch_answer(of: list[Point], chance: random.Random) -> bytes:
-    step = 7200 * TICKS_PER_SECOND // READ_VALUES
+def batch_answer(of: list[Point], chance: random.Random, values: int) -> bytes:
+    """Recorded values of each point, so many of them from BEGIN to END, as the batch controller answers."""
+    step = (END - BEGIN) // values
     answers = {}
     for point in of:
-        items = [item(point, BEGIN + n * step + chance.randrange(step), chance) for n in range(READ_VALUES)]
+        items = [item(point, BEGIN + n * step + chance.randrange(step), chance) for n in range(values)]
         answers[str(point.number)] = {"Status": 200, "Headers": {"Content-Type": "application/json"}, "Content": {"Items": items}}
     return json.dumps(answers, separators=(",", ":")).encode()
 
 
-def messages(of: list[Point], streams: int, values: int, chance: random.Random) -> list[str]:
-    """Channel messages with so many streams, and so many values of each, as a server sends them within some minutes."""
+def messages(of: list[Point], streams: int, values: int, chance: random.Random, total: int) -> list[str]:
+    """Channel messages with so many streams, and so many values of each, `total` in all, as a server sends them second by second."""
     made = []
-    for n in range(LIVE_VALUES // (streams * values)):
+    for n in range(total // (streams * values)):
         now = BEGIN + n * TICKS_PER_SECOND
         chosen = [of[(n + k) % len(of)] for k in range(streams)]
         items = [
@@ -185,9 +186,9 @@ class Bench:
         chance = random.Random(5)
         self.points = points()
         self.by_web_id = {point.web_id: point.number for point in self.points}
-        self.body = batch_answer(self.points, chance)
+        self.body = batch_answer(self.points, chance, READ_VALUES)
         self.resources = {str(p.number): batch.recorded("https://pi/piwebapi", p.web_id, BEGIN, END, 5000) for p in self.points}
-        self.messages = {shape: messages(self.points, *shape, chance) for shape in ((100, 1), (100, 10), (1, 1))}
+        self.messages = {shape: messages(self.points, *shape, chance, LIVE_VALUES) for shape in ((100, 1), (100, 10), (1, 1))}
         self.encoder = FrameEncoder(SCHEMA)
 
     def hear(self, shape: Shape, take: Take) -> None:

@@ -38,6 +38,7 @@ GOALS = {"cores": 1.0, "peak_rss_bytes": 1 << 30, "values_lost": 0, "values_per_
 BATCH_POINTS, BATCH_MAX_COUNT, BATCH_WINDOW_SECONDS = 100, 1000, 4000
 SERVED_POINTS, SERVED_RATE, SERVED_HISTORY_SECONDS = 1000, 1000, 86_400
 CHILDREN = "benchmarks.simulator_children"
+STOP_SECONDS = 10.0
 Json = dict[str, Any]
 
 
@@ -84,7 +85,11 @@ class Process:
 
     def stop(self) -> None:
         self._child.terminate()
-        self._child.communicate()
+        try:
+            self._child.communicate(timeout=STOP_SECONDS)
+        except subprocess.TimeoutExpired:  # one that is behind with its work does not look for signals
+            self._child.kill()
+            self._child.communicate()
 
 
 class Simulator(Process):
@@ -94,7 +99,7 @@ class Simulator(Process):
         program = (CHILDREN, "serve-with-json-dumps") if peer else ("simulator",)
         super().__init__(*program, "--json", "--rate-limit", 0, *options)
         ready = self.answer()
-        self.url, self.control_url = str(ready["url"]), str(ready["control_url"])
+        self.url, self.control_url, self.server_id = str(ready["url"]), str(ready["control_url"]), str(ready["server_id"])
 
     def control(self, path: str, order: Any = None) -> Any:
         return json.loads(call(self.control_url + path, order))

@@ -1,6 +1,7 @@
 """A channel's socket: opened, listened to and opened again as its ear says (pi-web-api.md 3)."""
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Callable
 from typing import NamedTuple
@@ -100,13 +101,16 @@ class Channel:
 
     async def _listen(self, socket: ClientConnection) -> str:
         """Passes messages on until the ear wants the channel closed; answers why."""
-        while (reason := self._ear.why_close(self._now())) is None:
-            try:
-                async with asyncio.timeout(self._ear.patience_seconds(self._now())):
-                    body = await socket.recv()
-            except TimeoutError:
-                continue
-            self._ear.message(body, self._now())
+        ear, now = self._ear, self._now()
+        while (reason := ear.why_close(now)) is None:
+            # Not renewed with every message, which would cost as much as a small one: when it ends, the ear is asked again.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ear.patience_seconds(now)):
+                    while ear.why_close(now) is None:
+                        body = await socket.recv(decode=False)
+                        now = self._now()
+                        ear.message(body, now)
+            now = self._now()
         return reason
 
 

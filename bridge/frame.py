@@ -90,19 +90,20 @@ class FrameBuilder:
 
     def preview(self, named: Named, samples: list[Sample], via: Via, received_micros: int, now_seconds: float) -> None:
         """Adds live values; those of one point in one frame share a series."""
+        frame, series = None, None
         for sample in samples:
             size_bytes = sample_bytes(sample)
-            frame = self._frame(LIVE, via, None, now_seconds, size_bytes)
-            series = frame.by_point.get(named.point_key)
-            if series is None:
-                series = _series(named, None, [])
-                frame.series.append(series)
-                frame.by_point[named.point_key] = series
-                frame.size_bytes += _series_bytes(named)
+            if frame is None or series is None or self._is_full(frame, size_bytes):
+                frame = self._frame(LIVE, via, None, now_seconds, size_bytes)
+                frame.received_micros = received_micros
+                series = frame.by_point.get(named.point_key)
+                if series is None:
+                    series = frame.by_point[named.point_key] = _series(named, None, [])
+                    frame.series.append(series)
+                    frame.size_bytes += _series_bytes(named)
             series["samples"].append(sample)
             frame.samples += 1
             frame.size_bytes += size_bytes
-            frame.received_micros = received_micros
 
     def statement(self, named: Named, stated: Stated, history: bool, cause: str | None, received_micros: int, now_seconds: float) -> None:
         """Adds a statement, cut where it is too long for a frame. Raises InstantTooLarge, adding nothing, if one instant does not fit.
@@ -122,12 +123,16 @@ class FrameBuilder:
     def _frame(self, topic: Topic, via: Via, cause: str | None, now_seconds: float, more_bytes: int) -> OpenFrame:
         key = (topic.dataset, via, cause)
         frame = self._open.get(key)
-        if frame is not None and (frame.full(self._limits) or frame.size_bytes + more_bytes > MAX_FRAME_BYTES):
+        if frame is not None and self._is_full(frame, more_bytes):
             self._close(key)
             frame = None
         if frame is None:
             frame = self._open[key] = OpenFrame(topic, via, cause, now_seconds)
         return frame
+
+    def _is_full(self, frame: OpenFrame, more_bytes: int) -> bool:
+        """True if so many bytes more do not go into it."""
+        return frame.full(self._limits) or frame.size_bytes + more_bytes > MAX_FRAME_BYTES
 
     def _close(self, key: tuple[str, Via, str | None]) -> None:
         frame = self._open.pop(key)
