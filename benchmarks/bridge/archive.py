@@ -63,7 +63,7 @@ def to_be_filled(of: list[Point], now: int) -> Iterator[tuple[str, Progress]]:
     """Progress that leaves one slice of back-fill to each point: from the begin to the end of what the canned answers hold."""
     for point in of:
         covered = PointCoverage(point["point_key"], fast_path.BEGIN, fast_path.END, fast_path.END, as_of=now)
-        record = progress.point_record(covered)
+        record = progress.point_record(covered, ())
         assert record is not None
         yield point["point_key"], record
 
@@ -194,7 +194,7 @@ async def in_a_batch(world: World, of: list[Point], begin: int, end: int) -> lis
     builder, resources = FrameBuilder(ShardState(0, 1, epoch=1), "calls", limits), dict[str, str]()
     for number, point in enumerate(of):
         resources[str(number)] = batch.recorded(world.pi.base, point["web_id"], begin, end, 10_000)
-    for key, content in (await world.pi.batch(resources)).items():
+    for key, content in (await world.pi.batch(resources)).contents.items():
         point = of[int(key)]
         page, unreadable = batch.page_of(content, begin, end, end, 10_000, point["point_type"])
         if unreadable or page.cut:

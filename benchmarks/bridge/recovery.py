@@ -56,7 +56,7 @@ async def leave(config: Config, simulator: Simulator, outage: int) -> None:
                 low = outage - 2 * 3600 * TICKS_PER_SECOND
                 for key in keys:
                     if shard_of(key, shards) == number:
-                        record = progress.point_record(PointCoverage(key, low, low, outage, as_of=outage, snapshot=outage))
+                        record = progress.point_record(PointCoverage(key, low, low, outage, as_of=outage, snapshot=outage), ())
                         assert record is not None
                         yield key, record
                 ids = {dataset: topic_id for dataset, (topic_id, _) in here.topics.items()}
