@@ -7,12 +7,11 @@ from typing import NamedTuple
 
 
 class Away(NamedTuple):
-    """[begin, end) in ticks, when to ask again (PI's clock), and the incident that asked first."""
+    """[begin, end) in ticks, and when to ask again (PI's clock)."""
 
     begin: int
     end: int
     retry_at: int
-    cause: str | None
 
 
 class Aways:
@@ -23,11 +22,10 @@ class Aways:
     def __init__(self, ranges: tuple[Away, ...] = ()) -> None:
         self.ranges = ranges
 
-    def add(self, begin: int, end: int, retry_at: int, cause: str | None) -> None:
+    def add(self, begin: int, end: int, retry_at: int) -> None:
         """Sets a range aside; together with those beside it, so that they are few."""
         near = [away for away in self.ranges if away.begin <= end and begin <= away.end]
-        cause = next((known for known in (cause, *(away.cause for away in near)) if known is not None), None)
-        whole = Away(min([begin, *(away.begin for away in near)]), max([end, *(away.end for away in near)]), retry_at, cause)
+        whole = Away(min([begin, *(away.begin for away in near)]), max([end, *(away.end for away in near)]), retry_at)
         self.ranges = tuple(sorted([away for away in self.ranges if away not in near] + [whole]))
 
     def answered(self, begin: int, end: int) -> None:
@@ -47,8 +45,3 @@ class Aways:
     def due(self, now: int) -> Away | None:
         """The newest range that may be asked for again."""
         return next((away for away in reversed(self.ranges) if now >= away.retry_at), None)
-
-    @property
-    def causes(self) -> set[str | None]:
-        """Incidents that wait for them."""
-        return {away.cause for away in self.ranges}

@@ -97,7 +97,7 @@ class PointCoverage:
 
     def _creditors(self) -> set[str]:
         """Incidents that a read of this point is owed to."""
-        causes = {mark.cause for mark in self.dirty.values()} | self.aways.causes | ({self.blind[1]} if self.blind is not None else set())
+        causes = {mark.cause for mark in self.dirty.values()} | ({self.blind[1]} if self.blind is not None else set())
         return {cause for cause in causes if cause is not None}
 
     def _mark_hours(self, first: int, last: int, now: int, cause: str | None) -> None:
@@ -148,7 +148,7 @@ class PointCoverage:
     def _owed_below(self, low: int, high: int, rules: Rules) -> list[tuple[Purpose, int]]:
         """The reads that are owed below the covered end."""
         not_before, owed = self._reread_retry.not_before, list[tuple[Purpose, int]]()
-        if self.dirty and (marked := [mark.marked for hour, mark in self.dirty.items() if self._covers_some_of(hour)]):
+        if self.dirty and (marked := [mark.marked for hour, mark in self.dirty.items() if self._readable(hour)]):
             first = min(marked)
             owed += [(Purpose.DIRTY, max(not_before, first + rules.settle))] if self._gets_archived(first) else []
         if self.lowered is not None:
@@ -184,14 +184,14 @@ class PointCoverage:
         settled, longest = self._settled(now, rules), rules.slice * self._slice_factor
         match purpose:
             case Purpose.DIRTY:  # the newest hour whose mark has settled
-                hour = max(hour for hour, mark in self.dirty.items() if settled >= mark.marked and self._covers_some_of(hour))
+                hour = max(hour for hour, mark in self.dirty.items() if settled >= mark.marked and self._readable(hour))
                 begin, end = max(hour * TICKS_PER_HOUR, low), min((hour + 1) * TICKS_PER_HOUR, high)
                 return Read(purpose, begin, end, self.dirty[hour].cause)
             case Purpose.BACKFILL:
                 return Read(purpose, max(self.start, low - longest), low)
             case Purpose.AWAY:
                 away = self.aways.due(now)
-                return None if away is None else Read(purpose, max(away.begin, away.end - rules.slice), away.end, away.cause)
+                return None if away is None else Read(purpose, max(away.begin, away.end - rules.slice), away.end)
             case _:
                 aged = self.watermarks.due(low, high, settled, longest, rules.ages)
                 return None if aged is None else Read(purpose, aged.begin, aged.end)
@@ -223,8 +223,10 @@ class PointCoverage:
             due = min(due, self.as_of + rules.seal_max)
         return min(due, self.as_of + rules.seal_min) if len(self._open) >= rules.seal_previews else due
 
-    def _covers_some_of(self, hour: int) -> bool:
-        return hour * TICKS_PER_HOUR < self._known(self.high) and (hour + 1) * TICKS_PER_HOUR > self._known(self.low)
+    def _readable(self, hour: int) -> bool:
+        """True if something of the hour is covered, and its archive is not away as far as is known."""
+        begin, end = max(hour * TICKS_PER_HOUR, self._known(self.low)), min((hour + 1) * TICKS_PER_HOUR, self._known(self.high))
+        return begin < end and not any(away.begin < end and begin < away.end for away in self.aways.ranges)
 
     def reread_overdue(self, now: int, rules: Rules) -> int:
         """How long data has waited to be read at an age that it has reached, in ticks; 0: none does."""
@@ -360,7 +362,7 @@ class PointCoverage:
     def archive_away(self, read: Read, now: int, rules: Rules) -> bool:
         """PI answered that the archive of the range is not there: after some such answers the range is set aside; True if it was.
 
-        So back-fill goes on below it, and other hours are read again. It stays owed, and is asked for once a day.
+        So back-fill goes on below it, and other hours are read again. What is owed there stays owed, and it is asked for once a day.
         """
         if read.end is None:
             self.failed(read, now, rules)
@@ -371,8 +373,7 @@ class PointCoverage:
             if self._reread_retry.failures < rules.away_failures:
                 return False
         assert self.low is not None
-        self.aways.add(read.begin, read.end, now + rules.away_retry, read.cause)
-        self.dirty = {hour: mark for hour, mark in self.dirty.items() if not self._whole(hour, read)}
+        self.aways.add(read.begin, read.end, now + rules.away_retry)
         if read.purpose is Purpose.BACKFILL:
             self.low = read.begin
         self.watermarks.read(read.begin, read.end, self.low, self._settled(now, rules), rules.ages)

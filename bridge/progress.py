@@ -89,8 +89,7 @@ def point_record(point: PointCoverage, ages: Sequence[Age]) -> Progress | None:
         for hour, mark in sorted(point.dirty.items())
     ]
     aways: list[AwayRange] = [
-        {"begin": away.begin, "end": away.end, "retry_time": away.retry_at // TICKS_PER_MICROSECOND, "cause": away.cause}
-        for away in point.aways.ranges
+        {"begin": away.begin, "end": away.end, "retry_time": away.retry_at // TICKS_PER_MICROSECOND} for away in point.aways.ranges
     ]
     progress: PointProgress = {
         "point_key": point.point_key,
@@ -118,7 +117,7 @@ def restore(point: PointCoverage, record: PointProgress, ages: Sequence[Age]) ->
     point.dirty = {d["hour"]: Mark((d["marked_time"] + 1) * TICKS_PER_MICROSECOND, d["cause"]) for d in record["dirty"]}
     point.watermarks.restore(ages, {reread["age"]: reread["until"] for reread in record["reread"]}, point.as_of)
     point.sums = Sums(Span(known["begin"], known["end"], known["digest"]) for known in record["sums"])
-    point.aways = Aways(tuple(Away(a["begin"], a["end"], a["retry_time"] * TICKS_PER_MICROSECOND, a["cause"]) for a in record["away"]))
+    point.aways = Aways(tuple(Away(a["begin"], a["end"], a["retry_time"] * TICKS_PER_MICROSECOND) for a in record["away"]))
 
 
 def newest(records: Iterable[tuple[str, Progress | None]]) -> tuple[ShardProgress | None, dict[str, PointProgress]]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from bridge.coverage import PointCoverage
 from schemas.digest import EMPTY
 from schemas.records import Point
+from schemas.times import TICKS_PER_SECOND
 
 
 class Witness(NamedTuple):
@@ -59,4 +60,5 @@ def _event_of(coverage: PointCoverage) -> int | None:
     """
     if coverage.first_event is not None:
         return coverage.first_event
-    return next((span.end for span in reversed(coverage.sums.spans) if span.digest != EMPTY), None)
+    # Requests name whole seconds, rounded down.
+    return next((span.end + TICKS_PER_SECOND for span in reversed(coverage.sums.spans) if span.digest != EMPTY), None)

@@ -143,7 +143,6 @@ class AwayRange(TypedDict):
     begin: int
     end: int
     retry_time: int
-    cause: str | None
 
 
 class PointProgress(TypedDict):

@@ -16,14 +16,14 @@ def refused(point: PointCoverage, read: Read, now: int, times: int) -> bool:
 
 def test_neighbours_are_one_range() -> None:
     aways = Aways()
-    aways.add(10, 20, 5, None)
-    aways.add(30, 40, 6, "lost")
-    aways.add(20, 30, 7, None)
-    assert aways.ranges == (Away(10, 40, 7, "lost"),)
+    aways.add(10, 20, 5)
+    aways.add(30, 40, 6)
+    aways.add(20, 30, 7)
+    assert aways.ranges == (Away(10, 40, 7),)
 
 
 def test_what_was_answered_is_cut_out() -> None:
-    aways = Aways((Away(10, 40, 7, None),))
+    aways = Aways((Away(10, 40, 7),))
     aways.answered(20, 30)
     assert [away[:2] for away in aways.ranges] == [(10, 20), (30, 40)]
     aways.answered(0, 50)
@@ -52,7 +52,7 @@ def test_a_slice_that_fails_so_is_tried_as_a_short_one_first() -> None:
 
 def test_a_range_beside_one_that_is_set_aside_is_set_aside_at_once() -> None:
     point = covered("06:00", "09:00", start="00:00")
-    point.aways.add(at("06:00"), at("07:00"), at("23:00"), None)
+    point.aways.add(at("06:00"), at("07:00"), at("23:00"))
     assert refused(point, Read(Purpose.BACKFILL, at("03:00"), at("06:00")), at("09:10"), 1)
 
 
@@ -78,6 +78,20 @@ def test_a_dirty_hour_whose_archive_is_away_holds_up_no_other_and_its_incident_w
     assert newest == Read(Purpose.DIRTY, at("07:00"), at("08:00"), "lost")
     assert refused(point, newest, at("09:10"), RULES.away_failures)
     assert point.next_read(at("09:10"), RULES) == Read(Purpose.DIRTY, at("03:00"), at("04:00"))
+    assert point.owes("lost")
+    del point.dirty[hour("03:00")]
+    point.as_of = at("09:10") + DAY
+    again = point.next_read(at("09:10") + DAY, RULES)
+    assert again == Read(Purpose.AWAY, at("07:00"), at("08:00"))
+    reread(point, again, at("09:10") + DAY)
+    assert not point.owes("lost")
+
+
+def test_what_is_owed_to_an_incident_stays_owed_where_another_read_found_the_archive_away() -> None:
+    point = covered("00:00", "09:00")
+    point.mark(hour("05:00"), at("09:05"), "lost")
+    assert refused(point, Read(Purpose.AGED, at("03:00"), at("06:00")), at("09:06"), RULES.away_failures)
+    assert point.next_read(at("09:10"), RULES) is None
     assert point.owes("lost")
 
 

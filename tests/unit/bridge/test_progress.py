@@ -157,7 +157,8 @@ def test_watermarks_digests_and_ranges_whose_archive_was_away_come_back() -> Non
     point.watermarks = Watermarks(ages, at("09:00"))
     point.watermarks.read(at("06:00"), at("07:00"), at("06:00"), at("09:30"), ages)
     point.sums = Sums([Span(at("06:00"), at("07:00"), 5), Span(at("07:00"), at("08:30", 1), (1 << 63) - 1)])
-    point.aways.add(at("05:00"), at("06:00"), at("23:00"), "lost")
+    point.mark(hour("07:00"), at("09:01"), "lost")
+    point.aways.add(at("05:00"), at("06:00"), at("23:00"))
     record = progress.point_record(point, ages)
     assert record is not None
     read = over_the_wire(record)["point"]

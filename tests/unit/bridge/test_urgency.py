@@ -29,7 +29,7 @@ def point(key: str, kind: Purpose | None, as_of: str = "09:02") -> PointCoverage
     elif kind is Purpose.DIRTY:
         made.mark(hour("07:00"), at("09:10"), None)
     elif kind is Purpose.AWAY:
-        made.aways.add(at("07:00"), at("08:00"), at("11:00"), None)
+        made.aways.add(at("07:00"), at("08:00"), at("11:00"))
     elif kind is Purpose.AGED:
         made.watermarks = Watermarks(AGEING.ages, at("09:00"))
     return made
