@@ -187,7 +187,8 @@ class Nemesis:
 
     def stall_while_the_queue_holds_back(self, seconds: float) -> None:
         """Reads find snapshots that no channel has told of yet, while the events before them are on their way into the archive."""
-        self.hold_queue(max(seconds, 80.0))
+        seconds = max(seconds, 240.0)
+        self.hold_queue(seconds)
 
         def again() -> None:
             for connection in self._of_running_owners():
@@ -195,6 +196,24 @@ class Nemesis:
 
         for number in range(4):
             self._clockwork.later(20.0 * number, again)
+        api, usual = self._run.web_api, self._run.web_api.answering
+
+        def answering(point: PointModel, last: int) -> None:
+            late = int((point.late_seconds + self._chance.random()) * TICKS_PER_SECOND)
+            if (
+                point.late_seconds > self._run.config.coverage.settle_seconds
+                and last > self._clockwork.ticks()
+                and self._clockwork.likely(0.3)
+            ):
+                self._clockwork.tell("value as a read is answered")
+                self._run.plant.write(point, self._clockwork.ticks() - late)
+
+        api.answering = answering
+
+        def undo() -> None:
+            api.answering = usual
+
+        self._for(seconds, undo)
 
     def refuse_channels(self, seconds: float) -> None:
         channels = self._run.channels

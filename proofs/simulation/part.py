@@ -31,7 +31,7 @@ EXPECTED = frozenset(
         "open transaction aborted by a take-over", "producer fenced", "range reads served", "request timed out", "run at one instant",
         "shard assigned", "shard lost", "shard revoked", "streams refused", "transactions committed", "value from the future",
         "archive asked for while off-line", "event queue stuck", "incident EVENT_QUEUE_STUCK CLOSED", "ranges confirmed",
-        "read asked for: AGED", "read asked for: AWAY", "silent change",
+        "read asked for: AGED", "read asked for: AWAY", "silent change", "value as a read is answered",
     ]
 )  # fmt: skip
 """What must have occurred in a set of seeds that is to mean anything."""

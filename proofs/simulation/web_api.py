@@ -43,6 +43,8 @@ class WebApi:
         """Archive files with what is older are off-line (PI's ticks)."""
         self.slow_seconds = 0.0
         """Answers take up to so long."""
+        self.answering: Callable[[PointModel, int], None] = lambda point, last: None
+        """Is told of each range that is about to be read, and where it ends."""
         self.answered: Callable[[PointModel, int, int, float], None] = nobody
         """Is told of each range that was read, and how long the answer will be on its way."""
         self._asked = 0
@@ -65,10 +67,16 @@ class WebApi:
         """The batch controller: everything is read at one moment, between the request's way and the answer's."""
 
         def answer() -> None:
+            ranges = [
+                (self._plant.by_web_id[match[1]], pitime.parse(match[2]), pitime.parse(match[3]))
+                for match in filter(None, map(_RECORDED.fullmatch, addresses.values()))
+            ]
+            for point, _, last in ranges:
+                self.answering(point, last)
             made, trip_seconds = self._answer(addresses), self._trip()
             self._clockwork.later(trip_seconds, lambda: told(made))
-            for match in filter(None, map(_RECORDED.fullmatch, addresses.values())):
-                self.answered(self._plant.by_web_id[match[1]], pitime.parse(match[2]), pitime.parse(match[3]), trip_seconds)
+            for point, first, last in ranges:
+                self.answered(point, first, last, trip_seconds)
 
         self._clockwork.later(self._trip(), answer)
 
