@@ -75,7 +75,7 @@ def range_without_data_taken_for_empty() -> None:
 @bug
 def range_whose_archive_was_away_forgotten() -> None:
     """Back-fill passes it, and nobody asks again."""
-    _set(Aways, "add", lambda self, begin, end, retry_at, cause: None)
+    _set(Aways, "add", lambda self, begin, end, retry_at: None)
 
 
 @bug
