@@ -96,8 +96,7 @@ class FrameBuilder:
             if frame is None or series is None or self._is_full(frame, size_bytes):
                 frame = self._frame(LIVE, via, None, now_seconds, size_bytes)
                 frame.received_micros = received_micros
-                series = frame.by_point.get(named.point_key)
-                if series is None:
+                if (series := frame.by_point.get(named.point_key)) is None:
                     series = frame.by_point[named.point_key] = _series(named, None, [])
                     frame.series.append(series)
                     frame.size_bytes += _series_bytes(named)
@@ -132,7 +131,8 @@ class FrameBuilder:
 
     def _is_full(self, frame: OpenFrame, more_bytes: int) -> bool:
         """True if so many bytes more do not go into it."""
-        return frame.full(self._limits) or frame.size_bytes + more_bytes > MAX_FRAME_BYTES
+        size_bytes, limits = frame.size_bytes, self._limits
+        return frame.samples >= limits.samples or size_bytes >= limits.size_bytes or size_bytes + more_bytes > MAX_FRAME_BYTES
 
     def _close(self, key: tuple[str, Via, str | None]) -> None:
         frame = self._open.pop(key)

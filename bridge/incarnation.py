@@ -160,10 +160,12 @@ class Incarnation:
 
     def covering(self, point: Point) -> PointCoverage:
         """Coverage of a point in scope, new where there was none."""
+        start = point["start_time"] * 10
         known = self.coverage.get(point["point_key"])
         if known is None:
-            known = self.coverage[point["point_key"]] = PointCoverage(point["point_key"], point["start_time"] * 10)
-        known.start = min(known.start, point["start_time"] * 10)
+            known = self.coverage[point["point_key"]] = PointCoverage(point["point_key"], start)
+        elif start < known.start:
+            known.start = start
         return known
 
     def preview(self, point: Point, samples: list[Sample], via: Via, now: Moment) -> None:
@@ -172,15 +174,17 @@ class Incarnation:
         heard = via != "READ"
         if heard:
             self.event_queues.of(point, now).preview(now.ticks)
-        for sample in samples:
-            self.happened(point, ticks_of(sample), now, heard)
+        self._happened(point, map(ticks_of, samples), now, heard)
 
-    def happened(self, point: Point, ticks: int, now: Moment, heard: bool = True) -> None:
-        """A live value told that something happened to a point at an instant, whatever it was; `heard`: a channel told of it."""
-        if self.covering(point).preview(ticks, now.ticks, heard):
-            self.changed(point["point_key"])
-        else:
-            self.agenda.changed(point["point_key"])
+    def happened(self, point: Point, ticks: int, now: Moment) -> None:
+        """A channel told that something happened to a point at an instant, whatever it was."""
+        self._happened(point, (ticks,), now, True)
+
+    def _happened(self, point: Point, instants: Iterable[int], now: Moment, heard: bool) -> None:
+        preview, ticks_now, dirty = self.covering(point).preview, now.ticks, False
+        for ticks in instants:
+            dirty |= preview(ticks, ticks_now, heard)
+        (self.changed if dirty else self.agenda.changed)(point["point_key"])
 
     def changed(self, point_key: str) -> None:
         """The point's progress goes into the next transaction."""

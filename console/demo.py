@@ -207,7 +207,7 @@ class Demo:
             "registry": {"url": stack.registry_url},
             "coverage": {
                 "start": "1h", "settle_seconds": 3, "seal_previews": 5, "seal_min_seconds": 5, "seal_max_seconds": 10,
-                "quiet_seconds": 60, "blind_margin_seconds": 300,
+                "quiet_seconds": 60, "blind_margin_seconds": 3600,
             },
             "delivery": {"shards": 4},
             "lakehouse": {

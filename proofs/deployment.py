@@ -160,7 +160,7 @@ class Deployment:
             "registry": {"url": self.stack.registry_url},
             "coverage": {
                 "start": "2h", "settle_seconds": SETTLE_SECONDS, "seal_previews": 1, "seal_min_seconds": 2, "seal_max_seconds": 4,
-                "quiet_seconds": 6, "blind_margin_seconds": 600,
+                "quiet_seconds": 6, "blind_margin_seconds": 7200,
             },
             "delivery": {"shards": SHARDS, "session_timeout_seconds": 6, "drain_seconds": 5, "frame_bytes": 8192},
             "lakehouse": {

@@ -131,7 +131,6 @@ async def measure_reads(ground: Ground, options: Options) -> Json:
             for at, values in enumerate(SERIES_VALUES):
                 batches = max(1, min(MOST_BATCHES, options.values // (values * BATCH_POINTS)))
                 of, body, ours, peers = points(batches * BATCH_POINTS), batch_body(values), list[Cost](), list[Cost]()
-                of.sort(key=lambda point: point["point_key"])  # as the bridge asks for them
                 expected = events.of_batch(body, [point["point_key"] for point in of])
                 plain = events.of_batch(body, [point["point_key"] for point in points(BATCH_POINTS)] * batches)
                 for number in range(options.rounds):

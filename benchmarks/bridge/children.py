@@ -7,6 +7,7 @@ import sys
 import threading
 from typing import Any
 
+import msgspec
 from aiohttp import web
 from websockets.asyncio.server import ServerConnection, serve
 
@@ -15,6 +16,7 @@ from benchmarks.bridge import naive, probe
 
 SEED = 5
 MOST_MESSAGE_BYTES = 1 << 26
+_WEB_ID_LENGTH = len(fast_path.points()[0].web_id)
 
 
 def channel_messages(streams: int, values: int, total: int) -> list[str]:
@@ -25,6 +27,11 @@ def channel_messages(streams: int, values: int, total: int) -> list[str]:
 def batch_body(values: int) -> bytes:
     """The answer to a batch of 100 reads, the same in every process."""
     return fast_path.batch_answer(fast_path.points(), random.Random(SEED), values)
+
+
+def kind_of(resource: str) -> str:
+    """The WebID of the first point of the kind that a read is about: those of further ones begin with it."""
+    return resource.partition("/streams/")[2][:_WEB_ID_LENGTH]
 
 
 def say(line: Any) -> None:
@@ -72,13 +79,17 @@ async def feed_channels() -> None:
 
 
 async def answer_batches() -> None:
-    """Answers every batch with the same bytes. An order is the number of values a series; answers are held back until the next order."""
-    body, may_answer = b"", asyncio.Event()
+    """Answers each read of a batch with the same bytes for points of the same kind.
+
+    An order is the number of values a series; answers are held back until the next order.
+    """
+    answers, may_answer = dict[str, bytes](), asyncio.Event()
 
     async def answer(request: web.Request) -> web.Response:
-        await request.read()
+        asked = await request.json()
         await may_answer.wait()
-        return web.Response(status=207, body=body, content_type="application/json")
+        parts = (b'"%s":%s' % (key.encode(), answers[kind_of(one["Resource"])]) for key, one in asked.items())
+        return web.Response(status=207, body=b"{" + b",".join(parts) + b"}", content_type="application/json")
 
     application = web.Application(client_max_size=MOST_MESSAGE_BYTES)
     application.router.add_post("/piwebapi/batch", answer)
@@ -92,6 +103,8 @@ async def answer_batches() -> None:
         order = await lines.get()
         may_answer.clear()
         body = batch_body(order)
+        by_number = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        answers.update((kind.web_id, bytes(by_number[str(kind.number)])) for kind in fast_path.points())
         say({"bytes": len(body)})
         await lines.get()
         may_answer.set()

@@ -80,7 +80,8 @@ def watched(bridge: Bridge, simulator: Simulator, codec: kafka.Codec, live: Watc
                 statement = series["statement"]
                 samples += len(series["samples"])
                 sent_late_enough = statement["as_of"] / 1e6 >= began
-                if statement["from_time"] * 10 + statement["from_ticks"] == outage and sent_late_enough:
+                with_samples = statement["kind"] == "STATED"  # what is read again later is confirmed
+                if statement["from_time"] * 10 + statement["from_ticks"] == outage and sent_late_enough and with_samples:
                     stated[series["point_key"]] = (when, series)
     times = sorted(when for when, _ in stated.values())
     end = time.time()

@@ -305,7 +305,7 @@ def _document(source: str, servers: Servers, plant: Plant, delivery: dict[str, f
             "seal_min_seconds": 2,
             "seal_max_seconds": 4,
             "quiet_seconds": 10,
-            "blind_margin_seconds": 600,
+            "blind_margin_seconds": 4200,
         },
         "delivery": {"shards": SHARDS, "session_timeout_seconds": 3, **delivery},
     }

@@ -129,7 +129,7 @@ def document(stack: Stack, plant: Plant) -> dict[str, Any]:
             "seal_min_seconds": 2,
             "seal_max_seconds": 4,
             "quiet_seconds": 6,
-            "blind_margin_seconds": 600,
+            "blind_margin_seconds": 4200,
         },
         "delivery": {"shards": SHARDS, "session_timeout_seconds": 6, "drain_seconds": 5},
     }
