@@ -26,13 +26,14 @@ import fastavro
 import msgspec
 import xxhash
 
-from bridge import batch, normalise, pitime, regular
-from bridge.frame import FrameBuilder, Limits, Named, Stated
+from bridge import batch, digests, normalise, pitime, regular
+from bridge.frame import Frame, FrameBuilder, Limits, Named, Stated, plain
+from bridge.frame_encoder import FrameEncoder
 from bridge.progress import ShardState
 from bridge.ranges import Range
-from schemas import digest, wire
-from schemas.frame_encoder import FrameEncoder
-from schemas.records import Sample, Series, ValueFrame
+from bridge.samples import Sample, record_of
+from schemas import digest, records, wire
+from schemas.records import Series, ValueFrame
 from schemas.times import TICKS_PER_SECOND
 
 POINTS, READ_VALUES, LIVE_VALUES = 100, 1000, 10_000
@@ -104,6 +105,12 @@ def points() -> list[Point]:
     ]
 
 
+def _record(point: Point) -> records.Point:
+    """The point as the inventory knows it, as far as frames need it."""
+    key, tag, uom = point.named
+    return cast(records.Point, {"point_key": key, "tag": tag, "engineering_units": uom})
+
+
 def value_of(point: Point, chance: random.Random) -> Any:
     if point.fails and chance.random() < 0.05:
         return {"Name": "I/O Timeout", "Value": 246, "IsSystem": True}
@@ -164,7 +171,7 @@ def avro(frame: ValueFrame) -> bytes:
     return out.getvalue()
 
 
-def digest_by_sample(samples: Iterable[Sample]) -> int:
+def digest_by_sample(samples: Iterable[records.Sample]) -> int:
     total = digest.EMPTY
     for sample in samples:
         h = digest.hash_of(sample)
@@ -185,6 +192,7 @@ class Bench:
     def __init__(self) -> None:
         chance = random.Random(5)
         self.points = points()
+        self.records = [_record(point) for point in self.points]
         self.by_web_id = {point.web_id: point.number for point in self.points}
         self.body = batch_answer(self.points, chance, READ_VALUES)
         self.resources = {str(p.number): batch.recorded("https://pi/piwebapi", p.web_id, BEGIN, END, 5000) for p in self.points}
@@ -210,22 +218,24 @@ class Bench:
     def sampled(self, streams: Streams) -> list[tuple[int, list[Sample]]]:
         return [(number, regular.samples_of(values, self.points[number].point_type)[0]) for number, values in streams]
 
-    def sampled_plain(self, streams: Streams) -> list[tuple[int, list[Sample]]]:
-        return [(number, normalise.samples_of(values, self.points[number].point_type)[0]) for number, values in streams]
+    def sampled_plain(self, streams: Streams) -> list[tuple[int, list[records.Sample]]]:
+        """Value by value, as records."""
+        samples = ((number, normalise.samples_of(values, self.points[number].point_type)[0]) for number, values in streams)
+        return [(number, list(map(record_of, some))) for number, some in samples]
 
-    def live_frames(self, hear: Callable[[Shape, Take], None], shape: Shape) -> list[ValueFrame]:
+    def live_frames(self, hear: Callable[[Shape, Take], None], shape: Shape) -> list[Frame]:
         builder = FrameBuilder(ShardState(5, 12, epoch=3), "plant1", LIMITS)
-        hear(shape, lambda number, samples: builder.preview(self.points[number].named, samples, "CHANNEL", 1, 0.0))
+        hear(shape, lambda number, samples: builder.preview(self.records[number], samples, "CHANNEL", 1, 0.0))
         return [frame for _, frame in builder.take(1, everything=True)]
 
-    def read_frames(self, contents: Streams) -> list[ValueFrame]:
+    def read_frames(self, contents: Streams) -> list[Frame]:
         builder = FrameBuilder(ShardState(5, 12, epoch=3), "plant1", LIMITS)
         for number, content in contents:
             page, _ = batch.page_of(content, BEGIN, END, END, 5000, self.points[number].point_type)
             builder.statement(self.points[number].named, Stated(Range(BEGIN, END, page.samples), END, 1), False, None, 1, 0.0)
         return [frame for _, frame in builder.take(1, everything=True)]
 
-    def read_frames_plain(self, samples: list[tuple[int, list[Sample]]]) -> list[ValueFrame]:
+    def read_frames_plain(self, samples: list[tuple[int, list[records.Sample]]]) -> list[ValueFrame]:
         """Frames of one series each, written down without a builder."""
         return [
             {
@@ -237,20 +247,24 @@ class Bench:
         ]  # fmt: skip
 
     def steps(self) -> list[Step]:
-        samples = self.sampled(self.answered())
+        samples, plain_samples = self.sampled(self.answered()), self.sampled_plain(items_of_batch(self.body))
         read = self.read_frames(self.answered())
+        plain_read = [plain(frame) for frame in read]
         shape, count = "batch 100 x 1000", POINTS * READ_VALUES
         steps = [
             Step("decode", shape, count, self.decoded_batch, lambda: json.loads(self.body), "json.loads", _same_items),
             Step(
                 "normalise too", shape, count, lambda: self.sampled(self.answered()), lambda: self.sampled_plain(items_of_batch(self.body)),
-                "json.loads, dicts", _equal,
+                "json.loads, dicts", _same_samples,
             ),
             Step(
-                "digest", shape, count, lambda: [digest.digest_of(some) for _, some in samples],
-                lambda: [digest_by_sample(some) for _, some in samples], "per sample", _equal,
+                "digest", shape, count, lambda: [digests.digest_of(some) for _, some in samples],
+                lambda: [digest_by_sample(some) for _, some in plain_samples], "per sample", _equal,
             ),
-            Step("encode", "statements", count, lambda: self.encoded(read), lambda: [avro(frame) for frame in read], "fastavro", _equal),
+            Step(
+                "encode", "statements", count, lambda: self.encoded(read), lambda: [avro(frame) for frame in plain_read], "fastavro",
+                _equal,
+            ),
             Step(
                 "read path", shape, count, lambda: self.encoded(self.read_frames(self.answered())),
                 lambda: [avro(frame) for frame in self.read_frames_plain(self.sampled_plain(items_of_batch(self.body)))], "all of these",
@@ -265,10 +279,16 @@ class Bench:
     def live_steps(self, shape: Shape) -> list[Step]:
         name, bodies = f"message {shape[0]} x {shape[1]}", self.messages[shape]
         frames = self.live_frames(self.hear, shape)
+        plain_frames = [plain(frame) for frame in frames]
 
-        def gathered(hear: Callable[[Shape, Take], None]) -> list[tuple[int, list[Sample]]]:
+        def gathered() -> list[tuple[int, list[Sample]]]:
             samples: list[tuple[int, list[Sample]]] = []
-            hear(shape, lambda number, some: samples.append((number, some)))
+            self.hear(shape, lambda number, some: samples.append((number, some)))
+            return samples
+
+        def gathered_plain() -> list[tuple[int, list[records.Sample]]]:
+            samples: list[tuple[int, list[records.Sample]]] = []
+            self.hear_plain(shape, lambda number, some: samples.append((number, list(map(record_of, some)))))
             return samples
 
         return [
@@ -277,24 +297,23 @@ class Bench:
                 lambda: [json.loads(body) for body in bodies], "json.loads", _same_messages,
             ),
             Step(
-                "normalise too", name, LIVE_VALUES, lambda: gathered(self.hear), lambda: gathered(self.hear_plain), "json.loads, dicts",
-                _equal,
+                "normalise too", name, LIVE_VALUES, gathered, gathered_plain, "json.loads, dicts", _same_samples,
             ),
             Step(
-                "encode", "frames of " + name, LIVE_VALUES, lambda: self.encoded(frames), lambda: [avro(frame) for frame in frames],
+                "encode", "frames of " + name, LIVE_VALUES, lambda: self.encoded(frames), lambda: [avro(frame) for frame in plain_frames],
                 "fastavro", _equal,
             ),
             Step(
                 "live path", name, LIVE_VALUES, lambda: self.encoded(self.live_frames(self.hear, shape)),
-                lambda: [avro(frame) for frame in self.live_frames(self.hear_plain, shape)], "all of these", _equal,
+                lambda: [avro(plain(frame)) for frame in self.live_frames(self.hear_plain, shape)], "all of these", _equal,
             ),
         ]  # fmt: skip
 
-    def encoded(self, frames: list[ValueFrame]) -> list[bytes]:
+    def encoded(self, frames: list[Frame]) -> list[bytes]:
         return [self.encoder.encode(frame) for frame in frames]
 
 
-def _statement(samples: list[Sample]) -> dict[str, Any]:
+def _statement(samples: list[records.Sample]) -> dict[str, Any]:
     return {
         "kind": "STATED", "from_time": BEGIN // 10, "from_ticks": 0, "to_time": END // 10, "to_ticks": 0, "as_of": END // 10,
         "as_of_clock": 1, "count": len(samples), "digest": digest_by_sample(samples),
@@ -303,6 +322,10 @@ def _statement(samples: list[Sample]) -> dict[str, Any]:
 
 def _equal(ours: Any, peer: Any) -> bool:
     return bool(ours == peer)
+
+
+def _same_samples(ours: list[tuple[int, list[Sample]]], peer: list[tuple[int, list[records.Sample]]]) -> bool:
+    return [(number, list(map(record_of, some))) for number, some in ours] == peer
 
 
 def _plain(items: list[regular.Item]) -> list[tuple[Any, ...]]:

@@ -16,8 +16,9 @@ from typing import Any, cast
 from bridge.census import NOBODY, census
 from bridge.incarnation import Incarnation, Setting
 from bridge.pitime import Moment
+from bridge.samples import DOUBLE, Sample
 from schemas.config import Config
-from schemas.records import Point, Progress, Sample
+from schemas.records import Point, Progress
 from schemas.times import TICKS_PER_HOUR, TICKS_PER_SECOND
 from schemas.topics import TOPICS
 
@@ -143,9 +144,7 @@ def _left_shard(number: int, shards: int, now: int) -> Progress:
 
 
 def _sample(ticks: int) -> Sample:
-    fields: dict[str, Any] = dict.fromkeys(Sample.__annotations__)
-    fields |= {"event_time": ticks // 10, "ticks": 0, "ordinal": 0, "value_type": "DOUBLE", "value_double": 1.5}
-    return cast(Sample, fields | dict.fromkeys(("good", "questionable", "substituted", "annotated"), False))
+    return Sample(ticks, 1.5, DOUBLE)
 
 
 def main() -> int:

@@ -1,7 +1,6 @@
 """Requests of the batch controller and their answers (pi-web-api.md 2.2, 2.3 and 4). Pure."""
 
 import json
-from bisect import bisect_left
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -11,7 +10,7 @@ import msgspec
 from bridge import pitime
 from bridge.errors import BridgeError, PIArchiveAway, PIRefused, PITooLarge, PIUnavailable, PIUnreadable
 from bridge.normalise import NO_DATA, Unreadable, parse_json
-from bridge.ranges import Page, ticks_of
+from bridge.ranges import Page, between, ticks_of
 from bridge.regular import MISFIT, Values, range_of, samples_of
 from bridge.wording import shown, written
 
@@ -140,8 +139,8 @@ def page_of(content: Any, begin: int, end: int | None, asked_to: int, max_count:
     samples, unreadable = samples_of(values, point_type)
     asked = {pitime.whole_second(begin), pitime.whole_second(asked_to, up=True)}
     for end_sample in (*samples[:1], *samples[-1:]):
-        if end_sample["system_state"] == NO_DATA and ticks_of(end_sample) in asked:
-            raise PIArchiveAway(f"the archive is not available at {pitime.text_of(ticks_of(end_sample))}: PI answers No Data")
+        if end_sample.shape.system_state == NO_DATA and end_sample.ticks in asked:
+            raise PIArchiveAway(f"the archive is not available at {pitime.text_of(end_sample.ticks)}: PI answers No Data")
     count = len(samples) + len(unreadable)
     holes = [item.ticks for item in unreadable if item.ticks is not None]
     if len(holes) < len(unreadable):
@@ -149,9 +148,8 @@ def page_of(content: Any, begin: int, end: int | None, asked_to: int, max_count:
     cut = count >= max_count  # a page that is full may end inside an instant: what is sure ends before its last one
     if cut and end is not None and max([*map(ticks_of, samples[-1:]), *holes]) >= end:
         cut = False
-    first = bisect_left(samples, begin, key=ticks_of)
-    inside = samples[first:] if end is None else samples[first : bisect_left(samples, end, key=ticks_of)]
-    return Page(inside, [ticks for ticks in holes if ticks >= begin and (end is None or ticks < end)], cut), unreadable
+    unread = [ticks for ticks in holes if ticks >= begin and (end is None or ticks < end)]
+    return Page(between(samples, begin, end), unread, cut), unreadable
 
 
 def empty(content: Any) -> bool:
@@ -183,4 +181,4 @@ def single_time(content: Any, point_type: str) -> int | None:
         raise PIUnreadable(unreadable[0].reason)
     if unreadable:
         return unreadable[0].ticks
-    return None if samples[0]["system_state"] == NO_DATA else ticks_of(samples[0])
+    return None if samples[0].shape.system_state == NO_DATA else samples[0].ticks

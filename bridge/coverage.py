@@ -7,7 +7,7 @@ A point's coverage is the range [low, high): every event in it has been stated, 
 from dataclasses import dataclass, field
 
 from bridge.away import Aways
-from bridge.ranges import Page, Range, cut_around, ticks_of
+from bridge.ranges import Page, Range, cut_around
 from bridge.rules import Mark, Purpose, Read, Retry, Rules
 from bridge.sums import Sums
 from bridge.watermarks import Watermarks
@@ -282,8 +282,7 @@ class PointCoverage:
         of which no preview told counts as such, if it is the last. What lies before an older item that the archive shows has got there.
         All hours of the answer become dirty if the point was blind up to less than settle before.
         """
-        times = [*map(ticks_of, page.samples), *page.unreadable]
-        newest, settled = max(times, default=read.begin), self._settled(sent, rules)
+        newest, settled = page.newest(read.begin), self._settled(sent, rules)
         end = self._sure_end(read.begin, page, settled)
         more = page.cut and newest < settled
         self.high, self._read_on = end, more and end > read.begin
@@ -313,17 +312,17 @@ class PointCoverage:
     def too_short(self, read: Read, page: Page, sent: int, rules: Rules) -> bool:
         """True if a forward page ends before it says anything that may be stated, and a longer one would: few instants fill it."""
         settled = self._settled(sent, rules)
-        if not page.cut or not page.samples or ticks_of(page.samples[-1]) >= settled:
+        if not page.cut or not page.samples or page.samples[-1].ticks >= settled:
             return False
         return self._young(settled) is None and self._sure_end(read.begin, page, settled) == read.begin
 
     def _sure_end(self, begin: int, page: Page, settled: int) -> int:
         """The newest instant of the page that is settled and before which nothing can be missing; `begin` if there is none."""
-        young, times = self._young(settled), [*map(ticks_of, page.samples), *page.unreadable]
-        newest = ticks_of(page.samples[-1]) if page.samples else begin
-        if (self.snapshot is None or newest > self.snapshot) and newest == max(times, default=begin):
+        young = self._young(settled)
+        newest = page.samples[-1].ticks if page.samples else begin
+        if (self.snapshot is None or newest > self.snapshot) and newest == page.newest(begin):
             young = newest if young is None else min(young, newest)
-        return max([begin, *(ticks for ticks in times if ticks <= settled and (young is None or ticks < young))])
+        return page.newest_up_to(settled if young is None else min(settled, young - 1), begin)
 
     def _young(self, settled: int) -> int | None:
         """The oldest instant of the previews that came after `settled`; None if none did."""

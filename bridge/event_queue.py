@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bridge.coverage import PointCoverage
 from bridge.pitime import Moment
-from bridge.ranges import Page, ticks_of
+from bridge.ranges import Page
 from schemas.records import Point
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ class EventQueue:
     def _look(self, page: Page, heard: Iterable[tuple[int, int]]) -> None:
         if not page.samples:
             return
-        last = ticks_of(page.samples[-1])
-        archived = next((ticks for sample in reversed(page.samples) if (ticks := ticks_of(sample)) < last), None)
+        last = page.samples[-1].ticks
+        archived = next((sample.ticks for sample in reversed(page.samples) if sample.ticks < last), None)
         if archived is not None:
             self.archived_until = max(self.archived_until, min((came for ticks, came in heard if ticks > archived), default=0))
 

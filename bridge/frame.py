@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
+from bridge.digests import digest_of
 from bridge.progress import ShardState
-from bridge.ranges import Range, ticks_of
-from schemas.digest import digest_of
-from schemas.records import Point, Sample, Series, Statement, ValueFrame, Via
+from bridge.ranges import Range
+from bridge.samples import Sample, record_of, size_of
+from schemas.records import Origin, Point, Statement, ValueFrame, Via
 from schemas.topics import HISTORY, LIVE, RECORDED, Topic
 
 MAX_FRAME_BYTES = 900_000
@@ -33,6 +34,38 @@ class Named(NamedTuple):
 def named(point: Point) -> Named:
     """How the point is written into frames."""
     return Named(point["point_key"], point["tag"], point["engineering_units"])
+
+
+class Series(TypedDict):
+    """A series of the contract (schemas.records.Series), its samples as the bridge carries them."""
+
+    point_key: str
+    tag: str
+    uom: str | None
+    statement: Statement | None
+    samples: list[Sample]
+
+
+class Frame(TypedDict):
+    """A frame of the contract (schemas.records.ValueFrame), its samples as the bridge carries them."""
+
+    source: str
+    shard: int
+    epoch: int
+    sequence: int
+    clock: int
+    origin: Origin
+    via: Via
+    received_time: int
+    server_time: int | None
+    cause: str | None
+    series: list[Series]
+
+
+def plain(frame: Frame) -> ValueFrame:
+    """The frame as a record of the contract."""
+    series = [{**one, "samples": [record_of(sample) for sample in one["samples"]]} for one in frame["series"]]
+    return {**frame, "series": series}  # type: ignore[typeddict-item]
 
 
 class Stated(NamedTuple):
@@ -63,20 +96,8 @@ class OpenFrame:
         return self.samples >= limits.samples or self.size_bytes >= limits.size_bytes
 
 
-def sample_bytes(sample: Sample) -> int:
-    """About how many bytes a sample takes in a frame; never less than it does."""
-    size = 64
-    if (text := sample["value_string"]) is not None:
-        size += len(text.encode())
-    if (name := sample["system_state_name"]) is not None:
-        size += len(name.encode())
-    if (blob := sample["value_bytes"]) is not None:
-        size += len(blob)
-    return size
-
-
-def _series_bytes(named: Named) -> int:
-    return 128 + 4 * (len(named.point_key) + len(named.tag) + len(named.uom or ""))
+def _series_bytes(series: Series) -> int:
+    return 128 + 4 * (len(series["point_key"]) + len(series["tag"]) + len(series["uom"] or ""))
 
 
 class FrameBuilder:
@@ -85,24 +106,25 @@ class FrameBuilder:
     def __init__(self, state: ShardState, source: str, limits: Limits) -> None:
         self._state, self._source, self._limits = state, source, limits
         self._open: dict[tuple[str, Via, str | None], OpenFrame] = {}
-        self._closed: list[tuple[Topic, ValueFrame]] = []
+        self._closed: list[tuple[Topic, Frame]] = []
         self._closed_bytes = 0
 
-    def preview(self, named: Named, samples: list[Sample], via: Via, received_micros: int, now_seconds: float) -> None:
+    def preview(self, point: Point, samples: list[Sample], via: Via, received_micros: int, now_seconds: float) -> None:
         """Adds live values; those of one point in one frame share a series."""
-        frame, series = None, None
-        for sample in samples:
-            size_bytes = sample_bytes(sample)
-            if frame is None or series is None or self._is_full(frame, size_bytes):
-                frame = self._frame(LIVE, via, None, now_seconds, size_bytes)
-                frame.received_micros = received_micros
-                if (series := frame.by_point.get(named.point_key)) is None:
-                    series = frame.by_point[named.point_key] = _series(named, None, [])
-                    frame.series.append(series)
-                    frame.size_bytes += _series_bytes(named)
-            series["samples"].append(sample)
-            frame.samples += 1
-            frame.size_bytes += size_bytes
+        frame = self._frame(LIVE, via, None, now_seconds, samples[0].shape.size_bytes)
+        size_bytes = size_of(samples)
+        if len(samples) > 1 and not self._takes(frame, len(samples), size_bytes):
+            for sample in samples:
+                self.preview(point, [sample], via, received_micros, now_seconds)
+            return
+        frame.received_micros = received_micros
+        if (series := frame.by_point.get(point["point_key"])) is None:
+            series = frame.by_point[point["point_key"]] = _series(named(point), None, [])
+            frame.series.append(series)
+            frame.size_bytes += _series_bytes(series)
+        series["samples"] += samples
+        frame.samples += len(samples)
+        frame.size_bytes += size_bytes
 
     def statement(self, named: Named, stated: Stated, history: bool, cause: str | None, received_micros: int, now_seconds: float) -> None:
         """Adds a statement, cut where it is too long for a frame. Raises InstantTooLarge, adding nothing, if one instant does not fit.
@@ -112,9 +134,10 @@ class FrameBuilder:
         pieces = [stated.range] if stated.range.confirmed else list(pieces_of(stated.range, self._limits.size_bytes))
         for piece in pieces:
             samples = [] if piece.confirmed else piece.samples
-            size = sum(map(sample_bytes, samples)) + _series_bytes(named)
+            series = _series(named, _statement(piece, stated.as_of, stated.as_of_clock), samples)
+            size = size_of(samples) + _series_bytes(series)
             frame = self._frame(HISTORY if history else RECORDED, "READ", cause, now_seconds, size)
-            frame.series.append(_series(named, _statement(piece, stated.as_of, stated.as_of_clock), samples))
+            frame.series.append(series)
             frame.samples += len(samples)
             frame.size_bytes += size
             frame.received_micros = received_micros
@@ -134,9 +157,14 @@ class FrameBuilder:
         size_bytes, limits = frame.size_bytes, self._limits
         return frame.samples >= limits.samples or size_bytes >= limits.size_bytes or size_bytes + more_bytes > MAX_FRAME_BYTES
 
+    def _takes(self, frame: OpenFrame, samples: int, more_bytes: int) -> bool:
+        """True if so many samples more, of so many bytes together, stay within all limits."""
+        limits = self._limits
+        return frame.samples + samples <= limits.samples and frame.size_bytes + more_bytes <= min(limits.size_bytes, MAX_FRAME_BYTES)
+
     def _close(self, key: tuple[str, Via, str | None]) -> None:
         frame = self._open.pop(key)
-        record: ValueFrame = {
+        record: Frame = {
             "source": self._source,
             "shard": self._state.shard,
             "epoch": self._state.epoch,
@@ -157,7 +185,7 @@ class FrameBuilder:
         for key in [k for k, f in self._open.items() if f.full(self._limits) or now_seconds - f.opened_seconds >= self._limits.seconds]:
             self._close(key)
 
-    def take(self, server_micros: int | None, everything: bool = False) -> list[tuple[Topic, ValueFrame]]:
+    def take(self, server_micros: int | None, everything: bool = False) -> list[tuple[Topic, Frame]]:
         """The frames closed since the last call, in the order of their clocks; `everything` closes the open ones first."""
         if everything:
             for key in list(self._open):
@@ -188,16 +216,16 @@ class InstantTooLarge(Exception):
 
 def pieces_of(stated: Range, size_bytes: int) -> Iterator[Range]:
     """The range in pieces of about `size_bytes` that join without a gap; no cut divides an instant."""
-    if sum(map(sample_bytes, stated.samples)) <= min(size_bytes, MAX_FRAME_BYTES - 1000):
+    if size_of(stated.samples) <= min(size_bytes, MAX_FRAME_BYTES - 1000):
         yield stated
         return
     begin, samples, size = stated.begin, list[Sample](), 0
     for instant in _instants(stated.samples):
-        more = sum(map(sample_bytes, instant))
+        more = size_of(instant)
         if more > MAX_FRAME_BYTES - 1000:
-            raise InstantTooLarge(ticks_of(instant[0]), more)
+            raise InstantTooLarge(instant[0].ticks, more)
         if samples and size + more > size_bytes:
-            at = ticks_of(instant[0])
+            at = instant[0].ticks
             yield Range(begin, at, samples)
             begin, samples, size = at, [], 0
         samples += instant
@@ -208,7 +236,7 @@ def pieces_of(stated: Range, size_bytes: int) -> Iterator[Range]:
 def _instants(samples: list[Sample]) -> Iterator[list[Sample]]:
     group: list[Sample] = []
     for sample in samples:
-        if group and ticks_of(group[0]) != ticks_of(sample):
+        if group and group[0].ticks != sample.ticks:
             yield group
             group = []
         group.append(sample)

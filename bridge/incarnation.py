@@ -14,18 +14,18 @@ from bridge.coverage import PointCoverage
 from bridge.dead_letters import DeadLetters
 from bridge.errors import NotReady
 from bridge.event_queue import EventQueues
-from bridge.frame import FrameBuilder, Limits, named
+from bridge.frame import FrameBuilder, Limits
 from bridge.hearing import Hearing
 from bridge.incidents import Incidents
 from bridge.pitime import Moment
 from bridge.progress import ShardState
-from bridge.ranges import ticks_of
 from bridge.reads import Reads
 from bridge.rules import Rules
+from bridge.samples import Sample
 from bridge.urgency import Agenda
 from bridge.watermarks import ages_of
 from schemas.config import Config, Coverage
-from schemas.records import Point, Progress, Sample, Via
+from schemas.records import Point, Progress, Via
 from schemas.times import TICKS_PER_SECOND
 from schemas.topics import DEAD_LETTERS, INCIDENTS, JOBS, PROGRESS, Topic
 
@@ -170,11 +170,11 @@ class Incarnation:
 
     def preview(self, point: Point, samples: list[Sample], via: Via, now: Moment) -> None:
         """Publishes live values; one that lies below the covered end makes its hour dirty."""
-        self.frames.preview(named(point), samples, via, now.micros, now.seconds)
+        self.frames.preview(point, samples, via, now.micros, now.seconds)
         heard = via != "READ"
         if heard:
             self.event_queues.of(point, now).preview(now.ticks)
-        self._happened(point, map(ticks_of, samples), now, heard)
+        self._happened(point, [sample.ticks for sample in samples], now, heard)
 
     def happened(self, point: Point, ticks: int, now: Moment) -> None:
         """A channel told that something happened to a point at an instant, whatever it was."""

@@ -15,9 +15,9 @@ from confluent_kafka.schema_registry.error import SchemaRegistryError
 from fastavro.types import Schema
 
 from bridge.errors import BridgeError, NotReady, Unreachable
+from bridge.frame_encoder import encoder_of
 from schemas import wire
 from schemas.config import Config, Registry
-from schemas.frame_encoder import encoder_of
 from schemas.topics import TOPICS, Topic
 
 LIBRARY_LOG = logging.getLogger("librdkafka")

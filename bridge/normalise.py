@@ -5,38 +5,20 @@ import binascii
 import json
 import math
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
 
 from bridge import pitime
 from bridge.errors import PIUnreadable
+from bridge.samples import Flags, Sample, Shape, blob_shape, shape, text_shape
 from bridge.wording import shown, written
-from schemas.records import Sample
 
 NO_DATA = 248
 """System state of a place where no archive value can exist (pi-web-api.md 2.4)."""
 MAX_VALUE_BYTES = 500_000
 """A longer text or blob does not fit into a frame together with anything else."""
-
-PLAIN: Sample = {
-    "event_time": 0,
-    "ticks": 0,
-    "ordinal": 0,
-    "value_type": "NONE",
-    "value_double": None,
-    "value_long": None,
-    "value_string": None,
-    "value_bytes": None,
-    "digital_code": None,
-    "system_state": None,
-    "system_state_name": None,
-    "good": True,
-    "questionable": False,
-    "substituted": False,
-    "annotated": False,
-}
-"""A sample without a value, to be copied: half the cost of writing one down."""
 
 _LONG_MIN, _LONG_MAX = -(1 << 63), (1 << 63) - 1
 _INT_MIN, _INT_MAX = -(1 << 31), (1 << 31) - 1
@@ -102,46 +84,41 @@ def _series(item: Any) -> ChannelSeries:
 
 def samples_of(items: list[Any], point_type: str) -> tuple[list[Sample], list[Unreadable]]:
     """Samples of value objects in order of time, each instant's in the order given, with ordinals; and what could not be understood."""
-    timed: list[tuple[int, Sample]] = []
+    samples: list[Sample] = []
     bad: list[Unreadable] = []
     for item in items:
         try:
-            timed.append(sample_of(item, point_type))
+            samples.append(sample_of(item, point_type))
         except PIUnreadable as error:
             bad.append(Unreadable(str(error), written(item), error.ticks))
-    return in_order(timed), bad
+    return in_order(samples), bad
 
 
-def in_order(timed: list[tuple[int, Sample]]) -> list[Sample]:
+def in_order(samples: list[Sample]) -> list[Sample]:
     """The samples in order of their instants, each instant's in the order given, with ordinals."""
-    timed.sort(key=lambda pair: pair[0])
+    samples.sort(key=attrgetter("ticks"))
     ordinal, last = 0, None
-    for ticks, sample in timed:
-        ordinal = ordinal + 1 if ticks == last else 0
-        sample["ordinal"], last = ordinal, ticks
-    return [sample for _, sample in timed]
+    for sample in samples:
+        ordinal = ordinal + 1 if sample.ticks == last else 0
+        sample.ordinal, last = ordinal, sample.ticks
+    return samples
 
 
-def sample_of(item: Any, point_type: str) -> tuple[int, Sample]:
-    """Instant (ticks) and sample of one value object, ordinal 0. Raises PIUnreadable with the instant, where that could be read."""
+def sample_of(item: Any, point_type: str) -> Sample:
+    """Sample of one value object, ordinal 0. Raises PIUnreadable with the instant, where that could be read."""
     if not isinstance(item, dict):
         raise PIUnreadable("a value that is not an object")
     ticks = pitime.parse(item.get("Timestamp"))
-    micros, left = divmod(ticks, 10)
     try:
-        flags = [_flag(item, name, default) for name, default in _FLAGS]
-        sample = PLAIN.copy()
-        sample["event_time"], sample["ticks"] = micros, left
-        sample["good"], sample["questionable"], sample["substituted"], sample["annotated"] = flags
+        flags = Flags(*[_flag(item, name, default) for name, default in _FLAGS])
         if item.get("Errors"):
             raise PIUnreadable(f"the value carries errors: {shown(item['Errors'], 200)}")
         if "Value" not in item:
             raise PIUnreadable("an object without `Value`")
-        put(sample, item["Value"], point_type)
+        return Sample(ticks, *value_of(item["Value"], point_type, flags))
     except PIUnreadable as error:
         error.ticks = ticks
         raise
-    return ticks, sample
 
 
 _FLAGS = (("Good", True), ("Questionable", False), ("Substituted", False), ("Annotated", False))
@@ -154,30 +131,32 @@ def _flag(item: dict[str, Any], name: str, default: bool) -> bool:
     return flag
 
 
-def put(sample: Sample, value: Any, point_type: str) -> None:
-    """Sets value type and value columns from PI's `Value`, which may change its type from value to value. Raises PIUnreadable."""
+Number = float | int | None
+
+
+def value_of(value: Any, point_type: str, flags: Flags) -> tuple[Number, Shape]:
+    """A sample's number and shape from PI's `Value`, which may change its type from value to value. Raises PIUnreadable."""
     if value is None:
-        return
+        return None, shape("NONE", flags)
     if isinstance(value, dict):
-        _put_state(sample, value)
-    elif isinstance(value, bool):
+        return None, _state(value, flags)
+    if isinstance(value, bool):
         raise PIUnreadable(f"a boolean on a point of type {point_type}")
-    elif isinstance(value, int) and point_type not in _FLOAT_TYPES:
+    if isinstance(value, int) and point_type not in _FLOAT_TYPES:
         if not _LONG_MIN <= value <= _LONG_MAX:
             raise PIUnreadable(f"integer {shown(value, 40)} does not fit into 64 bits")
-        sample["value_type"], sample["value_long"] = "LONG", value
-    elif isinstance(value, int | float):
+        return value, shape("LONG", flags)
+    if isinstance(value, int | float):
         try:
-            sample["value_type"], sample["value_double"] = "DOUBLE", float(value)
+            return float(value), shape("DOUBLE", flags)
         except OverflowError as error:
             raise PIUnreadable(f"number {shown(value, 40)} does not fit into a double") from error
-    elif isinstance(value, str):
-        _put_text(sample, value, point_type)
-    else:
-        raise PIUnreadable(f"a value of JSON type {type(value).__name__}")
+    if isinstance(value, str):
+        return _of_text(value, point_type, flags)
+    raise PIUnreadable(f"a value of JSON type {type(value).__name__}")
 
 
-def _put_state(sample: Sample, state: dict[str, Any]) -> None:
+def _state(state: dict[str, Any], flags: Flags) -> Shape:
     code, name, system = state.get("Value"), state.get("Name"), state.get("IsSystem", False)
     if not isinstance(code, int) or isinstance(code, bool) or not _INT_MIN <= code <= _INT_MAX or not isinstance(system, bool):
         raise PIUnreadable(f"a state without a code: {shown(state, 200)}")
@@ -185,30 +164,27 @@ def _put_state(sample: Sample, state: dict[str, Any]) -> None:
         raise PIUnreadable(f"a state whose name is no text: {shown(state, 200)}")
     text = None if name is None else _checked(name)
     if system:
-        sample["system_state"], sample["system_state_name"] = code, text
-    else:
-        sample["value_type"], sample["digital_code"], sample["value_string"] = "DIGITAL", code, text
+        return shape("NONE", flags, system_state=code, state_name=text)
+    return shape("DIGITAL", flags, digital_code=code, text=text)
 
 
-def _put_text(sample: Sample, text: str, point_type: str) -> None:
+def _of_text(text: str, point_type: str, flags: Flags) -> tuple[Number, Shape]:
     if point_type in _FLOAT_TYPES and text in _FLOAT_WORDS:
-        sample["value_type"], sample["value_double"] = "DOUBLE", _FLOAT_WORDS[text]
-    elif point_type == "Timestamp":
+        return _FLOAT_WORDS[text], shape("DOUBLE", flags)
+    if point_type == "Timestamp":
         ticks = pitime.parse(text)
         if ticks % 10:  # finer than value_long holds: the text keeps it exact
-            sample["value_type"], sample["value_string"] = "STRING", text
-        else:
-            sample["value_type"], sample["value_long"] = "TIMESTAMP", ticks // 10
-    elif point_type == "Blob":
+            return None, text_shape(flags, text)
+        return ticks // 10, shape("TIMESTAMP", flags)
+    if point_type == "Blob":
         try:
             blob = base64.b64decode(text, validate=True)
         except (binascii.Error, ValueError) as error:
             raise PIUnreadable(f"a blob that is not base64: {error}") from error
         if len(blob) > MAX_VALUE_BYTES:
             raise PIUnreadable(f"a blob of {len(blob)} bytes, more than a frame takes ({MAX_VALUE_BYTES})")
-        sample["value_type"], sample["value_bytes"] = "BYTES", blob
-    else:
-        sample["value_type"], sample["value_string"] = "STRING", _checked(text)
+        return None, blob_shape(flags, blob)
+    return None, text_shape(flags, _checked(text))
 
 
 def _checked(text: str) -> str:

@@ -1,9 +1,9 @@
 """What an answer holds and what may be stated of it: ranges of a point's archive with their samples. Pure: instants are PI's ticks."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from typing import NamedTuple
 
-from schemas.records import Sample
+from bridge.samples import Sample
 
 
 class Page(NamedTuple):
@@ -13,6 +13,16 @@ class Page(NamedTuple):
     unreadable: list[int]
     """Instants at which an item could not be understood."""
     cut: bool
+
+    def newest(self, default: int) -> int:
+        """The newest instant that it holds, readable or not."""
+        return max([*(sample.ticks for sample in self.samples[-1:]), *self.unreadable], default=default)
+
+    def newest_up_to(self, bound: int, default: int) -> int:
+        """The newest instant up to `bound` that it holds, readable or not, but at least `default`."""
+        at = bisect_right(self.samples, bound, key=ticks_of)
+        readable = (sample.ticks for sample in self.samples[max(at - 1, 0) : at])
+        return max([default, *readable, *(ticks for ticks in self.unreadable if ticks <= bound)])
 
 
 class Range(NamedTuple):
@@ -28,16 +38,22 @@ class Range(NamedTuple):
 
 
 def ticks_of(sample: Sample) -> int:
-    """Instant of a sample in ticks."""
-    return sample["event_time"] * 10 + sample["ticks"]
+    """Instant of a sample, to sort and search by."""
+    return sample.ticks
+
+
+def between(samples: list[Sample], begin: int, end: int | None) -> list[Sample]:
+    """Those of the samples, which come in order of time, that lie in [begin, end); in [begin, ...) without an end."""
+    first = bisect_left(samples, begin, key=ticks_of)
+    last = len(samples) if end is None else bisect_left(samples, end, key=ticks_of)
+    return samples if last - first == len(samples) else samples[first:last]
 
 
 def part(of: Range, begin: int, end: int) -> Range:
     """The part of a range that lies in [begin, end)."""
     if begin <= of.begin and of.end <= end:
         return of
-    first, last = (bisect_left(of.samples, at, key=ticks_of) for at in (begin, end))
-    return Range(max(begin, of.begin), min(end, of.end), of.samples[first:last])
+    return Range(max(begin, of.begin), min(end, of.end), between(of.samples, begin, end))
 
 
 def cut_around(begin: int, end: int, page: Page) -> list[Range]:
@@ -46,5 +62,5 @@ def cut_around(begin: int, end: int, page: Page) -> list[Range]:
     ranges = []
     for low, high in zip([begin, *(hole + 1 for hole in holes)], [*holes, end], strict=True):
         if low < high or not holes:
-            ranges.append(Range(low, high, [s for s in page.samples if low <= ticks_of(s) < high]))
+            ranges.append(Range(low, high, between(page.samples, low, high)))
     return ranges

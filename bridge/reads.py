@@ -12,7 +12,7 @@ from bridge.errors import BridgeError, PIArchiveAway, PIRefused, PIUnavailable, 
 from bridge.frame import InstantTooLarge, Stated, named
 from bridge.normalise import Unreadable
 from bridge.pitime import Moment
-from bridge.ranges import Page, Range, ticks_of
+from bridge.ranges import Page, Range, between
 from bridge.rules import Purpose, Read
 from bridge.sizing import MOST_REQUESTS, Sizing
 from bridge.witness import Witness, Witnesses
@@ -266,7 +266,7 @@ class Reads:
         self._values_read[task.read.purpose] += len(page.samples)
         self._full_page |= page.cut
         self._set_aside(task, unreadable, now)
-        last = max([*map(ticks_of, page.samples), *page.unreadable], default=task.at)
+        last = page.newest(task.at)
         forward = task.read.end is None
         if page.cut and (last <= task.at or (forward and task.coverage.too_short(task.read, page, sent.ticks, self._owner.rules))):
             # One instant fills the page (trap 23), or one and the next, which may have come just now: a larger one is needed.
@@ -290,8 +290,8 @@ class Reads:
         self._state(task, ranges, sent, now)
         assert coverage.high is not None
         newest = page.samples[-1] if page.samples and not page.cut else None
-        if newest is not None and ticks_of(newest) >= coverage.high and (coverage.snapshot is None or ticks_of(newest) > coverage.snapshot):
-            instant = [sample for sample in page.samples if ticks_of(sample) == ticks_of(newest)]
+        if newest is not None and newest.ticks >= coverage.high and (coverage.snapshot is None or newest.ticks > coverage.snapshot):
+            instant = between(page.samples, newest.ticks, None)
             owner.preview(task.point, instant, "READ", now)
 
     def _reread(self, task: Task, page: Page, last: int, sent: Sent, now: Moment) -> None:
@@ -318,9 +318,9 @@ class Reads:
                 except InstantTooLarge as error:
                     self._too_large(task, error, now)
                     task.coverage.left_out(error.ticks)
-                    lower = Range(stated.begin, error.ticks, [s for s in stated.samples if ticks_of(s) < error.ticks])
+                    lower = Range(stated.begin, error.ticks, between(stated.samples, stated.begin, error.ticks))
                     self._state(task, [lower], sent, now)
-                    stated = Range(error.ticks + 1, stated.end, [s for s in stated.samples if ticks_of(s) > error.ticks])
+                    stated = Range(error.ticks + 1, stated.end, between(stated.samples, error.ticks + 1, None))
                 else:
                     break
 

@@ -5,7 +5,7 @@ be kept exactly, goes the long way of `normalise`: so what is odd is judged ther
 and not judged: a name that is no UTF-8 costs no value.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from operator import lt
 from typing import Any, cast
@@ -14,8 +14,8 @@ import msgspec
 
 from bridge import normalise, pitime
 from bridge.errors import PIUnreadable
-from bridge.normalise import Unreadable, channel_message, parse_json
-from schemas.records import Sample
+from bridge.normalise import ChannelSeries, Unreadable, channel_message, parse_json
+from bridge.samples import DOUBLE, Flags, Sample
 
 MISFIT = (msgspec.DecodeError, UnicodeError, RecursionError)
 """What msgspec raises where a document is no JSON or has another shape."""
@@ -71,6 +71,8 @@ class Values(msgspec.Struct, gc=False):
     """What they were decoded from."""
     at: int | None
     """Their stream's place in it, if it holds several."""
+    samples: list[Sample | None]
+    """Of the good floating-point numbers, which most are."""
 
     def plain(self) -> list[Any]:
         """The same values as plain JSON, decoded again; only the fields that were asked for, if the whole cannot be decoded."""
@@ -87,36 +89,51 @@ def range_of(content: msgspec.Raw) -> Values | None:
     """The values of a `recorded` answer; None if it is anything else, or a value does not fit."""
     try:
         items = decode_range(content).Items
-        return Values(items, pitime.parse_all([item.Timestamp for item in items]), content, None)
+        ticks = pitime.parse_all([item.Timestamp for item in items])
+        return Values(items, ticks, content, None, _doubles(items, ticks))
     except (*MISFIT, PIUnreadable):
         return None
 
 
-def heard(body: bytes | str) -> Iterator[tuple[str, Values | list[Any]]]:
+def heard(body: bytes | str) -> Iterable[tuple[str, Values | list[Any]]]:
     """WebID and values of each stream of a channel message; none for a heartbeat.
 
-    Raises PIUnreadable if it has another shape: after the streams that could be read, so they must be taken one by one.
+    Taking them raises PIUnreadable if it has another shape: after the streams that could be read, so they must be taken one by one.
     """
-    if (streams := _streams(body)) is not None:
-        yield from streams
-    else:
-        yield from ((series.web_id, series.items) for series in channel_message(parse_json(body)))
+    streams = _streams(body)
+    return ((series.web_id, series.items) for series in _plainly(body)) if streams is None else streams
+
+
+def _plainly(body: bytes | str) -> Iterator[ChannelSeries]:
+    yield from channel_message(parse_json(body))
 
 
 def _streams(body: bytes | str) -> list[tuple[str, Values | list[Any]]] | None:
     """The streams of a channel message; None if a value does not fit."""
     try:
         streams = decode_message(body).Items
-        ticks = pitime.parse_all([item.Timestamp for stream in streams for item in stream.Items])
-        values: list[tuple[str, Values | list[Any]]] = []
-        begin = 0
-        for at, stream in enumerate(streams):
-            end = begin + len(stream.Items)
-            values.append((stream.WebId, Values(stream.Items, ticks[begin:end], body, at)))
-            begin = end
+        items = [item for stream in streams for item in stream.Items]
+        ticks = pitime.parse_all([item.Timestamp for item in items])
     except (*MISFIT, PIUnreadable):
         return None
+    samples = _doubles(items, ticks)
+    values: list[tuple[str, Values | list[Any]]] = []
+    begin = 0
+    for at, stream in enumerate(streams):
+        end = begin + len(stream.Items)
+        values.append((stream.WebId, Values(stream.Items, ticks[begin:end], body, at, samples[begin:end])))
+        begin = end
     return values
+
+
+def _doubles(items: list[Item], ticks: list[int]) -> list[Sample | None]:
+    """Samples of the good floating-point numbers among the values: what these are does not depend on the point's type."""
+    return [
+        Sample(at, value, DOUBLE)
+        if type(value := item.Value) is float and item.Good and not (item.Questionable or item.Substituted or item.Annotated)
+        else None
+        for item, at in zip(items, ticks, strict=True)
+    ]
 
 
 def plain(values: Values | list[Any]) -> list[Any]:
@@ -135,30 +152,16 @@ def samples_of(values: Values | list[Any], point_type: str) -> tuple[list[Sample
 
 
 def _samples(values: Values, point_type: str) -> list[Sample]:
-    if len(values.items) == 1:  # as most streams of a channel message are
-        return [_sample(values.items[0], values.ticks[0], point_type)]
-    samples = [_sample(item, ticks, point_type) for item, ticks in zip(values.items, values.ticks, strict=True)]
-    if all(map(lt, values.ticks, islice(values.ticks, 1, None))):
-        return samples
-    return normalise.in_order(list(zip(values.ticks, samples, strict=True)))
+    samples, ticks = values.samples, values.ticks
+    if len(samples) == 1:  # as most streams of a channel message have
+        return [samples[0] or _sample(values.items[0], ticks[0], point_type)]
+    if None in samples:
+        judged = zip(samples, values.items, ticks, strict=True)
+        samples = [_sample(item, at, point_type) if sample is None else sample for sample, item, at in judged]
+    whole = cast(list[Sample], samples)
+    return whole if all(map(lt, ticks, islice(ticks, 1, None))) else normalise.in_order(whole)
 
 
 def _sample(item: Item, ticks: int, point_type: str) -> Sample:
-    sample = normalise.PLAIN.copy()
-    sample["event_time"] = ticks // 10
-    sample["ticks"] = ticks % 10
-    value = item.Value
-    if type(value) is float:
-        sample["value_type"] = "DOUBLE"
-        sample["value_double"] = value
-    else:
-        normalise.put(sample, value, point_type)
-    if not item.Good:
-        sample["good"] = False
-    if item.Questionable:
-        sample["questionable"] = True
-    if item.Substituted:
-        sample["substituted"] = True
-    if item.Annotated:
-        sample["annotated"] = True
-    return sample
+    flags = Flags(item.Good, item.Questionable, item.Substituted, item.Annotated)
+    return Sample(ticks, *normalise.value_of(item.Value, point_type, flags))

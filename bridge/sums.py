@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from bridge.digests import digest_of
 from bridge.ranges import Range, part
-from schemas.digest import EMPTY, add, digest_of
+from schemas.digest import EMPTY, add
 
 MAX_SPANS = 64
 """Beyond this the oldest are given up: what they spoke of is stated in full when it is read again."""

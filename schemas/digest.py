@@ -18,7 +18,6 @@ high 31 bits (hash >> 33, unsigned) modulo 2**31, the latter shifted left by 32.
 import math
 import struct
 from collections.abc import Iterable
-from itertools import chain, groupby
 from operator import itemgetter
 
 from xxhash import xxh64_intdigest
@@ -47,59 +46,67 @@ _status_fields = itemgetter("value_type", "good", "questionable", "substituted",
 _CANONICAL_NAN = struct.pack("<Q", 0x7FF8000000000000)
 
 
+def status(
+    value_type: str, good: bool, questionable: bool, substituted: bool, annotated: bool, digital_code: int | None, system_state: int | None
+) -> int:
+    """Value type, state code and flags in one integer, laid out as the module's doc says."""
+    bits = good | questionable << 1 | substituted << 2 | annotated << 3 | VALUE_TYPE_CODES[value_type] << 4
+    if digital_code is not None:
+        bits |= 1 << 8 | (digital_code & 0xFFFFFFFF) << 16
+    elif system_state is not None:
+        bits |= 1 << 9 | (system_state & 0xFFFFFFFF) << 16
+    return bits
+
+
 def status_of(sample: Sample) -> int:
-    """Value type, state code and flags of a sample in one integer, laid out as the module's doc says."""
-    status = (
-        sample["good"]
-        | sample["questionable"] << 1
-        | sample["substituted"] << 2
-        | sample["annotated"] << 3
-        | VALUE_TYPE_CODES[sample["value_type"]] << 4
-    )
-    if (code := sample["digital_code"]) is not None:
-        status |= 1 << 8 | (code & 0xFFFFFFFF) << 16
-    elif (code := sample["system_state"]) is not None:
-        status |= 1 << 9 | (code & 0xFFFFFFFF) << 16
-    return status
+    """The status of a sample."""
+    return status(*_status_fields(sample))
+
+
+def status_hash(status: int) -> int:
+    """What the hash of each sample with this status begins with."""
+    return xxh64_intdigest(_long(status), _SEED)
+
+
+def value_hash(
+    start: int, ticks: int, double: float | None, integer: int | None, text: str | None = None, blob: bytes | None = None
+) -> int:
+    """Unsigned 64-bit hash of a sample, from that of its status; `text` only where it counts: of the value type STRING."""
+    h = xxh64_intdigest(_long(ticks), start)
+    if double is not None:
+        h = xxh64_intdigest(_CANONICAL_NAN if math.isnan(double) else _double(double + 0.0), h)
+    if integer is not None:
+        h = xxh64_intdigest(_long(integer), h)
+    if text is not None:
+        h = xxh64_intdigest(text.encode(), h)
+    if blob is not None:
+        h = xxh64_intdigest(blob, h)
+    return h
 
 
 def hash_of(sample: Sample) -> int:
     """Unsigned 64-bit hash of a sample."""
-    return _hash_from(_status_hash(sample), sample)
+    text = sample["value_string"] if sample["value_type"] == "STRING" else None
+    ticks = sample["event_time"] * 10 + sample["ticks"]
+    return value_hash(status_hash(status_of(sample)), ticks, sample["value_double"], sample["value_long"], text, sample["value_bytes"])
 
 
-def _status_hash(sample: Sample) -> int:
-    return xxh64_intdigest(_long(status_of(sample)), _SEED)
-
-
-def _hash_from(h: int, sample: Sample) -> int:
-    h = xxh64_intdigest(_long(sample["event_time"] * 10 + sample["ticks"]), h)
-    if (double := sample["value_double"]) is not None:
-        h = xxh64_intdigest(_CANONICAL_NAN if math.isnan(double) else _double(double + 0.0), h)
-    if (integer := sample["value_long"]) is not None:
-        h = xxh64_intdigest(_long(integer), h)
-    if sample["value_type"] == "STRING" and (text := sample["value_string"]) is not None:
-        h = xxh64_intdigest(text.encode(), h)
-    if (blob := sample["value_bytes"]) is not None:
-        h = xxh64_intdigest(blob, h)
-    return h
+def packed(low: int, high: int) -> int:
+    """The digest out of the sum of the hashes, and that of the hashes shifted right by 33."""
+    return (high & _HIGH) << 32 | low & _LOW
 
 
 def digest_of(samples: Iterable[Sample]) -> int:
     """Digest of a set of samples."""
     low = high = 0
-    for _, alike in groupby(samples, _status_fields):  # neighbours mostly have the same status: it is hashed once for all of them
-        first = next(alike)
-        start = _status_hash(first)
-        for sample in chain((first,), alike):
-            h = _hash_from(start, sample)
-            low += h
-            high += h >> 33
-    return (high & _HIGH) << 32 | low & _LOW
+    for h in map(hash_of, samples):
+        low += h
+        high += h >> 33
+    return packed(low, high)
 
 
 def add(left: int, right: int) -> int:
     """Digest of two sets that share no sample, from their digests."""
     low = (left & _LOW) + (right & _LOW)
     high = (left >> 32) + (right >> 32)
-    return (high & _HIGH) << 32 | low & _LOW
+    return packed(low, high)

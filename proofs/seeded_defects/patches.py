@@ -17,7 +17,7 @@ from bridge.pitime import Moment
 from bridge.publish import Message, Publisher
 from bridge.ranges import Page, Range
 from bridge.rules import Read, Rules
-from schemas.records import Sample
+from bridge.samples import Sample
 from schemas.times import TICKS_PER_SECOND
 
 FATAL_COMMITS = 12
@@ -175,7 +175,7 @@ def statement_cut_inside_an_instant() -> None:
     def pieces_of(stated: Range, size_bytes: int) -> Iterator[Range]:
         begin, samples, size = stated.begin, list[Sample](), 0
         for sample in stated.samples:
-            more = frame.sample_bytes(sample)
+            more = sample.shape.size_bytes
             if samples and size + more > size_bytes:
                 at = ranges.ticks_of(sample)
                 yield Range(begin, max(at, ranges.ticks_of(samples[-1]) + 1), samples)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
+from bridge.frame import plain
 from bridge.incarnation import Record
 from proofs.simulation.clockwork import Clockwork
 from schemas.shards import shard_of
@@ -160,7 +161,7 @@ class Broker:
             partitions = record.topic.partition_count(self.shards)
             partition = record.partition if record.partition is not None else shard_of(record.key or "", partitions)
             self.logs.setdefault((record.topic.dataset, partition), []).append(
-                Entry(record.key, record.value, coordinator.open, self.clockwork.now)
+                Entry(record.key, _encoded(record), coordinator.open, self.clockwork.now)
             )
         return coordinator.open
 
@@ -217,6 +218,11 @@ class Broker:
             self._reply(lambda: told(found), self.clockwork.chance.random() * self.slow_reading_seconds)
 
         self._reply(act)
+
+
+def _encoded(record: Record) -> Any:
+    """A producer encodes records: what is written is the contract's."""
+    return plain(record.value) if record.topic.record == "value_frame" else record.value
 
 
 def _copied(value: Any) -> Any:

@@ -14,7 +14,7 @@ from benchmarks.bridge import __main__ as command
 from benchmarks.bridge import archive, channels, events
 from benchmarks.bridge.children import batch_body, channel_messages
 from benchmarks.bridge.ground import Void, milliseconds, spread
-from bridge.frame import FrameBuilder, Limits, Stated, named
+from bridge.frame import FrameBuilder, Limits, Stated, named, plain
 from bridge.progress import ShardState
 from bridge.ranges import Range
 from bridge.regular import heard, samples_of
@@ -39,8 +39,8 @@ def frames_of(messages: list[str]) -> list[Any]:
     for message in messages:
         for web_id, values in heard(message):
             point = known[web_id]
-            builder.preview(named(point), samples_of(values, point["point_type"])[0], "CHANNEL", 1, 0.0)
-    return [frame for _, frame in builder.take(1, everything=True)]
+            builder.preview(point, samples_of(values, point["point_type"])[0], "CHANNEL", 1, 0.0)
+    return [plain(frame) for _, frame in builder.take(1, everything=True)]
 
 
 @pytest.mark.parametrize("shape", [(100, 1), (100, 10), (1, 1)])
@@ -75,7 +75,7 @@ def statements(of: list[Point], begin: int = fast_path.BEGIN) -> list[Any]:
     builder = FrameBuilder(ShardState(0, 1, epoch=1), "plant1", LIMITS)
     for point in of:
         builder.statement(named(point), Stated(Range(begin, fast_path.END, []), fast_path.END, 1), True, None, 1, 0.0)
-    return [frame for _, frame in builder.take(1, everything=True)]
+    return [plain(frame) for _, frame in builder.take(1, everything=True)]
 
 
 def test_statements_have_to_cover_the_whole_range_with_the_digest_of_their_samples() -> None:

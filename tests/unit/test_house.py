@@ -19,11 +19,12 @@ ROOMS: dict[str, set[str]] = {
 }
 """Each room, and the rooms it may import."""
 PURE = {
-    "schemas": {"wire", "records", "shards", "digest", "topics", "values", "times", "frame_encoder"},
+    "schemas": {"wire", "records", "shards", "digest", "topics", "values", "times"},
     "bridge": {
-        "allowance", "away", "batch", "budget", "census", "commands", "coverage", "dead_letters", "errors", "event_queue", "findings",
-        "frame", "health", "hearing", "incarnation", "incidents", "masking", "normalise", "pitime", "progress", "ranges", "reads",
-        "regular", "reports", "rules", "sizing", "sums", "tenure", "urgency", "watermarks", "witness", "wording",
+        "allowance", "away", "batch", "budget", "census", "commands", "coverage", "dead_letters", "digests", "errors", "event_queue",
+        "findings", "frame", "frame_encoder", "health", "hearing", "incarnation", "incidents", "masking", "normalise", "pitime",
+        "progress", "ranges", "reads", "regular", "reports", "rules", "samples", "sizing", "sums", "tenure", "urgency", "watermarks",
+        "witness", "wording",
     },
     "spark_jobs": {"tables", "quoting"},
     "verifier": {

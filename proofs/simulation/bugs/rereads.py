@@ -65,7 +65,7 @@ def range_without_data_taken_for_empty() -> None:
 
     def page_of(content: Any, *more: Any) -> tuple[Page, list[Unreadable]]:
         page, unreadable = usual(content, *more)
-        return page._replace(samples=[s for s in page.samples if s["system_state"] != normalise.NO_DATA]), unreadable
+        return page._replace(samples=[s for s in page.samples if s.shape.system_state != normalise.NO_DATA]), unreadable
 
     usual = batch.page_of
     _set(batch, "page_of", page_of)

@@ -214,7 +214,7 @@ def test_trap_23_a_page_filled_by_one_instant_is_cut_and_ends_where_it_began() -
     found = page(answer(*[item(at("09:00"), n) for n in range(4)]), at("09:00"), at("10:00"), max_count=4)
     assert found.cut
     assert {ticks_of(s) for s in found.samples} == {at("09:00")}
-    assert [s["ordinal"] for s in found.samples] == [0, 1, 2, 3]
+    assert [s.ordinal for s in found.samples] == [0, 1, 2, 3]
 
 
 def test_a_page_filled_by_values_before_the_range_in_the_same_second_is_cut() -> None:
@@ -256,12 +256,12 @@ def test_no_data_just_where_the_request_began_or_ended_is_no_answer(where: int, 
 
 def test_a_snapshot_that_is_no_data_is_an_event() -> None:
     found = page(answer(item(at("09:01")), item(at("09:03"), NO_DATA, Good=False)), at("09:00"), None)
-    assert [s["system_state"] for s in found.samples] == [None, 248]
+    assert [s.shape.system_state for s in found.samples] == [None, 248]
 
 
 def test_no_data_in_the_middle_is_an_event_and_so_is_a_digital_state_of_that_number() -> None:
     items = [item(at("09:01")), item(at("09:02"), NO_DATA), item(at("09:03"))]
-    assert [s["system_state"] for s in page(answer(*items), at("09:00"), None).samples] == [None, 248, None]
+    assert [s.shape.system_state for s in page(answer(*items), at("09:00"), None).samples] == [None, 248, None]
     assert len(page(answer(item(at("09:01"), NO_DATA | {"IsSystem": False})), at("09:00"), None).samples) == 1
 
 

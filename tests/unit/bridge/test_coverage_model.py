@@ -244,7 +244,7 @@ def test_in_the_end_the_statements_that_hold_say_what_the_archive_holds(
         if point.low <= ticks < point.high:
             holding = world.holding(ticks)
             assert holding is not None
-            if found := [sample["value_double"] for sample in holding.range.samples if ticks_of(sample) == ticks]:
+            if found := [sample.number for sample in holding.range.samples if ticks_of(sample) == ticks]:
                 stated[ticks] = found
     expected: dict[int, list[float | None]] = {}
     for event in archive:

@@ -7,15 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.frame import MAX_FRAME_BYTES, FrameBuilder, InstantTooLarge, Limits, Named, Stated, pieces_of, sample_bytes
+from bridge.digests import digest_of
+from bridge.frame import MAX_FRAME_BYTES, Frame, FrameBuilder, InstantTooLarge, Limits, Named, Stated, pieces_of, plain
 from bridge.normalise import MAX_VALUE_BYTES
 from bridge.progress import ShardState
 from bridge.ranges import Range, ticks_of
+from bridge.samples import Sample, size_of
 from schemas import wire
-from schemas.digest import add, digest_of
-from schemas.records import Sample, ValueFrame
+from schemas.digest import add
 from schemas.topics import HISTORY, LIVE, RECORDED, Topic
-from tests.unit.bridge.world import HOUR, at, sample
+from tests.unit.bridge.world import HOUR, at, point, sample
 
 ONE, TWO = Named("main:1", "TI-101", "degC"), Named("main:2", "TI-102", None)
 LIMITS = Limits(seconds=0.1, samples=1000, size_bytes=256_000)
@@ -29,12 +30,13 @@ class Builder(FrameBuilder):
         super().__init__(self.state, "plant1", limits)
 
     def live(self, named: Named, *samples: Sample, now: float = 0.0) -> None:
-        self.preview(named, list(samples), "CHANNEL", 1, now)
+        of = point(int(named.point_key.partition(":")[2]), tag=named.tag, engineering_units=named.uom)
+        self.preview(of, list(samples), "CHANNEL", 1, now)
 
     def state_range(self, stated: Range, named: Named = ONE, history: bool = False, cause: str | None = None, now: float = 0.0) -> None:
         self.statement(named, Stated(stated, at("10:00", 3), self.state.take_clock()), history, cause, 1, now)
 
-    def all(self) -> list[tuple[Topic, ValueFrame]]:
+    def all(self) -> list[tuple[Topic, Frame]]:
         return self.take(7, everything=True)
 
 
@@ -42,11 +44,11 @@ def text(size: int, ticks: int = 0, ordinal: int = 0, letter: str = "x") -> Samp
     return sample(ticks, ordinal=ordinal, value_type="STRING", value_double=None, value_string=letter * size)
 
 
-def encoded(frame: ValueFrame) -> int:
-    return len(wire.encode(1, wire.schema("value_frame"), cast(dict[str, Any], frame)))
+def encoded(frame: Frame) -> int:
+    return len(wire.encode(1, wire.schema("value_frame"), cast(dict[str, Any], plain(frame))))
 
 
-def statements(frames: list[tuple[Topic, ValueFrame]]) -> list[dict[str, Any]]:
+def statements(frames: list[tuple[Topic, Frame]]) -> list[dict[str, Any]]:
     return [{**(s["statement"] or {}), "samples": s["samples"]} for _, f in frames for s in f["series"]]
 
 
@@ -238,7 +240,7 @@ def test_a_sample_never_takes_more_bytes_than_it_is_counted_for(measured: Sample
     few.live(ONE, sample(0))
     more.live(ONE, sample(0), measured)
     ((_, with_one),), ((_, with_two),) = few.all(), more.all()
-    assert encoded(with_two) - encoded(with_one) <= sample_bytes(measured)
+    assert encoded(with_two) - encoded(with_one) <= size_of([measured])
 
 
 @pytest.mark.parametrize("letter", ["x", "ä", "€", "😀"])
@@ -276,7 +278,7 @@ def test_pieces_join_without_a_gap_hold_every_sample_and_never_divide_an_instant
     for piece in pieces:
         assert all(piece.begin <= ticks_of(s) < piece.end for s in piece.samples)
         instants = {ticks_of(s) for s in piece.samples}
-        assert sum(map(sample_bytes, piece.samples)) <= size or len(instants) == 1
+        assert size_of(piece.samples) <= size or len(instants) == 1
     ends = [{ticks_of(s) for s in piece.samples} for piece in pieces]
     assert sum(map(len, ends)) == len(set().union(*ends))
 
@@ -337,5 +339,6 @@ def test_each_frame_is_what_the_schema_takes() -> None:
     builder.live(ONE, sample(at("09:00")))
     builder.state_range(Range(at("09:00"), at("09:00") + HOUR, [sample(at("09:00"))]), cause="lost")
     for _, frame in builder.all():
-        _, body = wire.split(wire.encode(1, wire.schema("value_frame"), cast(dict[str, Any], frame)))
-        assert wire.decode(body, wire.schema("value_frame")) == frame
+        record = cast(dict[str, Any], plain(frame))
+        _, body = wire.split(wire.encode(1, wire.schema("value_frame"), record))
+        assert wire.decode(body, wire.schema("value_frame")) == record

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from bridge.errors import PIUnreadable
 from bridge.normalise import MAX_VALUE_BYTES, ChannelSeries, channel_message, parse_json, sample_of, samples_of
 from bridge.ranges import ticks_of
+from bridge.samples import record_of
 from schemas.records import Sample
 from tests.unit.bridge.world import at, item
 
@@ -24,7 +25,7 @@ CAPTURED = (
 
 def one(value: object, point_type: str = "Float32", **fields: object) -> Sample:
     """The sample of one value."""
-    return sample_of(item(at("09:00"), value, **fields), point_type)[1]
+    return record_of(sample_of(item(at("09:00"), value, **fields), point_type))
 
 
 def column(value: object, point_type: str) -> tuple[str, object]:
@@ -81,7 +82,7 @@ def test_trap_18_not_a_number_and_infinity_come_as_words_or_bare(word: str, valu
 def test_trap_18_a_missing_annotated_flag_is_false() -> None:
     written = item(at("09:00"))
     del written["Annotated"]
-    assert sample_of(written, "Float32")[1]["annotated"] is False
+    assert sample_of(written, "Float32").shape.flags.annotated is False
 
 
 def test_trap_12_a_system_state_on_a_float_point_is_no_value_and_no_zero() -> None:
@@ -169,7 +170,7 @@ def test_an_object_without_a_value_is_not_taken_for_null() -> None:
 def test_trap_34_values_are_sorted_by_time_and_each_instant_keeps_the_order_given() -> None:
     written = [item(at("09:02"), 1.0), item(at("09:01"), 2.0), item(at("09:02"), 3.0), item(at("09:01"), 4.0)]
     samples, bad = samples_of(written, "Float32")
-    assert [(ticks_of(s), s["ordinal"], s["value_double"]) for s in samples] == [
+    assert [(s.ticks, s.ordinal, s.number) for s in samples] == [
         (at("09:01"), 0, 2.0),
         (at("09:01"), 1, 4.0),
         (at("09:02"), 0, 1.0),
@@ -180,12 +181,12 @@ def test_trap_34_values_are_sorted_by_time_and_each_instant_keeps_the_order_give
 
 def test_trap_20_two_values_at_one_instant_are_both_kept() -> None:
     samples, _ = samples_of([item(at("09:00"), 1.0), item(at("09:00"), 1.0)], "Float32")
-    assert [s["ordinal"] for s in samples] == [0, 1]
+    assert [s.ordinal for s in samples] == [0, 1]
 
 
 def test_trap_16_two_stamps_100_ns_apart_are_two_instants() -> None:
     samples, _ = samples_of([item("2024-01-01T09:00:00.1234568Z"), item("2024-01-01T09:00:00.1234567Z")], "Float32")
-    assert [(s["event_time"] % 10**6, s["ticks"], s["ordinal"]) for s in samples] == [(123456, 7, 0), (123456, 8, 0)]
+    assert [(s.ticks % 10**7, s.ordinal) for s in samples] == [(1234567, 0), (1234568, 0)]
 
 
 def test_an_unreadable_value_does_not_hide_the_others() -> None:
@@ -201,7 +202,7 @@ def test_a_captured_message_is_read() -> None:
     (series,) = channel_message(parse_json(CAPTURED))
     assert series.web_id == "F1DP1"
     (sample,), bad = samples_of(series.items, "Float32")
-    assert (sample["event_time"], sample["ticks"], sample["value_double"], bad) == (1_670_594_798_435_012, 8, 73.68963, [])
+    assert (sample.ticks, sample.number, bad) == (16_705_947_984_350_128, 73.68963, [])
 
 
 def test_trap_33_a_heartbeat_holds_no_streams() -> None:
@@ -281,7 +282,7 @@ def test_no_json_whatever_makes_the_reading_of_values_fail(items: list[Any], poi
     samples, bad = samples_of(items, point_type)
     assert len(samples) + len(bad) == len(items)
     assert [ticks_of(s) for s in samples] == sorted(ticks_of(s) for s in samples)
-    for ticks, ordinal in ((ticks_of(s), s["ordinal"]) for s in samples):
+    for ticks, ordinal in ((s.ticks, s.ordinal) for s in samples):
         assert ordinal < sum(ticks_of(s) == ticks for s in samples)
 
 

@@ -196,4 +196,4 @@ def test_the_newest_item_of_a_forward_read_is_a_preview_if_no_channel_told_of_it
     owner.coverage["main:1"].as_of = 0
     answer(owner, ask(owner), {"Items": [item(at("10:10")), item(at("10:29"))]})
     live = [record.value for record in owner.transaction(NOW) if record.topic.dataset == "live"]
-    assert [(frame["via"], frame["series"][0]["samples"][0]["event_time"] * 10) for frame in live] == [("READ", at("10:29"))]
+    assert [(frame["via"], frame["series"][0]["samples"][0].ticks) for frame in live] == [("READ", at("10:29"))]

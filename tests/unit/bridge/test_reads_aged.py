@@ -2,12 +2,12 @@
 
 from typing import Any
 
+from bridge.digests import digest_of
 from bridge.incarnation import Incarnation
 from bridge.pitime import Moment
 from bridge.rules import Purpose
 from bridge.sums import Span, Sums
 from bridge.watermarks import Watermarks
-from schemas.digest import digest_of
 from tests.unit.bridge.world import HOUR, at, config, covered, hour, incarnation, item, moment, point, sample
 
 NO_DATA = {"Name": "No Data", "Value": 248, "IsSystem": True}

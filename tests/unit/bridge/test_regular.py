@@ -194,7 +194,7 @@ def test_a_bare_nan_in_one_answer_leaves_all_answers_readable() -> None:
     assert b"NaN" in body
     content = batch.contents(batch.parse(body), asked)["0"]
     page, letters = batch.page_of(content, at("09:00"), at("10:00"), at("10:00"), 100, "Float32")
-    assert (repr(page.samples[0]["value_double"]), letters) == ("nan", [])
+    assert (repr(page.samples[0].number), letters) == ("nan", [])
 
 
 def test_bytes_that_are_no_text_in_a_field_that_nobody_asked_for_cost_no_value() -> None:
@@ -215,7 +215,7 @@ def test_what_a_point_cannot_hold_is_told_even_beside_a_field_that_cannot_be_dec
 
 def test_a_stream_that_cannot_be_read_is_told_of_after_the_others() -> None:
     body = json.dumps({"Items": [{"WebId": 5}, {"WebId": "A", "Items": [item(at("09:00"))]}]})
-    streams = heard(body)
+    streams = iter(heard(body))
     assert next(streams)[0] == "A"
     with pytest.raises(PIUnreadable, match="WebId"):
         next(streams)

@@ -12,10 +12,9 @@ from bridge.hearing import Ear
 from bridge.incarnation import Incarnation
 from bridge.normalise import parse_json, sample_of
 from bridge.ranges import ticks_of
-from schemas import wire
 from tests.unit.bridge.spoilt import DEPTHS, STEADY, bytes_of, nested, spoil
 from tests.unit.bridge.test_hearing import listening
-from tests.unit.bridge.world import at, item, moment
+from tests.unit.bridge.world import at, encoded, item, moment
 
 NOW = moment("10:00:01")
 MESSAGE = {
@@ -32,7 +31,7 @@ def outcome(owner: Incarnation) -> tuple[list[tuple[str, int]], list[str]]:
     """Points and instants of the previews of the next transaction, and the hashes of its dead letters; Kafka could take every record."""
     records = owner.transaction(NOW)
     for record in records:
-        wire.encode(1, wire.schema(record.topic.record), record.value)
+        encoded(record)
     frames = [record.value for record in records if record.topic.dataset == "live"]
     previews = [(series["point_key"], ticks_of(sample)) for frame in frames for series in frame["series"] for sample in series["samples"]]
     return sorted(previews), [record.value["content_hash"] for record in records if record.topic.dataset == "dead-letters"]
@@ -69,7 +68,7 @@ def _readable(document: Any) -> tuple[list[tuple[str, int]], bool]:
             continue
         for value in values:
             try:
-                found.append((f"main:{stream['WebId'][1]}", sample_of(value, "Float64")[0]))
+                found.append((f"main:{stream['WebId'][1]}", sample_of(value, "Float64").ticks))
             except PIUnreadable:
                 whole = False
     return sorted(found), whole

@@ -16,10 +16,9 @@ from bridge.pitime import Moment
 from bridge.ranges import ticks_of
 from bridge.reads import Batch
 from bridge.regular import Values
-from schemas import wire
 from tests.unit.bridge.spoilt import DEPTHS, STEADY, bytes_of, nested, spoil
 from tests.unit.bridge.test_reads import ready
-from tests.unit.bridge.world import at, incarnation, item, moment
+from tests.unit.bridge.world import at, encoded, incarnation, item, moment
 
 STATE = {"Name": "Bad Input", "Value": 255, "IsSystem": True}
 ARCHIVE = [
@@ -65,7 +64,7 @@ def statements(owner: Incarnation, now: Moment = NOW) -> list[dict[str, Any]]:
     """The series with a statement of the next transaction, each record of which Kafka could take."""
     records = owner.transaction(now)
     for record in records:
-        wire.encode(1, wire.schema(record.topic.record), record.value)
+        encoded(record)
     frames = [record.value for record in records if record.topic.dataset in ("recorded", "history")]
     return [series for frame in frames for series in frame["series"]]
 
@@ -79,7 +78,7 @@ def understood(content: Any) -> tuple[list[int], list[int | None]] | None:
     good, bad = [], list[int | None]()
     for one in content["Items"]:
         try:
-            good.append(sample_of(one, "Float64")[0])
+            good.append(sample_of(one, "Float64").ticks)
         except PIUnreadable as error:
             bad.append(error.ticks)
     return good, bad

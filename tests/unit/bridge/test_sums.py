@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.ranges import Range, cut_around, ticks_of
+from bridge.digests import digest_of
+from bridge.ranges import Range, cut_around
 from bridge.sums import MAX_SPANS, Span, Sums
 from bridge.watermarks import Watermarks, ages_of
-from schemas.digest import digest_of
 from tests.unit.bridge.world import HOUR, MINUTE, at, page, sample
 
 
@@ -143,6 +143,6 @@ def test_a_confirmation_always_says_what_was_stated_before(reads: list[tuple[int
         samples = [sample(ticks, value) for ticks, value in sorted(archive.items()) if low <= ticks < high]
         for stated in sums.stated(low, high, [[Range(low, high, samples)]], hours)[0]:
             for ticks in range(stated.begin, stated.end, step):
-                said = {ticks_of(s): s["value_double"] for s in stated.samples}.get(ticks)
+                said = {s.ticks: s.number for s in stated.samples}.get(ticks)
                 assert not stated.confirmed or ledger[ticks] == said
                 ledger[ticks] = said

@@ -5,12 +5,15 @@ from typing import Any, cast
 
 from bridge import pitime
 from bridge.coverage import PointCoverage
-from bridge.incarnation import Incarnation, Setting
+from bridge.frame import plain
+from bridge.incarnation import Incarnation, Record, Setting
 from bridge.pitime import Moment
 from bridge.ranges import Page, Range, ticks_of
 from bridge.rules import Rules
+from bridge.samples import NUMBER_COLUMN, Flags, Sample, blob_shape, shape, text_shape
+from schemas import records, wire
 from schemas.config import Config
-from schemas.records import Point, Progress, Sample
+from schemas.records import Point, Progress
 from schemas.times import TICKS_PER_HOUR, TICKS_PER_SECOND
 from schemas.topics import TOPICS
 from tests.unit.schemas import frames
@@ -38,10 +41,24 @@ def hour(clock: str) -> int:
     return at(clock) // HOUR
 
 
+def carried(record: records.Sample) -> Sample:
+    """A sample of the contract as the bridge carries it."""
+    flags = Flags(record["good"], record["questionable"], record["substituted"], record["annotated"])
+    if (blob := record["value_bytes"]) is not None:
+        of = blob_shape(flags, blob)
+    elif record["value_type"] == "STRING":
+        of = text_shape(flags, record["value_string"] or "")
+    else:
+        state = record["system_state"], record["system_state_name"]
+        of = shape(record["value_type"], flags, record["digital_code"], record["value_string"], *state)
+    number: Any = record.get(NUMBER_COLUMN.get(record["value_type"], ""))
+    return Sample(record["event_time"] * 10 + record["ticks"], number, of, record["ordinal"])
+
+
 def sample(ticks: int, value: float = 1.0, ordinal: int = 0, **fields: object) -> Sample:
     """A good floating-point sample."""
     number: dict[str, object] = {"ticks": ticks % 10, "ordinal": ordinal, "value_type": "DOUBLE", "value_double": value}
-    return frames.sample(ticks // 10, **(number | fields))
+    return carried(frames.sample(ticks // 10, **(number | fields)))
 
 
 def item(when: int | str, value: object = 1.5, **fields: object) -> dict[str, Any]:
@@ -99,6 +116,12 @@ def setting(settings: Config | None = None) -> Setting:
     """What an incarnation of shard 0 is told."""
     topics = {topic.dataset: (f"id of {topic.dataset}", topic.partition_count(1)) for topic in TOPICS}
     return Setting(0, settings or config(), topics, Middle())
+
+
+def encoded(record: Record) -> bytes:
+    """The record as Kafka takes it."""
+    value: Any = plain(record.value) if record.topic.record == "value_frame" else record.value
+    return wire.encode(1, wire.schema(record.topic.record), value)
 
 
 def moment(clock: str, seconds: float | None = None) -> Moment:

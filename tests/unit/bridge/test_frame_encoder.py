@@ -2,17 +2,24 @@
 
 import copy
 import io
-from typing import Any
+from typing import Any, cast
 
 import fastavro
+import msgspec
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from schemas import frame_encoder, wire
-from schemas.frame_encoder import FrameEncoder, SchemaMismatch, eight_byte_varints, encoder_of, varint
-from schemas.records import Sample, Series, ValueFrame
-from tests.unit.schemas.frames import NINE, frame, sample, statement
+from bridge import frame_encoder
+from bridge.frame import Frame, Series, plain
+from bridge.frame_encoder import FrameEncoder, SchemaMismatch, eight_byte_varints, encoder_of, varint
+from bridge.samples import Sample
+from schemas import records, wire
+from schemas.records import Statement
+from tests.unit.bridge.world import carried
+from tests.unit.schemas import frames as contract
+from tests.unit.schemas.frames import NINE, statement
 
 SCHEMA = wire.schema("value_frame")
 ENCODER = FrameEncoder(SCHEMA)
@@ -21,7 +28,7 @@ INTS = st.one_of(st.integers(-(1 << 31), (1 << 31) - 1), st.integers(-70, 70))
 TIMES = st.one_of(
     st.integers(NINE, NINE + 10**7),
     st.sampled_from([0, -1, (1 << 48) - 1, 1 << 48, (1 << 55) - 1, 1 << 55, -62135596800000000, 253402300799999999]),
-    LONGS,
+    st.integers(-(1 << 62), 1 << 62),
 )
 NAMES = st.sampled_from(["On", "Keine Daten", None])
 KINDS: list[st.SearchStrategy[dict[str, Any]]] = [
@@ -33,13 +40,11 @@ KINDS: list[st.SearchStrategy[dict[str, Any]]] = [
     st.builds(lambda c, n: {"value_type": "DIGITAL", "digital_code": c, "value_string": n}, st.integers(-1, 3), NAMES),
     st.builds(lambda c, n: {"system_state": c, "system_state_name": n}, INTS, NAMES),
     st.just({}),
-    st.just({"value_type": "DOUBLE", "value_double": 1.0, "value_long": 2}),
-    st.just({"value_type": "DOUBLE"}),
 ]  # fmt: skip
 FLAGS = st.dictionaries(st.sampled_from(["good", "questionable", "substituted", "annotated"]), st.booleans(), max_size=2)
 SAMPLES = st.builds(
     lambda time, ticks, ordinal, kind, flags: sample(time, ticks=ticks, ordinal=ordinal, **kind, **flags),
-    TIMES, st.one_of(st.integers(0, 9), INTS), st.one_of(st.integers(0, 70), INTS), st.one_of(KINDS), FLAGS,
+    TIMES, st.integers(0, 9), st.one_of(st.integers(0, 70), INTS), st.one_of(KINDS), FLAGS,
 )  # fmt: skip
 PLAIN = st.builds(
     lambda time, ticks, value: sample(time, ticks=ticks, value_type="DOUBLE", value_double=value),
@@ -49,8 +54,20 @@ POINTS = st.tuples(st.sampled_from(["main:1", "main:2", "größer:3"]), st.text(
 STATEMENTS = st.one_of(st.none(), st.builds(lambda digest, count: statement(digest=digest, count=count), LONGS, LONGS))
 
 
+def sample(event_time: int = NINE, **fields: object) -> Sample:
+    """A sample without a value, good, with the fields given."""
+    return carried(contract.sample(event_time, **fields))
+
+
+def frame(*samples: Sample, stated: Statement | None = None) -> Frame:
+    """A frame of one point: previews, or a statement."""
+    made: Any = contract.frame(stated=stated)
+    made["series"][0]["samples"] = list(samples)
+    return cast(Frame, made)
+
+
 @st.composite
-def frames(draw: st.DrawFn) -> ValueFrame:
+def frames(draw: st.DrawFn) -> Frame:
     """A frame with some series, of mixed samples or of many plain ones."""
     made = frame()
     made["server_time"], made["cause"] = draw(st.sampled_from([None, NINE])), draw(st.sampled_from([None, "incident"]))
@@ -68,7 +85,7 @@ def series(draw: st.DrawFn) -> Series:
 
 def by_fastavro(record: Any, schema: Any = SCHEMA) -> bytes:
     out = io.BytesIO()
-    fastavro.schemaless_writer(out, schema, record, strict=True)
+    fastavro.schemaless_writer(out, schema, plain(cast(Frame, record)) if isinstance(record, dict) else record, strict=True)
     return out.getvalue()
 
 
@@ -80,7 +97,7 @@ def by_fastavro(record: Any, schema: Any = SCHEMA) -> bytes:
 @example(frame(*[sample(NINE + n, ordinal=n) for n in range(100)]))
 @example(frame())
 @settings(max_examples=500, deadline=None)
-def test_a_frame_has_the_bytes_that_fastavro_writes(made: ValueFrame) -> None:
+def test_a_frame_has_the_bytes_that_fastavro_writes(made: Frame) -> None:
     assert ENCODER.encode(made) == by_fastavro(made)
 
 
@@ -94,28 +111,22 @@ def test_any_number_of_samples_has_the_bytes_that_fastavro_writes(count: int) ->
     "change",
     [
         *({"event_time": time} for time in (0, -1, (1 << 48) - 1, 1 << 48, (1 << 55) - 1, 1 << 55, -62135596800000000, 253402300799999999)),
-        *({name: number} for name in ("ticks", "ordinal") for number in (-1, 63, 64, 127, 128, 255, 256, 1 << 30)),
+        *({"ordinal": number} for number in (-1, 63, 64, 127, 128, 255, 256, 1 << 30)),
     ],
     ids=str,
 )  # fmt: skip
 def test_a_number_that_is_longer_or_shorter_than_the_others_has_the_bytes_that_fastavro_writes(change: Any) -> None:
     made = frame(*[sample(NINE, value_type="DOUBLE", value_double=float(n)) for n in range(20)])
-    made["series"][0]["samples"][7].update(change)
+    changed = made["series"][0]["samples"][7]
+    changed.ticks, changed.ordinal = change.get("event_time", NINE) * 10 + change.get("ticks", 0), change.get("ordinal", 0)
     assert ENCODER.encode(made) == by_fastavro(made)
-
-
-def test_samples_that_say_the_same_type_and_hold_another_number_are_not_confused() -> None:
-    encoder = FrameEncoder(SCHEMA)
-    for number in ({"value_double": 1.5}, {"value_long": 1}, {}, {"value_double": 1.5, "value_long": 1}, {"value_double": 2.5}):
-        made = frame(*[sample(NINE + n, value_type="DOUBLE", **number) for n in range(9)])
-        assert encoder.encode(made) == by_fastavro(made)
 
 
 def test_day_by_day_frames_are_encoded_without_fastavro_writing_each_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     encoder, written = FrameEncoder(SCHEMA), list[object]()
     write = encoder._sample
 
-    def noted(sample: Sample) -> bytes:
+    def noted(sample: records.Sample) -> bytes:
         written.append(sample)
         return write(sample)
 
@@ -124,10 +135,11 @@ def test_day_by_day_frames_are_encoded_without_fastavro_writing_each_sample(monk
     doubles = [sample(NINE + n, value_type="DOUBLE", value_double=float(n)) for n in range(300)]
     longs = [sample(NINE + n, value_type="LONG", value_long=n) for n in range(300)]
     states = [sample(NINE + n, value_type="DIGITAL", digital_code=n % 3, value_string=str(n % 3)) for n in range(300)]
-    made = frame(*doubles, *longs, *states)
+    texts = [sample(NINE + n, value_type="STRING", value_string=f"batch {n}") for n in range(300)]
+    made = frame(*doubles, *longs, *states, *texts)
     made["series"] += frame(*doubles, stated=statement())["series"]
     assert encoder.encode(made) == by_fastavro(made)
-    assert len(written) == 5  # once for each shape: two of numbers, three states
+    assert len(written) == 6  # once for each shape: two of numbers, one of texts, three states
 
 
 def test_a_point_that_changes_its_name_is_written_with_the_new_one() -> None:
@@ -145,7 +157,7 @@ def test_what_is_kept_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
         made = frame(sample(system_state=n))
         made["series"][0]["point_key"] = str(n)
         assert encoder.encode(made) == by_fastavro(made)
-        assert len(encoder._shapes) <= 3
+        assert len(encoder._layouts) <= 3
         assert len(encoder._points) <= 3
 
 
@@ -165,35 +177,26 @@ def test_a_number_beyond_64_bits_is_refused(number: int) -> None:
 @given(st.lists(st.integers(1 << 48, (1 << 55) - 1), max_size=50))
 @example([1 << 48, (1 << 55) - 1] * 3000)
 def test_many_times_at_once_have_the_bytes_of_each(numbers: list[int]) -> None:
-    assert eight_byte_varints(numbers) == b"".join(map(varint, numbers))
+    assert eight_byte_varints(np.array(numbers, np.int64)).tobytes() == b"".join(map(varint, numbers))
 
 
 # -- the same refusals
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [{"value_double": "text"}, {"value_double": True}, {"value_long": 1 << 63}, {"value_type": "NONSENSE"}, {"event_time": None},
-     {"event_time": "2024"}, {"digital_code": "1"}, {"surplus": 1}, {"value_string": "\ud800"}],
-    ids=str,
-)  # fmt: skip
+@pytest.mark.parametrize(("value_type", "number"), [("DOUBLE", "text"), ("LONG", 1 << 63), ("TIMESTAMP", 1.5), ("NONSENSE", None)], ids=str)
 @pytest.mark.parametrize("count", [1, 20])
-def test_a_sample_that_does_not_fit_is_refused_as_fastavro_refuses_it(wrong: dict[str, Any], count: int) -> None:
-    made = frame(*[sample(NINE + n) for n in range(count)], {**sample(), **wrong})  # type: ignore[typeddict-item]
+def test_a_sample_that_does_not_fit_is_refused_as_fastavro_refuses_it(value_type: Any, number: Any, count: int) -> None:
+    wrong = [Sample(NINE * 10 + n, number, sample().shape) for n in range(count)]
+    for one in wrong:
+        one.shape = msgspec.structs.replace(one.shape, value_type=value_type)
+    made = frame(sample(), *wrong)
     with pytest.raises(Exception) as theirs:  # noqa: PT011 - whatever it is
         by_fastavro(made)
     with pytest.raises(type(theirs.value)):
         ENCODER.encode(made)
 
 
-@pytest.mark.parametrize("missing", list(sample()))
-def test_a_sample_that_lacks_a_field_is_refused(missing: str) -> None:
-    short: Any = {name: value for name, value in sample().items() if name != missing}
-    with pytest.raises((ValueError, TypeError), match=missing):
-        ENCODER.encode(frame(sample(), short))
-
-
-@pytest.mark.parametrize("change", [{"surplus": 1}, {"tag": None}, {"samples": None}, {"statement": {}}], ids=str)
+@pytest.mark.parametrize("change", [{"tag": None}, {"samples": None}, {"statement": {}}], ids=str)
 def test_a_series_that_does_not_fit_is_refused(change: dict[str, Any]) -> None:
     made = frame(sample())
     made["series"].append({**made["series"][0], **change})  # type: ignore[typeddict-item]
@@ -214,18 +217,13 @@ def altered(change: Any) -> Any:
 
 def more_fields(frame_fields: list[Any], series_fields: list[Any], sample_fields: list[Any]) -> None:
     frame_fields.insert(2, {"name": "more", "type": "string"})
-    series_fields.insert(1, {"name": "more", "type": ["null", "string"]})
-    sample_fields.insert(4, {"name": "more", "type": "int"})
-    sample_fields.append({"name": "last", "type": {"type": "enum", "name": "Last", "symbols": ["A", "B"]}})
+    frame_fields.insert(0, {"name": "first", "type": {"type": "enum", "name": "First", "symbols": ["A", "B"]}})
 
 
 def test_a_schema_that_grew_is_encoded_as_fastavro_does_it() -> None:
     schema = altered(more_fields)
     made: Any = frame(*[sample(NINE + n, value_type="DOUBLE", value_double=1.0, value_long=None) for n in range(20)])
-    made["more"] = "text"
-    made["series"][0]["more"] = None
-    for n, one in enumerate(made["series"][0]["samples"]):
-        one["more"], one["last"] = n % 3, "AB"[n % 2]
+    made["more"], made["first"] = "text", "B"
     assert FrameEncoder(schema).encode(made) == by_fastavro(made, schema)
 
 
@@ -234,6 +232,8 @@ def test_a_schema_that_grew_is_encoded_as_fastavro_does_it() -> None:
     [
         lambda frame_fields, series_fields, sample_fields: frame_fields.append({"name": "more", "type": "int"}),
         lambda frame_fields, series_fields, sample_fields: series_fields.append({"name": "more", "type": "int"}),
+        lambda frame_fields, series_fields, sample_fields: series_fields.insert(0, {"name": "more", "type": "int"}),
+        lambda frame_fields, series_fields, sample_fields: sample_fields.append({"name": "more", "type": "int"}),
         lambda frame_fields, series_fields, sample_fields: sample_fields.insert(0, {"name": "more", "type": "int"}),
         lambda frame_fields, series_fields, sample_fields: sample_fields[0].update(type="string"),
         lambda frame_fields, series_fields, sample_fields: sample_fields[4].update(type=["double", "null"]),
@@ -242,7 +242,7 @@ def test_a_schema_that_grew_is_encoded_as_fastavro_does_it() -> None:
         lambda frame_fields, series_fields, sample_fields: sample_fields.pop(5),
         lambda frame_fields, series_fields, sample_fields: frame_fields[-1].update(type=["null", frame_fields[-1]["type"]]),
     ],
-    ids=range(9),
+    ids=range(11),
 )
 def test_a_schema_that_is_laid_out_otherwise_is_left_to_fastavro(change: Any) -> None:
     schema = altered(change)
