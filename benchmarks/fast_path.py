@@ -225,7 +225,7 @@ class Bench:
 
     def live_frames(self, hear: Callable[[Shape, Take], None], shape: Shape) -> list[Frame]:
         builder = FrameBuilder(ShardState(5, 12, epoch=3), "plant1", LIMITS)
-        hear(shape, lambda number, samples: builder.preview(self.records[number], samples, "CHANNEL", 1, 0.0))
+        hear(shape, lambda number, samples: builder.previews([(self.records[number], samples)], "CHANNEL", 1, 0.0))
         return [frame for _, frame in builder.take(1, everything=True)]
 
     def read_frames(self, contents: Streams) -> list[Frame]:

@@ -94,7 +94,7 @@ class Driven:
             now = self._now()
             for _ in range(int(values_a_look)):
                 shard, points = self._chance.choice(shards)
-                shard.preview(self._chance.choice(points), [_sample(now.ticks)], "CHANNEL", now)
+                shard.previews([(self._chance.choice(points), [_sample(now.ticks)])], "CHANNEL", now)
             for shard, _ in shards:
                 if look % 5 == 0:
                     shard.reads.next(now)

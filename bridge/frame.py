@@ -1,6 +1,6 @@
 """Frames: what a shard gathered for one topic (design 3.4). Pure: encoding without I/O, time passed in."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypedDict
 
@@ -68,6 +68,10 @@ def plain(frame: Frame) -> ValueFrame:
     return {**frame, "series": series}  # type: ignore[typeddict-item]
 
 
+Heard = tuple[Point, list[Sample]]
+"""What was heard of a point: one value or several."""
+
+
 class Stated(NamedTuple):
     """A range of a point's archive and when it was asked for."""
 
@@ -109,20 +113,23 @@ class FrameBuilder:
         self._closed: list[tuple[Topic, Frame]] = []
         self._closed_bytes = 0
 
-    def preview(self, point: Point, samples: list[Sample], via: Via, received_micros: int, now_seconds: float) -> None:
-        """Adds live values; those of one point in one frame share a series."""
-        frame = self._frame(LIVE, via, None, now_seconds, samples[0].shape.size_bytes)
-        size_bytes = size_of(samples)
+    def previews(self, heard: Sequence[Heard], via: Via, received_micros: int, now_seconds: float) -> None:
+        """Adds live values, of each point one or several; those of one point in one frame share a series."""
+        samples = [sample for _, some in heard for sample in some]
+        frame, size_bytes = self._frame(LIVE, via, None, now_seconds, samples[0].shape.size_bytes), size_of(samples)
         if len(samples) > 1 and not self._takes(frame, len(samples), size_bytes):
-            for sample in samples:
-                self.preview(point, [sample], via, received_micros, now_seconds)
+            for point, some in heard:
+                for sample in some:
+                    self.previews([(point, [sample])], via, received_micros, now_seconds)
             return
         frame.received_micros = received_micros
-        if (series := frame.by_point.get(point["point_key"])) is None:
-            series = frame.by_point[point["point_key"]] = _series(named(point), None, [])
-            frame.series.append(series)
-            frame.size_bytes += _series_bytes(series)
-        series["samples"] += samples
+        by_point = frame.by_point
+        for point, some in heard:
+            if (series := by_point.get(point["point_key"])) is None:
+                series = by_point[point["point_key"]] = _series(named(point), None, [])
+                frame.series.append(series)
+                frame.size_bytes += _series_bytes(series)
+            series["samples"] += some
         frame.samples += len(samples)
         frame.size_bytes += size_bytes
 
@@ -203,7 +210,10 @@ class FrameBuilder:
     @property
     def waiting_bytes(self) -> int:
         """About how many bytes are gathered and not yet taken."""
-        return self._closed_bytes + sum(frame.size_bytes for frame in self._open.values())
+        size_bytes = self._closed_bytes
+        for frame in self._open.values():
+            size_bytes += frame.size_bytes
+        return size_bytes
 
 
 class InstantTooLarge(Exception):

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from bridge.budget import DENIED_PAUSE_SECONDS, Chance
 from bridge.errors import PIUnreadable
+from bridge.frame import Heard
 from bridge.pitime import Moment
 from bridge.regular import Values, heard, plain, samples_of
 from bridge.wording import written
@@ -144,13 +145,16 @@ class Ear:
         if not self._spoke:
             self._spoke, self._futile = True, 0
             self._reconnect.succeeded()
+        understood: list[Heard] = []
         try:
             for web_id, items in heard(body):
-                self._values(web_id, items, before, now)
+                self._values(web_id, items, before, now, understood)
         except PIUnreadable as error:
             content = body if isinstance(body, bytes) else body.encode(errors="surrogatepass")
             self._incarnation.dead_letters.add("CHANNEL", str(error), content, now.micros)
             self._incarnation.heard_again(self.points, before, None, now)
+        if understood:
+            self._incarnation.previews(understood, "CHANNEL", now)
 
     def lost(self, reason: str, now: Moment, status: int | None = None, wish_seconds: float | None = None) -> bool:
         """The channel ended, or could not be opened; `status`, `wish_seconds`: the handshake's answer, and its Retry-After.
@@ -182,7 +186,7 @@ class Ear:
         owner.incidents.open("CHANNEL_LOST", self._incident, keys, self._blind // 10, now.micros, detail)
         owner.note("channel lost", channel=self.number, points=len(keys), reason=reason)
 
-    def _values(self, web_id: str, items: Values | list[object], before: int, now: Moment) -> None:
+    def _values(self, web_id: str, items: Values | list[object], before: int, now: Moment, understood: list[Heard]) -> None:
         owner, point = self._incarnation, self._points.get(web_id)
         if point is None:
             content = written({"WebId": web_id, "Items": plain(items)})
@@ -198,7 +202,7 @@ class Ear:
             else:
                 owner.happened(point, item.ticks, now)
         if samples:
-            owner.preview(point, samples, "CHANNEL", now)
+            understood.append((point, samples))
 
     # -- what it knows ------------------------------------------------------------------------------------------------------------
 

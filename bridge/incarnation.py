@@ -3,7 +3,7 @@
 Any doubt about a commit ends an incarnation: the next one begins with what Kafka has.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,14 +14,13 @@ from bridge.coverage import PointCoverage
 from bridge.dead_letters import DeadLetters
 from bridge.errors import NotReady
 from bridge.event_queue import EventQueues
-from bridge.frame import FrameBuilder, Limits
+from bridge.frame import FrameBuilder, Heard, Limits
 from bridge.hearing import Hearing
 from bridge.incidents import Incidents
 from bridge.pitime import Moment
 from bridge.progress import ShardState
 from bridge.reads import Reads
 from bridge.rules import Rules
-from bridge.samples import Sample
 from bridge.urgency import Agenda
 from bridge.watermarks import ages_of
 from schemas.config import Config, Coverage
@@ -168,22 +167,25 @@ class Incarnation:
             known.start = start
         return known
 
-    def preview(self, point: Point, samples: list[Sample], via: Via, now: Moment) -> None:
+    def previews(self, heard: Sequence[Heard], via: Via, now: Moment) -> None:
         """Publishes live values; one that lies below the covered end makes its hour dirty."""
-        self.frames.preview(point, samples, via, now.micros, now.seconds)
-        heard = via != "READ"
-        if heard:
-            self.event_queues.of(point, now).preview(now.ticks)
-        self._happened(point, [sample.ticks for sample in samples], now, heard)
+        self.frames.previews(heard, via, now.micros, now.seconds)
+        told, server, ticks_now = via != "READ", "", now.ticks
+        for point, samples in heard:
+            if told and point["server"] != server:
+                server = point["server"]
+                self.event_queues.of(point, now).preview(ticks_now)
+            coverage, dirty = self.covering(point), False
+            for sample in samples:
+                dirty |= coverage.preview(sample.ticks, ticks_now, told)
+            if dirty:
+                self.changed(coverage.point_key)
+            else:
+                self.agenda.changed(coverage.point_key)
 
     def happened(self, point: Point, ticks: int, now: Moment) -> None:
         """A channel told that something happened to a point at an instant, whatever it was."""
-        self._happened(point, (ticks,), now, True)
-
-    def _happened(self, point: Point, instants: Iterable[int], now: Moment, heard: bool) -> None:
-        preview, ticks_now, dirty = self.covering(point).preview, now.ticks, False
-        for ticks in instants:
-            dirty |= preview(ticks, ticks_now, heard)
+        dirty = self.covering(point).preview(ticks, now.ticks, True)
         (self.changed if dirty else self.agenda.changed)(point["point_key"])
 
     def changed(self, point_key: str) -> None:

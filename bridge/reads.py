@@ -292,7 +292,7 @@ class Reads:
         newest = page.samples[-1] if page.samples and not page.cut else None
         if newest is not None and newest.ticks >= coverage.high and (coverage.snapshot is None or newest.ticks > coverage.snapshot):
             instant = between(page.samples, newest.ticks, None)
-            owner.preview(task.point, instant, "READ", now)
+            owner.previews([(task.point, instant)], "READ", now)
 
     def _reread(self, task: Task, page: Page, last: int, sent: Sent, now: Moment) -> None:
         assert task.read.end is not None

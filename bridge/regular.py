@@ -8,7 +8,7 @@ and not judged: a name that is no UTF-8 costs no value.
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from operator import lt
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import msgspec
 
@@ -61,24 +61,44 @@ decode_range = msgspec.json.Decoder(_Range).decode
 decode_message = msgspec.json.Decoder(_Message).decode
 
 
+class _Document(msgspec.Struct):
+    """A document whose values are all in the regular shape and have a time that exists."""
+
+    body: bytes | str | msgspec.Raw
+    """What it was decoded from."""
+    ticks: list[int]
+    """The instant of each value, one stream's after the other's."""
+    samples: list[Sample | None]
+    """Of the good floating-point numbers, which most are: what these are does not depend on the point's type."""
+
+    @classmethod
+    def of(cls, body: bytes | str | msgspec.Raw, items: list[Item]) -> Self:
+        """Raises PIUnreadable if a value has no time."""
+        ticks = pitime.parse_all([item.Timestamp for item in items])
+        samples = [
+            Sample(at, value, DOUBLE)
+            if type(value := item.Value) is float and item.Good and not (item.Questionable or item.Substituted or item.Annotated)
+            else None
+            for item, at in zip(items, ticks, strict=True)
+        ]
+        return cls(body, ticks, samples)
+
+
 class Values(msgspec.Struct, gc=False):
-    """The values of one stream, all in the regular shape and with a time that exists."""
+    """The values of one stream, all in the regular shape."""
 
     items: list[Item]
-    ticks: list[int]
-    """The instant of each."""
-    document: bytes | str | msgspec.Raw
-    """What they were decoded from."""
-    at: int | None
-    """Their stream's place in it, if it holds several."""
-    samples: list[Sample | None]
-    """Of the good floating-point numbers, which most are."""
+    document: _Document
+    begin: int = 0
+    """Place of the first among the values of the document."""
+    at: int | None = None
+    """The stream's place in the document, if it holds several."""
 
     def plain(self) -> list[Any]:
         """The same values as plain JSON, decoded again; only the fields that were asked for, if the whole cannot be decoded."""
-        body = bytes(self.document) if isinstance(self.document, msgspec.Raw) else self.document
+        body = self.document.body
         try:
-            document = parse_json(body)
+            document = parse_json(bytes(body) if isinstance(body, msgspec.Raw) else body)
         except PIUnreadable:
             # Field by field: what walks into a value may give up at a depth that decoding still managed.
             return [{name: getattr(item, name) for name in _FIELDS} for item in self.items]
@@ -89,8 +109,7 @@ def range_of(content: msgspec.Raw) -> Values | None:
     """The values of a `recorded` answer; None if it is anything else, or a value does not fit."""
     try:
         items = decode_range(content).Items
-        ticks = pitime.parse_all([item.Timestamp for item in items])
-        return Values(items, ticks, content, None, _doubles(items, ticks))
+        return Values(items, _Document.of(content, items))
     except (*MISFIT, PIUnreadable):
         return None
 
@@ -112,28 +131,16 @@ def _streams(body: bytes | str) -> list[tuple[str, Values | list[Any]]] | None:
     """The streams of a channel message; None if a value does not fit."""
     try:
         streams = decode_message(body).Items
-        items = [item for stream in streams for item in stream.Items]
-        ticks = pitime.parse_all([item.Timestamp for item in items])
+        document = _Document.of(body, [item for stream in streams for item in stream.Items])
     except (*MISFIT, PIUnreadable):
         return None
-    samples = _doubles(items, ticks)
     values: list[tuple[str, Values | list[Any]]] = []
     begin = 0
     for at, stream in enumerate(streams):
-        end = begin + len(stream.Items)
-        values.append((stream.WebId, Values(stream.Items, ticks[begin:end], body, at, samples[begin:end])))
-        begin = end
+        items = stream.Items
+        values.append((stream.WebId, Values(items, document, begin, at)))
+        begin += len(items)
     return values
-
-
-def _doubles(items: list[Item], ticks: list[int]) -> list[Sample | None]:
-    """Samples of the good floating-point numbers among the values: what these are does not depend on the point's type."""
-    return [
-        Sample(at, value, DOUBLE)
-        if type(value := item.Value) is float and item.Good and not (item.Questionable or item.Substituted or item.Annotated)
-        else None
-        for item, at in zip(items, ticks, strict=True)
-    ]
 
 
 def plain(values: Values | list[Any]) -> list[Any]:
@@ -152,11 +159,13 @@ def samples_of(values: Values | list[Any], point_type: str) -> tuple[list[Sample
 
 
 def _samples(values: Values, point_type: str) -> list[Sample]:
-    samples, ticks = values.samples, values.ticks
-    if len(samples) == 1:  # as most streams of a channel message have
-        return [samples[0] or _sample(values.items[0], ticks[0], point_type)]
+    items, begin, document = values.items, values.begin, values.document
+    if len(items) == 1:  # as most streams of a channel message have
+        return [document.samples[begin] or _sample(items[0], document.ticks[begin], point_type)]
+    end = begin + len(items)
+    samples, ticks = document.samples[begin:end], document.ticks[begin:end]
     if None in samples:
-        judged = zip(samples, values.items, ticks, strict=True)
+        judged = zip(samples, items, ticks, strict=True)
         samples = [_sample(item, at, point_type) if sample is None else sample for sample, item, at in judged]
     whole = cast(list[Sample], samples)
     return whole if all(map(lt, ticks, islice(ticks, 1, None))) else normalise.in_order(whole)

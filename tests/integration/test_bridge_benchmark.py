@@ -1,13 +1,16 @@
 """The benchmark of the bridge, small, on real servers: it measures what it says, and a defect leaves no figure."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from benchmarks.bridge import archive, channels, latency, load, probe, recovery
 from benchmarks.bridge.ground import Ground, Options, Void
-from bridge.frame import FrameBuilder
+from bridge.frame import FrameBuilder, Heard
+from bridge.samples import PLAIN
 from console.stack import Stack
 
 pytestmark = pytest.mark.integration
@@ -26,12 +29,15 @@ async def test_every_shape_of_message_has_figures_of_both_ways(ground: Ground) -
 
 
 async def test_a_bridge_that_loses_a_value_has_no_figure(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
-    preview = FrameBuilder.preview
+    previews = FrameBuilder.previews
 
-    def forgets_a_flag(self: FrameBuilder, named: Any, samples: list[Any], *more: Any) -> None:
-        preview(self, named, [sample | {"good": True} for sample in samples], *more)
+    def forgets_a_flag(self: FrameBuilder, heard: Sequence[Heard], *more: Any) -> None:
+        for _, samples in heard:
+            for sample in samples:
+                sample.shape = msgspec.structs.replace(sample.shape, flags=PLAIN)
+        previews(self, heard, *more)
 
-    monkeypatch.setattr(FrameBuilder, "preview", forgets_a_flag)
+    monkeypatch.setattr(FrameBuilder, "previews", forgets_a_flag)
     monkeypatch.setattr(channels, "SHAPES", ((100, 1),))
     with pytest.raises(Void, match=r"the bridge, 100 x 1: \d+ values are missing"):
         await channels.measure_live(Ground(ground.stack, ground.directory, "defect_"), SMALL)

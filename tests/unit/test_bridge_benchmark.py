@@ -39,7 +39,7 @@ def frames_of(messages: list[str]) -> list[Any]:
     for message in messages:
         for web_id, values in heard(message):
             point = known[web_id]
-            builder.preview(point, samples_of(values, point["point_type"])[0], "CHANNEL", 1, 0.0)
+            builder.previews([(point, samples_of(values, point["point_type"])[0])], "CHANNEL", 1, 0.0)
     return [plain(frame) for _, frame in builder.take(1, everything=True)]
 
 

@@ -117,7 +117,7 @@ def test_an_incident_opens_for_all_points_of_the_server_and_closes_when_they_wer
         bridge.coverage[one["point_key"]] = covered("06:00", "09:00", as_of="09:59")
     looked_at = bridge.event_queues.of(bridge.points["main:1"], moment("10:00"))
     for n in range(100):
-        bridge.preview(bridge.points["main:1"], [sample(at("10:00", n * SECOND))], "CHANNEL", moment("10:01"))
+        bridge.previews([(bridge.points["main:1"], [sample(at("10:00", n * SECOND))])], "CHANNEL", moment("10:01"))
     looked_at.page(page(at("10:01")), bridge.coverage["main:1"].heard, at("09:59"), at("10:08"))
     bridge.event_queues.judge(at("10:10"), moment("10:10"))
     (opened,) = bridge.incidents.take_changed()
@@ -137,8 +137,8 @@ def test_an_incident_opens_for_all_points_of_the_server_and_closes_when_they_wer
 def test_what_a_read_found_is_no_evidence_of_when_it_came() -> None:
     bridge = incarnation(1)
     bridge.coverage["main:1"] = covered("06:00", "09:00")
-    bridge.preview(bridge.points["main:1"], [sample(at("10:00"))], "READ", moment("10:01"))
-    bridge.preview(bridge.points["main:1"], [sample(at("10:05"))], "CHANNEL", moment("10:05"))
+    bridge.previews([(bridge.points["main:1"], [sample(at("10:00"))])], "READ", moment("10:01"))
+    bridge.previews([(bridge.points["main:1"], [sample(at("10:05"))])], "CHANNEL", moment("10:05"))
     assert bridge.coverage["main:1"].heard == [(at("10:05"), at("10:05"))]
 
 

@@ -31,7 +31,7 @@ class Builder(FrameBuilder):
 
     def live(self, named: Named, *samples: Sample, now: float = 0.0) -> None:
         of = point(int(named.point_key.partition(":")[2]), tag=named.tag, engineering_units=named.uom)
-        self.preview(of, list(samples), "CHANNEL", 1, now)
+        self.previews([(of, list(samples))], "CHANNEL", 1, now)
 
     def state_range(self, stated: Range, named: Named = ONE, history: bool = False, cause: str | None = None, now: float = 0.0) -> None:
         self.statement(named, Stated(stated, at("10:00", 3), self.state.take_clock()), history, cause, 1, now)

@@ -28,14 +28,14 @@ def states(records: list[Record]) -> list[tuple[str, str]]:
 def test_frames_and_the_progress_that_they_imply_are_in_one_transaction() -> None:
     owner = incarnation(1)
     owner.coverage["main:1"] = covered("00:00", "09:00")
-    owner.preview(point(1), [sample(at("08:30"))], "CHANNEL", moment("10:00"))
+    owner.previews([(point(1), [sample(at("08:30"))])], "CHANNEL", moment("10:00"))
     topics = [(record.topic.dataset, record.key) for record in owner.transaction(moment("10:00"))]
     assert topics == [("live", None), ("progress", "main:1"), ("progress", "shard")]
 
 
 def test_the_next_owner_goes_on_with_coverage_sequences_and_a_higher_epoch() -> None:
     owner, _ = owner_with_coverage()
-    owner.preview(point(1), [sample(at("09:30"))], "CHANNEL", moment("10:00"))
+    owner.previews([(point(1), [sample(at("09:30"))])], "CHANNEL", moment("10:00"))
     owner.changed("main:1")
     successor = incarnation(1, now="10:20", left=left_by(owner, owner.transaction(moment("10:01"))))
     assert successor.state.epoch == owner.state.epoch + 1
@@ -89,17 +89,17 @@ def test_a_commit_waits_for_its_time_or_its_size() -> None:
     now = moment("10:00", seconds=50.0)
     owner.committed(now)
     assert not owner.due(now, 0.05)
-    owner.preview(point(1), [sample(at("09:30"))], "CHANNEL", now)
+    owner.previews([(point(1), [sample(at("09:30"))])], "CHANNEL", now)
     assert not owner.due(now, 0.05)
     assert owner.due(now._replace(seconds=50.16), 0.05)
     owner.transaction(now)
-    owner.preview(point(1), [sample(at("09:30") + n * SECOND) for n in range(200)], "CHANNEL", now)
+    owner.previews([(point(1), [sample(at("09:30") + n * SECOND) for n in range(200)])], "CHANNEL", now)
     assert owner.due(now, 0.05)
 
 
 def test_what_is_on_its_way_to_kafka_counts_as_waiting_until_it_is_committed() -> None:
     owner = incarnation(1, settings=config(waiting_bytes=5_000))
-    owner.preview(point(1), [sample(at("09:30") + n * SECOND) for n in range(200)], "CHANNEL", moment("10:00"))
+    owner.previews([(point(1), [sample(at("09:30") + n * SECOND) for n in range(200)])], "CHANNEL", moment("10:00"))
     assert owner.overloaded()
     owner.transaction(moment("10:00"))
     assert owner.overloaded()

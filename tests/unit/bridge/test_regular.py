@@ -131,7 +131,7 @@ def test_what_pi_writes_day_by_day_has_the_regular_shape(value: object) -> None:
     body = json.dumps({"Links": {}, "Items": [item(at("09:00"), value), item(at("09:01", 7))], "UnitsAbbreviation": ""}).encode()
     values = range_of(msgspec.Raw(body))
     assert values is not None
-    assert values.ticks == [at("09:00"), at("09:01", 7)]
+    assert values.document.ticks == [at("09:00"), at("09:01", 7)]
 
 
 def test_a_captured_message_has_the_regular_shape() -> None:

@@ -59,8 +59,8 @@ def test_what_is_done_several_times_a_second_walks_over_no_points() -> None:
     owner = standing()
     for seconds in range(20):
         now = moment(f"10:01:{seconds:02}")
-        owner.preview(point(1), [sample(at("10:01"))], "CHANNEL", now)
-        owner.preview(point(2), [sample(at("09:01"))], "CHANNEL", now)
+        owner.previews([(point(1), [sample(at("10:01"))])], "CHANNEL", now)
+        owner.previews([(point(2), [sample(at("09:01"))])], "CHANNEL", now)
         owner.reads.next(now)
         owner.hearing.new_ears(now)
         if owner.due(now, 0.05):
