@@ -11,7 +11,7 @@ from bridge import pitime
 from bridge.errors import BridgeError, PIArchiveAway, PIRefused, PITooLarge, PIUnavailable, PIUnreadable
 from bridge.normalise import NO_DATA, Unreadable, parse_json
 from bridge.ranges import Page, between, ticks_of
-from bridge.regular import MISFIT, Values, range_of, samples_of
+from bridge.regular import MISFIT, Values, ranges_of, samples_of
 from bridge.wording import shown, written
 
 AHEAD = 600 * 10_000_000
@@ -56,6 +56,10 @@ class _Answer(msgspec.Struct):
     Status: int
     Content: msgspec.Raw
 
+    def holds_range(self, address: str) -> bool:
+        """True if it answers a request for recorded values with what should be some."""
+        return _RECORDED in address and 200 <= self.Status < 300
+
 
 decode_answers = msgspec.json.Decoder(dict[str, _Answer]).decode
 
@@ -76,13 +80,14 @@ def contents(document: Any, resources: Mapping[str, str]) -> dict[str, Any | Bri
     """
     if not isinstance(document, dict):
         raise PIUnavailable("the batch answer is not an object keyed by request")
-    return {key: _content(document.get(key), key, _RECORDED in address) for key, address in resources.items()}
+    answers = {key: document.get(key) for key in resources}
+    ranges = {k: answer.Content for k, answer in answers.items() if isinstance(answer, _Answer) and answer.holds_range(resources[k])}
+    values = dict(zip(ranges, ranges_of(list(ranges.values())), strict=True))
+    return {key: values.get(key) or _content(answer, key) for key, answer in answers.items()}
 
 
-def _content(answer: Any, key: str, is_range: bool) -> Any | BridgeError:
+def _content(answer: Any, key: str) -> Any | BridgeError:
     if isinstance(answer, _Answer):
-        if is_range and 200 <= answer.Status < 300 and (values := range_of(answer.Content)) is not None:
-            return values
         try:
             answer = {"Status": answer.Status, "Content": parse_json(bytes(answer.Content))}
         except PIUnreadable as error:

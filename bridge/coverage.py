@@ -303,7 +303,7 @@ class PointCoverage:
         """What the pages of a read of [begin, end) state, as it is published: with digests, and as confirmed where nothing is new."""
         assert self.low is not None
         self.watermarks.read(begin, end, self.low, settled, rules.ages)
-        return self.sums.stated(begin, end, pages, lambda ticks: self.watermarks.cell(ticks, rules.ages))
+        return self.sums.stated(begin, end, pages, self.watermarks.cells(rules.ages))
 
     def left_out(self, ticks: int) -> None:
         """An instant of what was to be stated could not be published."""

@@ -5,7 +5,7 @@ be kept exactly, goes the long way of `normalise`: so what is odd is judged ther
 and not judged: a name that is no UTF-8 costs no value.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from operator import lt
 from typing import Any, Self, cast
@@ -61,19 +61,17 @@ decode_range = msgspec.json.Decoder(_Range).decode
 decode_message = msgspec.json.Decoder(_Message).decode
 
 
-class _Document(msgspec.Struct):
-    """A document whose values are all in the regular shape and have a time that exists."""
+class _Columns(msgspec.Struct):
+    """Of many values, one stream's after the other's."""
 
-    body: bytes | str | msgspec.Raw
-    """What it was decoded from."""
     ticks: list[int]
-    """The instant of each value, one stream's after the other's."""
+    """The instant of each."""
     samples: list[Sample | None]
     """Of the good floating-point numbers, which most are: what these are does not depend on the point's type."""
 
     @classmethod
-    def of(cls, body: bytes | str | msgspec.Raw, items: list[Item]) -> Self:
-        """Raises PIUnreadable if a value has no time."""
+    def of(cls, items: list[Item]) -> Self:
+        """Raises PIUnreadable if a value has no time that exists."""
         ticks = pitime.parse_all([item.Timestamp for item in items])
         samples = [
             Sample(at, value, DOUBLE)
@@ -81,22 +79,24 @@ class _Document(msgspec.Struct):
             else None
             for item, at in zip(items, ticks, strict=True)
         ]
-        return cls(body, ticks, samples)
+        return cls(ticks, samples)
 
 
 class Values(msgspec.Struct, gc=False):
     """The values of one stream, all in the regular shape."""
 
     items: list[Item]
-    document: _Document
-    begin: int = 0
-    """Place of the first among the values of the document."""
+    columns: _Columns
+    begin: int
+    """Place of the first in the columns."""
+    document: bytes | str | msgspec.Raw
+    """What they were decoded from."""
     at: int | None = None
-    """The stream's place in the document, if it holds several."""
+    """The stream's place in it, if it holds several."""
 
     def plain(self) -> list[Any]:
         """The same values as plain JSON, decoded again; only the fields that were asked for, if the whole cannot be decoded."""
-        body = self.document.body
+        body = self.document
         try:
             document = parse_json(bytes(body) if isinstance(body, msgspec.Raw) else body)
         except PIUnreadable:
@@ -105,12 +105,25 @@ class Values(msgspec.Struct, gc=False):
         return cast(list[Any], document["Items"] if self.at is None else document["Items"][self.at]["Items"])
 
 
-def range_of(content: msgspec.Raw) -> Values | None:
-    """The values of a `recorded` answer; None if it is anything else, or a value does not fit."""
+def ranges_of(contents: Sequence[msgspec.Raw]) -> list[Values | None]:
+    """The values of `recorded` answers; None for what is anything else, or has a value that does not fit."""
+    decoded = [_items_of(content) for content in contents]
     try:
-        items = decode_range(content).Items
-        return Values(items, _Document.of(content, items))
-    except (*MISFIT, PIUnreadable):
+        columns = _Columns.of([item for items in decoded if items is not None for item in items])
+    except PIUnreadable:  # in one of them: each by itself
+        return [None] if len(contents) == 1 else [values for content in contents for values in ranges_of([content])]
+    values: list[Values | None] = []
+    begin = 0
+    for content, items in zip(contents, decoded, strict=True):
+        values.append(None if items is None else Values(items, columns, begin, content))
+        begin += 0 if items is None else len(items)
+    return values
+
+
+def _items_of(content: msgspec.Raw) -> list[Item] | None:
+    try:
+        return decode_range(content).Items
+    except MISFIT:
         return None
 
 
@@ -131,14 +144,14 @@ def _streams(body: bytes | str) -> list[tuple[str, Values | list[Any]]] | None:
     """The streams of a channel message; None if a value does not fit."""
     try:
         streams = decode_message(body).Items
-        document = _Document.of(body, [item for stream in streams for item in stream.Items])
+        columns = _Columns.of([item for stream in streams for item in stream.Items])
     except (*MISFIT, PIUnreadable):
         return None
     values: list[tuple[str, Values | list[Any]]] = []
     begin = 0
     for at, stream in enumerate(streams):
         items = stream.Items
-        values.append((stream.WebId, Values(items, document, begin, at)))
+        values.append((stream.WebId, Values(items, columns, begin, body, at)))
         begin += len(items)
     return values
 
@@ -159,11 +172,11 @@ def samples_of(values: Values | list[Any], point_type: str) -> tuple[list[Sample
 
 
 def _samples(values: Values, point_type: str) -> list[Sample]:
-    items, begin, document = values.items, values.begin, values.document
+    items, begin, columns = values.items, values.begin, values.columns
     if len(items) == 1:  # as most streams of a channel message have
-        return [document.samples[begin] or _sample(items[0], document.ticks[begin], point_type)]
+        return [columns.samples[begin] or _sample(items[0], columns.ticks[begin], point_type)]
     end = begin + len(items)
-    samples, ticks = document.samples[begin:end], document.ticks[begin:end]
+    samples, ticks = columns.samples[begin:end], columns.ticks[begin:end]
     if None in samples:
         judged = zip(samples, items, ticks, strict=True)
         samples = [_sample(item, at, point_type) if sample is None else sample for sample, item, at in judged]

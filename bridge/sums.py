@@ -16,8 +16,14 @@ from schemas.digest import EMPTY, add
 MAX_SPANS = 64
 """Beyond this the oldest are given up: what they spoke of is stated in full when it is read again."""
 
-Cells = Callable[[int], "tuple[int, int] | None"]
-"""Begin and end of the cell that holds an instant; None where no digest is needed."""
+
+class Cells(NamedTuple):
+    """What is read together, where digests are needed."""
+
+    of: Callable[[int], tuple[int, int] | None]
+    """Begin and end of the cell that holds an instant; None where no digest is needed."""
+    lowest: int
+    """Below this instant, and only there, none is."""
 
 
 class Span(NamedTuple):
@@ -72,21 +78,10 @@ class Sums:
 
 def _edges(begin: int, end: int, cells: Cells) -> Iterable[int]:
     """Where cells begin and end within [begin, end)."""
-    at = begin
-    while at < end:
-        cell = cells(at)
-        if cell is None:  # all that needs a digest lies above
-            at = _first_cell(at, end, cells)
-        else:
-            yield from (edge for edge in cell if begin < edge < end)
-            at = cell[1]
-
-
-def _first_cell(low: int, high: int, cells: Cells) -> int:
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (middle + 1, high) if cells(middle) is None else (low, middle)
-    return low
+    at = max(begin, cells.lowest)
+    while at < end and (cell := cells.of(at)) is not None:
+        yield from (edge for edge in cell if begin < edge < end)
+        at = cell[1]
 
 
 def _pieces(stated: Range, edges: Sequence[int]) -> list[Range]:
@@ -120,7 +115,7 @@ def _joined(spans: Iterable[Span], cells: Cells) -> list[Span]:
     for span in spans:
         if cell is not None and joined[-1].end == span.begin and span.begin < cell[1] and span.end <= cell[1]:
             joined[-1] = Span(joined[-1].begin, span.end, add(joined[-1].digest, span.digest))
-        elif (cell := cells(span.begin)) is not None:
+        elif (cell := cells.of(span.begin)) is not None:
             joined.append(span)
     return joined
 

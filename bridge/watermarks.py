@@ -6,8 +6,10 @@ One watermark a point and age says all: what lies below it was read at this age,
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from bridge.sums import Cells
 from schemas.times import TICKS_PER_HOUR, TICKS_PER_SECOND
 
+_NEVER = 1 << 62
 _SHARE_OF_AGE = 8
 """Data that reaches an age within an eighth of it is read together: 1 h at 2 h, 3 h at 1 d, 21 h at 7 d."""
 
@@ -82,6 +84,11 @@ class Watermarks:
             if begin <= max(self.marks[at], low):  # below `low` nothing is stated: what will be, will be older than this
                 self.marks[at] = max(self.marks[at], min(end, _hour(settled - age.ticks)))
         self._moved(ages)
+
+    def cells(self, ages: Sequence[Age]) -> Cells:
+        """What will be read together at the next age: see `cell`."""
+        lowest = self.marks[-1] if self.marks and ages else _NEVER
+        return Cells(lambda ticks: self.cell(ticks, ages), lowest)
 
     def cell(self, ticks: int, ages: Sequence[Age]) -> tuple[int, int] | None:
         """Begin and end of what will be read together with an instant, at the next age; None: it was read at all of them."""

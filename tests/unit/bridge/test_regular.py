@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bridge import batch, normalise, regular
 from bridge.errors import BridgeError, PIUnreadable
 from bridge.normalise import MAX_VALUE_BYTES, channel_message, parse_json
-from bridge.regular import Values, heard, range_of
+from bridge.regular import Values, heard, ranges_of
 from tests.unit.bridge.test_normalise import ANY_JSON, CAPTURED, POINT_TYPES, SCALARS, nearly
 from tests.unit.bridge.world import at, item
 
@@ -43,7 +43,7 @@ def same(ours: object, long_way: object) -> bool:
 @settings(max_examples=500, deadline=None)
 def test_an_answer_makes_the_same_samples_and_dead_letters_as_on_the_long_way(items: list[Any], point_type: str) -> None:
     body = json.dumps({"Items": items}).encode()
-    values = range_of(msgspec.Raw(body))
+    (values,) = ranges_of([msgspec.Raw(body)])
     long_way = normalise.samples_of(parse_json(body)["Items"], point_type)
     if values is not None:
         assert same(regular.samples_of(values, point_type), long_way)
@@ -129,9 +129,9 @@ def test_a_batch_answer_makes_the_same_pages_and_failures_as_on_the_long_way(ans
 )
 def test_what_pi_writes_day_by_day_has_the_regular_shape(value: object) -> None:
     body = json.dumps({"Links": {}, "Items": [item(at("09:00"), value), item(at("09:01", 7))], "UnitsAbbreviation": ""}).encode()
-    values = range_of(msgspec.Raw(body))
+    (values,) = ranges_of([msgspec.Raw(body)])
     assert values is not None
-    assert values.document.ticks == [at("09:00"), at("09:01", 7)]
+    assert values.columns.ticks == [at("09:00"), at("09:01", 7)]
 
 
 def test_a_captured_message_has_the_regular_shape() -> None:
@@ -206,7 +206,7 @@ def test_bytes_that_are_no_text_in_a_field_that_nobody_asked_for_cost_no_value()
 @pytest.mark.parametrize("unasked", [b'"\xff"', b"9" * 5000])
 def test_what_a_point_cannot_hold_is_told_even_beside_a_field_that_cannot_be_decoded(unasked: bytes) -> None:
     written = json.dumps({"Items": [item(at("09:00"), 1), item(at("09:01"), "not base64!") | {"Name": "?"}]}).encode()
-    values = range_of(msgspec.Raw(written.replace(b'"?"', unasked)))
+    (values,) = ranges_of([msgspec.Raw(written.replace(b'"?"', unasked))])
     assert values is not None
     samples, (letter,) = regular.samples_of(values, "Blob")
     assert (len(samples), letter.ticks) == (1, at("09:01"))

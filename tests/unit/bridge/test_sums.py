@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bridge.digests import digest_of
 from bridge.ranges import Range, cut_around
-from bridge.sums import MAX_SPANS, Span, Sums
+from bridge.sums import MAX_SPANS, Cells, Span, Sums
 from bridge.watermarks import Watermarks, ages_of
 from tests.unit.bridge.world import HOUR, MINUTE, at, page, sample
 
@@ -18,10 +18,13 @@ def hours(ticks: int) -> tuple[int, int]:
     return ticks // HOUR * HOUR, ticks // HOUR * HOUR + HOUR
 
 
+HOURS = Cells(hours, 0)
+
+
 def state(sums: Sums, begin: str, end: str, *instants: str, value: float = 1.0) -> list[Range]:
     """A read of one page."""
     samples = [sample(at(instant), value) for instant in instants]
-    return sums.stated(at(begin), at(end), [[Range(at(begin), at(end), samples)]], hours)[0]
+    return sums.stated(at(begin), at(end), [[Range(at(begin), at(end), samples)]], HOURS)[0]
 
 
 def shown(ranges: Sequence[Range]) -> list[tuple[int, int, bool, int]]:
@@ -78,7 +81,7 @@ def test_what_is_read_of_only_a_part_is_not_confirmed() -> None:
 def test_an_hour_with_an_instant_that_could_not_be_understood_is_never_confirmed() -> None:
     sums, read = Sums(), page(at("06:10"), at("06:30"), unreadable=[at("06:20")])
     for _ in range(2):
-        stated = sums.stated(at("06:00"), at("07:00"), [cut_around(at("06:00"), at("07:00"), read)], hours)[0]
+        stated = sums.stated(at("06:00"), at("07:00"), [cut_around(at("06:00"), at("07:00"), read)], HOURS)[0]
         assert [(r.begin, r.end, r.confirmed) for r in stated] == [
             (at("06:00"), at("06:20"), False),
             (at("06:20", 1), at("07:00"), False),
@@ -97,19 +100,24 @@ def test_pages_of_a_read_are_confirmed_each_for_itself() -> None:
     sums = Sums()
     state(sums, "06:00", "07:00", "06:10", "06:30")
     pages = [[Range(at("06:00"), at("06:30"), [sample(at("06:10"))])], [Range(at("06:30"), at("07:00"), [sample(at("06:30"))])]]
-    first, second = sums.stated(at("06:00"), at("07:00"), pages, hours)
+    first, second = sums.stated(at("06:00"), at("07:00"), pages, HOURS)
     assert shown([*first, *second]) == [(at("06:00"), at("06:30"), True, 1), (at("06:30"), at("07:00"), True, 1)]
 
 
 def test_no_digest_is_kept_of_what_was_read_at_every_age() -> None:
     sums = Sums()
-    sums.stated(at("06:00"), at("08:00"), [[Range(at("06:00"), at("08:00"), [])]], lambda t: None if t < at("07:00") else hours(t))
+    sums.stated(
+        at("06:00"),
+        at("08:00"),
+        [[Range(at("06:00"), at("08:00"), [])]],
+        Cells(lambda t: None if t < at("07:00") else hours(t), at("07:00")),
+    )
     assert [span[:2] for span in sums.spans] == [(at("07:00"), at("08:00"))]
 
 
 def test_the_oldest_digests_are_given_up_where_re_reads_do_not_keep_up() -> None:
     sums = Sums([Span(n * HOUR, (n + 1) * HOUR, 1) for n in range(200)])
-    sums.stated(200 * HOUR, 201 * HOUR, [[Range(200 * HOUR, 201 * HOUR, [])]], hours)
+    sums.stated(200 * HOUR, 201 * HOUR, [[Range(200 * HOUR, 201 * HOUR, [])]], HOURS)
     assert [span.begin for span in sums.spans] == [n * HOUR for n in range(201 - MAX_SPANS, 201)]
 
 
@@ -120,10 +128,10 @@ def test_a_point_keeps_some_twenty_digests_however_much_waits_to_be_read_again()
     for n in range(24 * 12):
         now = begin + (n + 1) * HOUR
         marks.read(now - HOUR, now, begin, now, ages)
-        sums.stated(now - HOUR, now, [[Range(now - HOUR, now, [])]], lambda t: marks.cell(t, ages))
+        sums.stated(now - HOUR, now, [[Range(now - HOUR, now, [])]], marks.cells(ages))
         while (due := marks.due(begin, now, now, 24 * HOUR, ages)) is not None:
             marks.read(due.begin, due.end, begin, now, ages)
-            (again,) = sums.stated(due.begin, due.end, [[Range(due.begin, due.end, [])]], lambda t: marks.cell(t, ages))
+            (again,) = sums.stated(due.begin, due.end, [[Range(due.begin, due.end, [])]], marks.cells(ages))
             assert all(stated.confirmed for stated in again)
         most = max(most, len(sums.spans))
     assert 15 <= most <= 24
@@ -141,7 +149,7 @@ def test_a_confirmation_always_says_what_was_stated_before(reads: list[tuple[int
         if changing:
             archive[low] = archive.get(low, 0.0) + 1.0
         samples = [sample(ticks, value) for ticks, value in sorted(archive.items()) if low <= ticks < high]
-        for stated in sums.stated(low, high, [[Range(low, high, samples)]], hours)[0]:
+        for stated in sums.stated(low, high, [[Range(low, high, samples)]], HOURS)[0]:
             for ticks in range(stated.begin, stated.end, step):
                 said = {s.ticks: s.number for s in stated.samples}.get(ticks)
                 assert not stated.confirmed or ledger[ticks] == said
