@@ -52,6 +52,8 @@ class Conditions:
     """Local time of all processes, in POSIX's words."""
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What the configuration has otherwise, by section; `pi.load` is a section too."""
+    job_seconds: float = PATIENCE_SECONDS
+    """So long a process may take that ends by itself."""
     verifier_seconds: float = PATIENCE_SECONDS
     """So long the verifier may take."""
 
@@ -128,7 +130,7 @@ class Deployment:
 
     def ended(self, child: Child) -> int:
         """Waits for the end of a process; its exit code."""
-        self.wait_until(lambda: not child.alive, f"the end of {child.name}", PATIENCE_SECONDS)
+        self.wait_until(lambda: not child.alive, f"the end of {child.name}", self.conditions.job_seconds)
         assert child.exit_code is not None
         return child.exit_code
 

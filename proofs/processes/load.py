@@ -9,7 +9,7 @@ VALUES_PER_SECOND = 2000
 """The least that the points in scope from the start must have been given, on average, while the plant ran."""
 DIGITS_FROM_START = "0123456"
 """Points whose ids end so are in scope from the start; the others are added where a point needs new points."""
-VERIFIER_SECONDS = 1800.0
+JOB_SECONDS = VERIFIER_SECONDS = 1800.0
 
 
 def selection(digits: str) -> tuple[dict[str, str], ...]:
@@ -32,6 +32,7 @@ def conditions(points: int = 600, rate: int = 2700) -> Conditions:
             },
             "delivery": {"frame_bytes": 256_000},
         },
+        job_seconds=JOB_SECONDS,
         verifier_seconds=VERIFIER_SECONDS,
     )  # fmt: skip
 

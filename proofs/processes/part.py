@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from console.stack import Stack
-from proofs.deployment import Conditions, Deployment
+from proofs.deployment import Conditions, Deployment, ProofFailed
 from proofs.evidence import Evidence
 from proofs.processes import load
 from proofs.processes.deaths import Bridges, as_results
@@ -39,8 +39,16 @@ class Outcome:
     verifier_seconds: float = 0.0
 
 
-def play(stack: Stack, directory: Path, source: str, scene: Scene, conditions: Conditions, least_values_per_second: float) -> Outcome:
-    """One scene. Raises ProofFailed, StackError."""
+def play(
+    stack: Stack,
+    directory: Path,
+    source: str,
+    scene: Scene,
+    conditions: Conditions,
+    least_values_per_second: float,
+    landed: bool = True,
+) -> Outcome:
+    """One scene; `landed`: in the end its topics are landed in bronze, and judged there too. Raises ProofFailed, StackError."""
     began = time.monotonic()
     deployment = Deployment(stack, directory / source, source, conditions)
     try:
@@ -54,7 +62,9 @@ def play(stack: Stack, directory: Path, source: str, scene: Scene, conditions: C
             rested = deployment.stand_still(REST_SECONDS)
         for child in running:
             child.stop()
-        verdict = deployment.verify(settled=rested, landed=False)
+        if landed and (exit_code := deployment.land()) != 0:
+            raise ProofFailed(f"{source}: the bronze job ended with exit code {exit_code}; its log is in {directory / source}")
+        verdict = deployment.verify(settled=rested, landed=landed)
         values_per_second = round(load.values_per_second(deployment.journal))
     finally:
         deployment.close()

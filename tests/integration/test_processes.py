@@ -33,6 +33,6 @@ def test_a_bridge_that_dies_in_any_phase_loses_and_doubles_nothing(stack: Stack,
 
 @pytest.mark.parametrize("scene", [WITH_DEFECTS[0], WITH_DEFECTS[-1]], ids=lambda scene: scene.name)
 def test_a_defect_that_only_an_accident_brings_to_light_is_noticed(scene: Scene, stack: Stack, tmp_path: Path) -> None:
-    outcome = play(stack, tmp_path, f"harm{WITH_DEFECTS.index(scene)}", scene, SMALL, 200)
+    outcome = play(stack, tmp_path, f"harm{WITH_DEFECTS.index(scene)}", scene, SMALL, 200, landed=False)
     assert outcome.failures.keys() & scene.checks, outcome
     assert outcome.as_expected
