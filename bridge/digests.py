@@ -57,7 +57,8 @@ def _by_column(shape: Shape, samples: Sequence[Sample]) -> tuple[int, int]:
     hashes = _xxh64(_longs([sample.ticks for sample in samples]), np.uint64(shape.status_hash))
     match NUMBER_COLUMN.get(shape.value_type):
         case "value_double":
-            doubles = np.array([sample.number for sample in samples], np.float64) + 0.0  # -0.0 becomes 0.0
+            with np.errstate(invalid="ignore"):  # a NaN may be a signalling one
+                doubles = np.array([sample.number for sample in samples], np.float64) + 0.0  # -0.0 becomes 0.0
             words = doubles.view(np.uint64)
             words[np.isnan(doubles)] = _CANONICAL_NAN
             hashes = _xxh64(words, hashes)
