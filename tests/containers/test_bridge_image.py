@@ -127,4 +127,4 @@ def test_the_image_says_how_large_it_is_and_stays_below_a_bound(bridge_image: Br
     base_mb = bridge_image.base_bytes / 1e6
     with capsys.disabled():
         sys.stdout.write(f"\nimage of the bridge: {size_mb:.0f} MB, of which {base_mb:.0f} MB are its base\n")
-    assert size_mb - base_mb < 120
+    assert size_mb - base_mb < 150  # numpy with its linear algebra is 70 of these
