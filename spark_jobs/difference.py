@@ -1,4 +1,4 @@
-"""A table's rows in a scope made equal to what they should be, writing only what differs: done twice, it changes nothing the second time."""
+"""A table's rows in a scope made equal to what they should be, writing only what differs: the second time it changes nothing."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,8 @@ from spark_jobs import quoting
 from spark_jobs.tables import Table
 
 _ROWS_PER_FILE = 500_000
-KEYS_IN_TEXT = 500
+_HOUR_MICROS = 3_600_000_000
+_KEYS_IN_TEXT = 500
 """More points than these are not listed in a condition: it would cost more than the files that it spares."""
 
 
@@ -45,9 +46,12 @@ class Scope:
         return f"{condition} AND {prefix}{quoting.name('point_key')} IN ({', '.join(map(quoting.text, self.keys)) or 'NULL'})"
 
 
-def listed(keys: Sequence[str]) -> Sequence[str] | None:
-    """The points of a scope, if they are few enough to be listed."""
-    return keys if len(keys) <= KEYS_IN_TEXT else None
+def scope_of(hours: DataFrame, time: str) -> Scope:
+    """Where (point_key, hour)s lie, hours counted since 1970."""
+    touched = [row["hour"] for row in hours.select("hour").distinct().collect()]
+    keys = sorted(row["point_key"] for row in hours.select("point_key").distinct().limit(_KEYS_IN_TEXT + 1).collect())
+    ranges = joined_ranges([(hour * _HOUR_MICROS, (hour + 1) * _HOUR_MICROS) for hour in touched])
+    return Scope(time, ranges, keys if len(keys) <= _KEYS_IN_TEXT else None)
 
 
 def joined_ranges(ranges: Sequence[tuple[int, int]], most: int = 48) -> list[tuple[int, int]]:

@@ -21,6 +21,8 @@ PLACE = ("kafka_topic", "kafka_partition", "kafka_offset", "series_index")
 """Joins a statement and its samples."""
 RANK = ("as_of_clock", "clock", *PLACE)
 """Order of overruling. The place only decides between two deliveries of one statement."""
+STATES = "kind = 'STATED'"
+"""Which statements say what there is; the others, confirmations, say that it is still so."""
 _EVENT = ("point_key", "hour", "event_time", "ticks", "ordinal")
 
 
@@ -139,7 +141,7 @@ def still_open(previews: DataFrame, statements: DataFrame) -> DataFrame:
 
 def watermarks(statements: DataFrame, known: DataFrame) -> DataFrame:
     """pi_watermarks after these statements: STATED ones move what is covered, all of them how new it is."""
-    stated = F.col("kind") == "STATED"
+    stated = F.expr(STATES)
     new = statements.select(
         *("source", "point_key", "tag", "as_of", "as_of_clock", "clock"),
         F.when(stated, F.col("begin")).alias("low"),
@@ -150,12 +152,16 @@ def watermarks(statements: DataFrame, known: DataFrame) -> DataFrame:
         ticks("covered_from", "covered_from_ticks").alias("low"),
         ticks("covered_to", "covered_to_ticks").alias("high"),
     )
-    merged = old.unionByName(new).groupBy("source", "point_key").agg(
-        F.max_by("tag", F.struct("as_of_clock", "clock", "tag")).alias("tag"),
-        F.min("low").alias("low"),
-        F.max("high").alias("high"),
-        F.max("as_of").alias("as_of"),
-        F.max("as_of_clock").alias("as_of_clock"),
+    merged = (
+        old.unionByName(new)
+        .groupBy("source", "point_key")
+        .agg(
+            F.max_by("tag", F.struct("as_of_clock", "clock", "tag")).alias("tag"),
+            F.min("low").alias("low"),
+            F.max("high").alias("high"),
+            F.max("as_of").alias("as_of"),
+            F.max("as_of_clock").alias("as_of_clock"),
+        )
     )
     return merged.select(
         *("source", "point_key", "tag"),

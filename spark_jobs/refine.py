@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from schemas.config import Config, Lakehouse
-from spark_jobs import batches, delta, refined, silver, storage, tables
+from spark_jobs import batches, delta, gold, refined, silver, storage, tables
 from spark_jobs.checkpoint import Checkpoint
 from spark_jobs.errors import LandError, Misconfigured, Refused, Unavailable
 from spark_jobs.session import session
@@ -54,6 +54,7 @@ def run(spark: SparkSession, source: str, lakehouse: Lakehouse, available_now: b
     warehouse = storage.absolute(lakehouse.warehouse)
     if not _bronze_exists(spark, warehouse, available_now, stop):
         return
+    spark.conf.set("spark.databricks.delta.merge.materializeSource", "none")  # ours are kept already
     refineries = planned(spark, lakehouse, warehouse)
     for refinery in refineries:
         prepare(spark, refinery, warehouse, source)
@@ -77,6 +78,14 @@ def planned(spark: SparkSession, lakehouse: Lakehouse, warehouse: str) -> list[R
             silver.Silver(spark, of_silver, warehouse),
             lakehouse.refine_seconds,
             of_silver,
+        ),
+        Refinery(
+            gold.NAME,
+            refined.MEASURED,
+            lambda: gold.stream(spark, warehouse),
+            gold.Gold(warehouse),
+            lakehouse.measure_seconds,
+            Checkpoint(small, f"{checkpoints}/{gold.NAME}"),
         ),
     ]
 
@@ -104,11 +113,13 @@ def prepare(spark: SparkSession, refinery: Refinery, warehouse: str, source: str
 def disagreement(begun: bool, known: dict[str, str], ids: dict[str, str], rows: Sequence[str], wanted: Sequence[str]) -> str | None:
     """Why a query must not start with these tables, as a sentence with what to do; None if it may.
 
-    `begun`: the checkpoint has batches; `known`: ids of the tables that belong to it; `ids`: of those of the `wanted` that are there; `rows`:
-    those not empty. A lost checkpoint is no harm: what bronze says is then compared with what the tables hold.
+    `begun`: the checkpoint has batches; `known`: ids of the tables that belong to it; `ids`: of those of the `wanted` that are there;
+    `rows`: those not empty. A lost checkpoint is no harm: what bronze says is then compared with what the tables hold.
     """
     if begun and (other := sorted(name for name in wanted if known.get(name) != ids.get(name))):
-        return f"the tables {', '.join(other)} are not those that the checkpoint filled: remove the checkpoint, and {', '.join(sorted(ids))}"
+        return (
+            f"the tables {', '.join(other)} are not those that the checkpoint filled: remove the checkpoint, and {', '.join(sorted(ids))}"
+        )
     if not begun and rows and (missing := sorted(set(wanted) - ids.keys())):
         return f"there are rows in {', '.join(rows)}, and no table {', '.join(missing)}: remove {', '.join(sorted(ids))}"
     return None

@@ -28,13 +28,14 @@ BEFORE = "before_"
 _KNOWN_TIME = _own(
     "known_time",
     TIMESTAMP,
-    "PI's clock at the first archive read, UTC, microseconds, since which every read of this instant has shown this event with the same value and status.",
+    "PI's clock at the first archive read, UTC, microseconds, since which every read of this instant has shown this event with the same "
+    "value and status.",
 )
 
 CLEANED = Table(
     "pi_timeseries_cleaned",
-    "PI's archive as it was last read: one row an event of the ranges in pi_coverage, each with what the newest statement about its instant "
-    "says. Made from bronze alone: whatever order statements arrive in, it comes out the same.",
+    "PI's archive as it was last read: one row an event of the ranges in pi_coverage, each with what the newest statement about its "
+    "instant says. Made from bronze alone: whatever order statements arrive in, it comes out the same.",
     "value_frame",
     (*_POINT, *SAMPLE, _KNOWN_TIME),
     ("point_key", "event_time"),
@@ -87,7 +88,11 @@ WATERMARKS = Table(
         _own("covered_from_ticks", INT, "The 100 ns left over in covered_from, 0 to 9."),
         _own("covered_to", TIMESTAMP, "End, exclusive, of the latest range that was stated, UTC, whole microseconds."),
         _own("covered_to_ticks", INT, "The 100 ns left over in covered_to, 0 to 9."),
-        _own("as_of", TIMESTAMP, "PI's clock when the newest read of the point was sent, UTC, microseconds: also grows while a point is quiet."),
+        _own(
+            "as_of",
+            TIMESTAMP,
+            "PI's clock when the newest read of the point was sent, UTC, microseconds: also grows while a point is quiet.",
+        ),
         _own("as_of_clock", LONG, "The newest read's place in the order of the shard's frames and requests."),
     ),
     ("point_key",),
@@ -120,8 +125,8 @@ VALIDATED = Table(
         _own(
             "volume_z",
             DOUBLE,
-            "Events of the covered hour that is farthest from the day's mean of covered hours, in standard deviations; null with fewer than "
-            "12 covered hours, among which no hour can be far off.",
+            "Events of the covered hour that is farthest from the day's mean of covered hours, in standard deviations; null with fewer "
+            "than 12 covered hours, among which no hour can be far off.",
         ),
         _own("volume_ok", BOOLEAN, "True if volume_z lies between -3 and 3."),
         _own("good_share", DOUBLE, "Share of events with PI's Good flag, 0 to 1."),
@@ -139,9 +144,9 @@ VALIDATED = Table(
 )
 HOURLY = Table(
     "pi_metrics_hourly",
-    "Each point and hour (UTC) that a statement reaches into. Average, minimum, maximum and standard deviation weigh values by the time for "
-    "which they hold: between two events a line, for step points the earlier value. Events that are not good, or have no number, hold no "
-    "value until the next one.",
+    "Each point and hour (UTC) that a statement reaches into. Average and standard deviation weigh values by the time for which they hold: "
+    "between two events a line, for step points the earlier value. Events that are not good, or have no number, hold no value until the "
+    "next one.",
     "",
     (
         *_taken(COVERAGE, "source", "point_key", "tag"),

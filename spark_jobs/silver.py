@@ -24,7 +24,6 @@ from spark_jobs.storage import Storage
 from spark_jobs.tables import Table
 
 NAME = "silver"
-_HOUR_MICROS = overrule.HOUR_TICKS // 10
 _RECORDED = [c.name for c in tables.TIMESERIES.columns if c.name in {*(s.name for s in refined.CLEANED.columns), *overrule.PLACE}]
 _CORRECTION = (*refined.IDENTITY, "as_of_clock", "clock")
 
@@ -82,7 +81,7 @@ class Silver:
         previews = batch.where("kind IS NULL").select(*_names(PREVIEWS_OPEN))
         version, arrived = self._version(batch_id), _arrived(batch)
         marks = self._read(batch.sparkSession, WATERMARKS)
-        classified = overrule.classified(statements.where("kind = 'STATED'"), overrule.covered(marks)).persist(StorageLevel.MEMORY_AND_DISK)
+        classified = overrule.classified(statements.where(overrule.STATES), overrule.covered(marks)).persist(StorageLevel.MEMORY_AND_DISK)
         try:
             stated = _stated(classified) if arrived.statements else {}
             counts = _together(
@@ -119,8 +118,8 @@ class Silver:
         hours = hours.persist(StorageLevel.MEMORY_AND_DISK)
         judged = None
         try:
-            scope = _scope(hours, "event_time")
-            ledger = overrule.with_range(self._ledger(spark, version).where("kind = 'STATED'").where(scope.overlap("from_time", "to_time")))
+            scope = difference.scope_of(hours, "event_time")
+            ledger = overrule.with_range(self._ledger(spark, version).where(overrule.STATES).where(scope.overlap("from_time", "to_time")))
             samples = self._samples(spark, scope.condition())
             judged = overrule.history(_near(ledger, hours), samples, hours).persist(StorageLevel.MEMORY_AND_DISK)
             within = partial(_within, hours)
@@ -172,7 +171,9 @@ class Silver:
             return None
         ledger = json.loads(line)
         if ledger["index"] >= 0:
-            raise LandError(f"batch {batch_id} of {self._checkpoint.location} ends within version {ledger['reservoirVersion']} of the ledger")
+            raise LandError(
+                f"batch {batch_id} of {self._checkpoint.location} ends within a version of the ledger, {ledger['reservoirVersion']}"
+            )
         return int(ledger["reservoirVersion"]) - 1
 
     def _ledger(self, spark: SparkSession, version: int) -> DataFrame:
@@ -236,14 +237,6 @@ def _stated(classified: DataFrame) -> dict[bool, Stated]:
         F.unix_micros(F.max("received_time")).alias("last"),
     )
     return {row["appends"]: Stated(row["samples"], row["first"], row["last"]) for row in found.collect()}
-
-
-def _scope(hours: DataFrame, time: str) -> difference.Scope:
-    """Where (point_key, hour)s lie."""
-    touched = [row["hour"] for row in hours.select("hour").distinct().collect()]
-    keys = hours.select("point_key").distinct().limit(difference.KEYS_IN_TEXT + 1).collect()
-    ranges = difference.joined_ranges([(hour * _HOUR_MICROS, (hour + 1) * _HOUR_MICROS) for hour in touched])
-    return difference.Scope(time, ranges, difference.listed(sorted(row["point_key"] for row in keys)))
 
 
 def _within(hours: DataFrame, events: DataFrame) -> DataFrame:

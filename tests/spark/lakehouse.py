@@ -2,14 +2,14 @@
 
 import random
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from deltalake import DeltaTable
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from schemas.config import Lakehouse
 from spark_jobs import delta, refine, refined, tables
@@ -45,40 +45,15 @@ class House:
 
     def land(self, told: Iterable[tuple[str, model.Stated | model.Heard]], chance: random.Random) -> None:
         """One micro-batch of bronze: each statement or preview in a frame of its own, samples before statements."""
-        samples: list[dict[str, Any]] = []
-        statements: list[dict[str, Any]] = []
-        for key, one in told:
-            self._offset += 1
-            live = isinstance(one, model.Heard)
-            head = {
-                "source": SOURCE, "point_key": key, "tag": one.tag if isinstance(one, model.Stated) else "tag", "shard": 0, "epoch": 0,
-                "sequence": self._offset, "clock": one.clock, "via": "CHANNEL" if live else "READ",
-                "received_time": instant(model.BASE // 10 + one.clock * 1_000_000 + 500_000),
-                "kafka_topic": f"pi.{SOURCE}.{'live' if live else chance.choice(('recorded', 'history'))}",
-                "kafka_partition": 0, "kafka_offset": self._offset, "series_index": chance.randrange(3),
-            }  # fmt: skip
-            if isinstance(one, model.Heard):
-                samples.append(head | {"origin": "LIVE", "uom": "bar", "sample_index": 0} | sample(one.at, one.ordinal, one.content))
-                continue
-            events = [sample(at, ordinal, content) for (at, ordinal), content in one.events]
-            samples += [
-                head | {"origin": "RECORDED", "uom": "bar", "sample_index": number} | event for number, event in enumerate(events)
-            ]
-            statements.append(
-                head
-                | {"kind": "CONFIRMED" if one.confirms else "STATED", "as_of": instant(one.as_of), "as_of_clock": one.as_of_clock}
-                | {"from_time": instant(one.begin // 10), "from_ticks": one.begin % 10, "to_time": instant(one.end // 10)}
-                | {"to_ticks": one.end % 10, "count": len(events), "digest": 0}
-            )
+        samples, statements = rows_of(told, chance, self._offset)
+        self._offset += len(samples) + len(statements)
         self.append(tables.TIMESERIES, samples)
         self.append(tables.COVERAGE, statements)
 
     def append(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
         """Rows added in one commit; none, none."""
         if rows:
-            schema = pa.schema([(column.name, _ARROW[column.kind.sql]) for column in table.columns])
-            arrow = pa.Table.from_pylist([dict.fromkeys(schema.names) | row for row in rows], schema)
-            self.spark.createDataFrame(arrow).coalesce(1).write.format("delta").mode("append").save(self.path(table))
+            frame(self.spark, table, rows).coalesce(1).write.format("delta").mode("append").save(self.path(table))
 
     # -- silver ------------------------------------------------------------------------------------------------------------------
 
@@ -89,33 +64,97 @@ class House:
         return {table.name: DeltaTable(self.path(table)).version() for table in refined.SILVER}
 
     def silver(self) -> dict[str, model.Silver]:
-        """All points, as the model tells them. An identity that is there twice is an error."""
-        found: dict[str, model.Silver] = {}
+        """All points, as the model tells them."""
+        return silver_of(self.rows)
 
-        def put(where: dict[Any, Any], identity: Any, what: Any) -> None:
-            assert identity not in where, (identity, what, where[identity])
-            where[identity] = what
 
-        for row in self.rows(refined.CLEANED):
-            silver = found.setdefault(row["point_key"], model.Silver())
-            put(silver.cleaned, _identity(row), (content(row), row["tag"], micros(row["known_time"])))
-        for row in self.rows(refined.CORRECTIONS):
-            after = content(row) if row["change"] != "REMOVED" else None
-            before = content(row, refined.BEFORE) if row["change"] != "ADDED" else None
-            was = None if row["before_known_time"] is None else micros(row["before_known_time"])
-            told = row["change"], micros(row["known_time"]), was, after, before
-            corrections = found.setdefault(row["point_key"], model.Silver()).corrections
-            put(corrections, (*_identity(row), row["as_of_clock"], row["clock"]), told)
-        for row in self.rows(refined.PREVIEWS_OPEN):
-            put(found.setdefault(row["point_key"], model.Silver()).previews, _identity(row), (content(row), row["clock"]))
-        for row in self.rows(refined.WATERMARKS):
-            silver = found.setdefault(row["point_key"], model.Silver())
-            assert silver.marks is None
-            low, high = (
-                None if row[name] is None else micros(row[name]) * 10 + row[f"{name}_ticks"] for name in ("covered_from", "covered_to")
-            )
-            silver.marks = low, high, micros(row["as_of"]), row["as_of_clock"]
-        return found
+def rows_of(
+    told: Iterable[tuple[str, model.Stated | model.Heard]], chance: random.Random, offset: int = 0
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rows of pi_timeseries and of pi_coverage for what was published, each in a frame of its own, after an offset."""
+    samples: list[dict[str, Any]] = []
+    statements: list[dict[str, Any]] = []
+    for key, one in told:
+        offset += 1
+        live = isinstance(one, model.Heard)
+        head = {
+            "source": SOURCE, "point_key": key, "tag": one.tag if isinstance(one, model.Stated) else "tag", "shard": 0, "epoch": 0,
+            "sequence": offset, "clock": one.clock, "via": "CHANNEL" if live else "READ",
+            "received_time": instant(model.BASE // 10 + one.clock * 1_000_000 + 500_000),
+            "kafka_topic": f"pi.{SOURCE}.{'live' if live else chance.choice(('recorded', 'history'))}",
+            "kafka_partition": 0, "kafka_offset": offset, "series_index": chance.randrange(3),
+        }  # fmt: skip
+        if isinstance(one, model.Heard):
+            samples.append(head | {"origin": "LIVE", "uom": "bar", "sample_index": 0} | sample(one.at, one.ordinal, one.content))
+            continue
+        events = [sample(at, ordinal, content) for (at, ordinal), content in one.events]
+        samples += [head | {"origin": "RECORDED", "uom": "bar", "sample_index": number} | event for number, event in enumerate(events)]
+        statements.append(
+            head
+            | {"kind": "CONFIRMED" if one.confirms else "STATED", "as_of": instant(one.as_of), "as_of_clock": one.as_of_clock}
+            | {"from_time": instant(one.begin // 10), "from_ticks": one.begin % 10, "to_time": instant(one.end // 10)}
+            | {"to_ticks": one.end % 10, "count": len(events), "digest": 0}
+        )
+    return samples, statements
+
+
+def frame(spark: SparkSession, table: Table, rows: Sequence[dict[str, Any]]) -> DataFrame:
+    """Rows of a table; columns that are not named are null."""
+    schema = pa.schema([(column.name, _ARROW[column.kind.sql]) for column in table.columns])
+    return spark.createDataFrame(pa.Table.from_pylist([dict.fromkeys(schema.names) | row for row in rows], schema))
+
+
+def collected(frame_: DataFrame, table: Table) -> list[dict[str, Any]]:
+    """Rows of a frame, whose columns must be the table's, as delta-rs would read them."""
+    assert frame_.columns == [column.name for column in table.columns]
+    return list(frame_.toArrow().to_pylist())
+
+
+def silver_of(rows: Callable[[Table], list[dict[str, Any]]]) -> dict[str, model.Silver]:
+    """All points of the silver tables, as the model tells them. An identity that is there twice is an error."""
+    found: dict[str, model.Silver] = {}
+
+    def put(where: dict[Any, Any], identity: Any, what: Any) -> None:
+        where[identity if identity not in where else (identity, "twice")] = what
+
+    for row in rows(refined.CLEANED):
+        silver = found.setdefault(row["point_key"], model.Silver())
+        put(silver.cleaned, _identity(row), (content(row), row["tag"], micros(row["known_time"])))
+    for row in rows(refined.CORRECTIONS):
+        after = content(row) if row["change"] != "REMOVED" else None
+        before = content(row, refined.BEFORE) if row["change"] != "ADDED" else None
+        was = None if row["before_known_time"] is None else micros(row["before_known_time"])
+        told = row["change"], micros(row["known_time"]), was, after, before
+        corrections = found.setdefault(row["point_key"], model.Silver()).corrections
+        put(corrections, (*_identity(row), row["as_of_clock"], row["clock"]), told)
+    for row in rows(refined.PREVIEWS_OPEN):
+        put(found.setdefault(row["point_key"], model.Silver()).previews, _identity(row), (content(row), row["clock"]))
+    for row in rows(refined.WATERMARKS):
+        low, high = (
+            None if row[name] is None else micros(row[name]) * 10 + row[f"{name}_ticks"] for name in ("covered_from", "covered_to")
+        )
+        silver = found.setdefault(row["point_key"], model.Silver())
+        assert silver.marks is None
+        silver.marks = low, high, micros(row["as_of"]), row["as_of_clock"]
+    return found
+
+
+def differences(scenes: dict[str, model.Scene], found: dict[str, model.Silver]) -> list[str]:
+    """Where silver is not as the model says, bit by bit; one line each."""
+    lines = []
+    for key in sorted(scenes.keys() | found.keys()):
+        wanted = model.expected(scenes[key]) if key in scenes else model.Silver()
+        has = found.get(key, model.Silver())
+        for name in ("cleaned", "corrections", "previews", "marks"):
+            one, other = _told(getattr(wanted, name)), _told(getattr(has, name))
+            if one != other:
+                lines.append(f"{key} {name}: {other} in place of {one}, after {scenes.get(key)}")
+    return lines
+
+
+def _told(part: Any) -> str:
+    """As a text, since -0.0 equals 0.0."""
+    return repr(sorted(part.items(), key=repr) if isinstance(part, dict) else part)
 
 
 def sample(at: int, ordinal: int, content: model.Content) -> dict[str, Any]:

@@ -71,6 +71,11 @@ class Scene:
     statements: tuple[Stated, ...]
     previews: tuple[Heard, ...]
 
+    @property
+    def told(self) -> list[Stated | Heard]:
+        """All of it, in one list."""
+        return [*self.statements, *self.previews]
+
 
 @dataclass
 class Silver:
@@ -151,7 +156,7 @@ def scene(chance: random.Random) -> Scene:
             begin = BASE - HOUR + chance.randrange(5 * HOUR)
             end = begin + chance.choice((0, 1, chance.randrange(HOUR), chance.randrange(4 * HOUR)))
         clock += 1
-        asked = clock
+        asked = clock - chance.choice((0, 0, 0, min(clock, 4)))  # a read that was long under way
         cut = begin + (end - begin) // 2 if chance.random() < 0.2 else end
         for low, top in ((begin, cut), (cut, end)) if cut < end else ((begin, end),):
             clock += 1
