@@ -1,5 +1,6 @@
 """Bronze tables without Kafka: rows put in as the bronze job would, batch by batch; and silver and gold as delta-rs reads them."""
 
+import json
 import random
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -59,6 +60,11 @@ class House:
 
     def rows(self, table: Table) -> list[dict[str, Any]]:
         return list(DeltaTable(self.path(table)).to_pyarrow_table().to_pylist())
+
+    def described(self, table: Table) -> list[tuple[str, str | None]]:
+        """Columns and their comments, as they lie there."""
+        fields = json.loads(DeltaTable(self.path(table)).schema().to_json())["fields"]
+        return [(field["name"], field["metadata"].get("comment")) for field in fields]
 
     def versions(self) -> dict[str, int]:
         return {table.name: DeltaTable(self.path(table)).version() for table in refined.SILVER}
