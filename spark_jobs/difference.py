@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -94,24 +93,21 @@ def apply(
 
     New rows are appended; only where rows change or go, files are written anew.
     """
-    session = wanted.sparkSession
     names = [column.name for column in table.columns]
-    found = session.read.format("delta").load(path).where(scope.condition())
-    now = within(found).select(*keys, F.struct(*names).alias("now"))
-    then = wanted.select(*keys, F.struct(*names).alias("then"))
-    compared = then.join(now, list(keys), "full").where(~_same("now", "then", table))
+    found = wanted.sparkSession.read.format("delta").load(path).where(scope.condition())
+    now = within(found).select(*keys, _sum(table).alias("now"))
+    then = wanted.select(*keys, _sum(table).alias("then"), F.struct(*names).alias("row"))
     what = F.when(F.col("now").isNull(), "inserted").when(F.col("then").isNull(), "deleted").otherwise("updated")
-    difference = compared.select(*keys, "then", what.alias("what")).persist(StorageLevel.MEMORY_AND_DISK)
-    try:
-        counts = {row["what"]: row["count"] for row in difference.groupBy("what").count().collect()}
-        if inserted := counts.get("inserted", 0):
-            new = difference.where("what = 'inserted'").select("then.*")
-            new.coalesce(parts(new, inserted)).write.format("delta").mode("append").save(path)
-        if counts.keys() - {"inserted"}:
-            _merge(difference.where("what <> 'inserted'"), table, path, keys, scope)
-        return Difference(counts.get("inserted", 0), counts.get("updated", 0), counts.get("deleted", 0))
-    finally:
-        difference.unpersist()
+    compared = then.join(now, list(keys), "full").where(~F.col("now").eqNullSafe(F.col("then")))
+    # Kept apart from the table, whose every commit would have anything recomputed that was cached and reads it.
+    difference = compared.select(*keys, "row", what.alias("what")).localCheckpoint()
+    counts = {row["what"]: row["count"] for row in difference.groupBy("what").count().collect()}
+    if inserted := counts.get("inserted", 0):
+        new = difference.where("what = 'inserted'").select("row.*")
+        new.coalesce(parts(new, inserted)).write.format("delta").mode("append").save(path)
+    if counts.keys() - {"inserted"}:
+        _merge(difference.where("what <> 'inserted'"), table, path, keys, scope)
+    return Difference(counts.get("inserted", 0), counts.get("updated", 0), counts.get("deleted", 0))
 
 
 def parts(frame: DataFrame, rows: int) -> int:
@@ -119,21 +115,18 @@ def parts(frame: DataFrame, rows: int) -> int:
     return max(1, min(frame.sparkSession.sparkContext.defaultParallelism, -(-rows // _ROWS_PER_FILE)))
 
 
-def _same(left: str, right: str, table: Table) -> Column:
-    """Whether two structs say the same, to the last bit: -0.0 equals 0.0 in SQL, and not in their texts."""
-    alike = F.col(left).eqNullSafe(F.col(right))
-    for column in table.columns:
-        if column.kind.sql == "double":
-            one, other = F.col(f"{left}.{column.name}"), F.col(f"{right}.{column.name}")
-            alike = alike & ((one != 0) | one.cast("string").eqNullSafe(other.cast("string")) | one.isNull())
-    return alike
+def _sum(table: Table) -> Column:
+    """Hash of a row. Doubles count as texts, too: their hashes are alike for -0.0 and 0.0."""
+    doubles = [F.col(column.name).cast("string") for column in table.columns if column.kind.sql == "double"]
+    nulls = [F.col(column.name).isNull() for column in table.columns]  # a hash passes them over
+    return F.xxhash64(*(column.name for column in table.columns), *doubles, *nulls)
 
 
 def _merge(changes: DataFrame, table: Table, path: str, keys: Sequence[str], scope: Scope) -> None:
     view = f"changes_of_{table.name}"
     changes.createOrReplaceTempView(view)
     same = " AND ".join(f"t.{quoting.name(key)} = c.{quoting.name(key)}" for key in keys)
-    cells = ", ".join(f"t.{name} = c.then.{name}" for name in (quoting.name(column.name) for column in table.columns))
+    cells = ", ".join(f"t.{name} = c.row.{name}" for name in (quoting.name(column.name) for column in table.columns))
     changes.sparkSession.sql(
         f"MERGE INTO {quoting.table(path)} t USING {view} c ON {same} AND {scope.condition('t.')} "
         f"WHEN MATCHED AND c.what = 'deleted' THEN DELETE WHEN MATCHED THEN UPDATE SET {cells}"

@@ -29,14 +29,12 @@ class Gold:
     def __call__(self, batch: DataFrame, batch_id: int) -> dict[str, int]:
         """Measure what a batch names; rows written by table."""
         touched = weighing.hours_of(overrule.with_range(batch)).persist(StorageLevel.MEMORY_AND_DISK)
-        hours = None
         try:
-            hours = self._reached(touched).persist(StorageLevel.MEMORY_AND_DISK)
-            return {HOURLY.name: self._measure(hours).total, VALIDATED.name: self._validate(hours).total}
+            # Apart from the table: what is cached and reads it would be recomputed once it is written.
+            hours = self._reached(touched).localCheckpoint()
         finally:
             touched.unpersist()
-            if hours is not None:
-                hours.unpersist()
+        return {HOURLY.name: self._measure(hours).total, VALIDATED.name: self._validate(hours).total}
 
     def _reached(self, touched: DataFrame) -> DataFrame:
         """The hours to measure: those that were touched, and those with a row whose values hang on theirs."""

@@ -54,14 +54,14 @@ def run(spark: SparkSession, source: str, lakehouse: Lakehouse, available_now: b
     warehouse = storage.absolute(lakehouse.warehouse)
     if not _bronze_exists(spark, warehouse, available_now, stop):
         return
-    spark.conf.set("spark.databricks.delta.merge.materializeSource", "none")  # ours are kept already
+    spark.conf.set("spark.databricks.delta.merge.materializeSource", "none")  # ours are
     refineries = planned(spark, lakehouse, warehouse)
     for refinery in refineries:
         prepare(spark, refinery, warehouse, source)
     log.info("refining", warehouse=warehouse, available_now=available_now)
     if available_now:  # each sees all that those before it wrote
         for refinery in refineries:
-            _run(refinery, True, stop)
+            run_one(refinery, True, stop)
         return
     _run_together(refineries, stop)
 
@@ -159,7 +159,7 @@ def _start(refinery: Refinery, work: batches.Batches, available_now: bool) -> St
     return writer.foreachBatch(work).trigger(processingTime=f"{max(1, round(refinery.seconds * 1000))} milliseconds").start()
 
 
-def _run(refinery: Refinery, available_now: bool, stop: threading.Event) -> None:
+def run_one(refinery: Refinery, available_now: bool, stop: threading.Event) -> None:
     """A query to its end. Bronze may get a column in mid-run, which Delta tells by ending it: the next start reads on."""
 
     def tell(done: batches.Done) -> None:
@@ -189,7 +189,7 @@ def _run_together(refineries: list[Refinery], stop: threading.Event) -> None:
 
     def follow(refinery: Refinery) -> None:
         try:
-            _run(refinery, False, ending)
+            run_one(refinery, False, ending)
         except LandError as error:
             failures.append(error)
         finally:

@@ -91,7 +91,7 @@ class Silver:
             # Only now: while the append is being made, the batch has to be judged by what was covered before it.
             counts |= _together(
                 partial(self._mark, statements, marks, arrived),
-                partial(self._tell, classified, stated, batch_id),
+                partial(self._tell, statements, stated, batch_id),
             )
             return {name: count for name, count in counts.items() if count}
         finally:
@@ -153,10 +153,10 @@ class Silver:
             moved.coalesce(1).write.format("delta").mode("overwrite").save(self._path(WATERMARKS))
         return {}
 
-    def _tell(self, classified: DataFrame, stated: dict[bool, Stated], batch_id: int) -> dict[str, int]:
+    def _tell(self, statements: DataFrame, stated: dict[bool, Stated], batch_id: int) -> dict[str, int]:
         """Last, so that who follows this table sees the rows it speaks of."""
         if stated:
-            self._append(classified.select(*_names(CHANGED_RANGES)), CHANGED_RANGES, 1, batch_id)
+            self._append(statements.where(overrule.STATES).select(*_names(CHANGED_RANGES)), CHANGED_RANGES, 1, batch_id)
         return {}
 
     # -- bronze --------------------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 
 from schemas.config import Lakehouse
-from spark_jobs import delta, refine, refined, tables
+from spark_jobs import delta, refine, refined, silver, tables
 from spark_jobs.tables import Table
 from tests.spark import silver_model as model
 
@@ -39,8 +39,15 @@ class House:
         return table.path(str(self.root / "warehouse"))
 
     def refine(self) -> None:
-        """All that bronze has."""
+        """Silver and gold of all that bronze has."""
         refine.run(self.spark, SOURCE, self.settings, True, threading.Event())
+
+    def refine_silver(self) -> None:
+        """Silver alone."""
+        warehouse = str(self.root / "warehouse")
+        of_silver = next(one for one in refine.planned(self.spark, self.settings, warehouse) if one.name == silver.NAME)
+        refine.prepare(self.spark, of_silver, warehouse, SOURCE)
+        refine.run_one(of_silver, True, threading.Event())
 
     # -- bronze ------------------------------------------------------------------------------------------------------------------
 
