@@ -59,7 +59,8 @@ def number(content: Content) -> float | None:
 def _pieces(events: Sequence[tuple[int, Content]], high: int, step: bool) -> list[tuple[int, int, float, float]]:
     """From, to, and the values there."""
     pieces = []
-    for (at, content), following in zip(events, [*events[1:], None], strict=True):
+    for place, (at, content) in enumerate(events):
+        following = events[place + 1] if place + 1 < len(events) else None
         value = number(content)
         until, other = (max(at, high), None) if following is None else (following[0], number(following[1]))
         if value is not None and at < until:
