@@ -207,6 +207,15 @@ def land(
     _dispatch("spark_jobs", "bronze", "--config", str(config), *(["--available-now"] if available_now else []))
 
 
+@app.command()
+def refine(
+    config: ConfigOption = _DEFAULT_CONFIG,
+    available_now: Annotated[bool, typer.Option("--available-now", help="Refine what bronze has, then stop.")] = False,
+) -> None:
+    """Run the Spark job: bronze to silver and gold. The same as `python -m spark_jobs refine`."""
+    _dispatch("spark_jobs", "refine", "--config", str(config), *(["--available-now"] if available_now else []))
+
+
 def _dispatch(*module: str) -> NoReturn:
     process = subprocess.Popen([sys.executable, "-m", *module])  # noqa: S603 - our own module, arguments apart
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to the child too, which decides

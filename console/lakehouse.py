@@ -1,4 +1,4 @@
-"""Bronze as an independent reader sees it: by path, with delta-rs."""
+"""The tables as an independent reader sees them: by path, with delta-rs."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -72,6 +72,11 @@ class Bronze:
         """Number of dead letters."""
         found = self._rows("pi_dead_letters", ["stage"])
         return 0 if found is None else int(found.num_rows)
+
+
+def silver_rows(warehouse: Path) -> int:
+    """Number of events in silver."""
+    return int(DeltaTable(str(warehouse / "silver" / "pi_timeseries_cleaned")).to_pyarrow_dataset().count_rows())
 
 
 def _dictionaries(table: pa.Table | None) -> list[dict[str, Any]]:

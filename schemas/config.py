@@ -312,6 +312,11 @@ class Lakehouse(_Section):
     """Directory of the jobs' checkpoints."""
     catalog_name: Name = "pibridge"
     trigger_seconds: Seconds = 1.0
+    """Bronze takes what came into Kafka so often,"""
+    refine_seconds: Seconds = 30.0
+    """silver what came into bronze so often,"""
+    measure_seconds: Seconds = 300.0
+    """and gold what came into silver."""
     spark: dict[str, str] = {}
     """Further Spark settings, such as spark.driver.memory; on a laptop also spark.driver.extraClassPath."""
     catalog: Catalog | None = None

@@ -5,7 +5,7 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -14,7 +14,7 @@ from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
 
 from schemas import config
-from spark_jobs import run
+from spark_jobs import refine, run
 from spark_jobs.errors import LandError
 
 _EPILOG = """\
@@ -34,6 +34,15 @@ exit codes: 0 ended as asked; 1 tables, checkpoint and Kafka disagree, a person 
 """
 
 
+_REFINE_EPILOG = """\
+It reads the bronze tables alone, and needs what `bronze` needs but Kafka and the registry. In lakehouse, refine_seconds (30) is how often
+it brings silver up to bronze, measure_seconds (300) how often gold up to silver. It may run beside `bronze` and be killed at any moment.
+One process alone writes these tables. Without its checkpoints it compares all of bronze with what the tables hold, and goes on.
+
+exit codes: 0 ended as asked; 1 tables and checkpoints disagree; 2 usage or configuration; 3 no bronze yet, or no Java; 130 interrupted
+"""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a job; the exit code of the process."""
     parser = argparse.ArgumentParser(prog="spark_jobs", description="Spark jobs of pibridge.")
@@ -50,6 +59,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bronze.add_argument(
         "--available-now", action="store_true", help="land what is committed now, then end (for a scheduler, and for tests)"
     )
+    bronze.set_defaults(run=run.land)
+    refined = jobs.add_parser(
+        "refine",
+        help="make the silver and gold tables out of bronze",
+        description="Bring silver and gold up to bronze: events that hold, corrections, open previews, watermarks, hourly figures, checks.",
+        epilog=_REFINE_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    refined.add_argument("--config", type=Path, required=True, metavar="FILE", help="the configuration, pibridge.yaml")
+    refined.add_argument("--available-now", action="store_true", help="refine what bronze has now, then end")
+    refined.set_defaults(run=refine.refine)
     chosen = parser.parse_args(arguments)
     _configure_logs()
     try:
@@ -57,10 +77,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except config.ConfigError as error:
         print(f"spark_jobs: {error}", file=sys.stderr)  # noqa: T201 - for a person, before there are logs
         return 2
-    return _guarded(settings, chosen.available_now)
+    return _guarded(chosen.run, settings, chosen.available_now)
 
 
-def _guarded(settings: config.Config, available_now: bool) -> int:
+def _guarded(job: Callable[..., None], settings: config.Config, available_now: bool) -> int:
     stop = threading.Event()
     received: list[int] = []
 
@@ -75,7 +95,7 @@ def _guarded(settings: config.Config, available_now: bool) -> int:
     install()
     log = structlog.get_logger()
     try:
-        run.land(settings, available_now, stop, ready=install)
+        job(settings, available_now, stop, ready=install)
     except (LandError, PySparkException, Py4JError) as error:
         code = error.exit_code if isinstance(error, LandError) else 1
         if not received:

@@ -32,7 +32,7 @@ def _cell(column: tables.Column) -> Column:
             return F.col("statement").getField(column.name).alias(column.name)
         case "record":
             return F.col("record").getField(column.name).alias(column.name)
-        case "kafka":
+        case "kafka" | "refined":
             return F.col(column.name)
 
 

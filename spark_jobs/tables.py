@@ -1,6 +1,7 @@
-"""Names, paths, columns and comments of the bronze tables, all derived from `schemas/avro/*.avsc`.
+"""What a table is, and the bronze tables: names, paths, columns and comments, all derived from `schemas/avro/*.avsc`.
 
-Only Kafka's coordinates are described here. A field added to an Avro file becomes a column of its group without a change. Pure: no Spark.
+Only Kafka's coordinates are described here. A field added to an Avro file becomes a column of its group without a change. The tables that
+are made from these are in `refined.py`. Pure: no Spark.
 """
 
 import hashlib
@@ -12,8 +13,8 @@ from schemas import topics, wire
 
 LAYER = "bronze"
 
-Part = Literal["frame", "series", "statement", "sample", "record", "kafka"]
-"""Where a column's value comes from: a level of the frame, the whole record of the other topics, or Kafka."""
+Part = Literal["frame", "series", "statement", "sample", "record", "kafka", "refined"]
+"""Where a column's value comes from: a level of the frame, the whole record of the other topics, Kafka, or other columns."""
 
 
 @dataclass(frozen=True)
@@ -53,25 +54,28 @@ class Table:
     name: str
     comment: str
     record: str
-    """Avro file, without ending, that its rows come from."""
+    """Avro file, without ending, that its columns come from; empty if they are defined here."""
     columns: tuple[Column, ...]
     cluster_by: tuple[str, ...]
     skipping: tuple[str, ...]
     """Columns with minimum and maximum per file: those people filter by. The rest would only cost time at each commit."""
+    layer: str = LAYER
+    """bronze, silver or gold: the schema in the catalog, and the directory."""
 
     def path(self, warehouse: str) -> str:
         """Where the table lies under a warehouse root."""
-        return f"{warehouse.rstrip('/')}/{LAYER}/{self.name}"
+        return f"{warehouse.rstrip('/')}/{self.layer}/{self.name}"
 
     def all_properties(self, source: str) -> dict[str, str]:
         """Delta's settings of the table, and what it was made from."""
-        return {
+        settings = {
             "delta.enableDeletionVectors": "false",  # delta-rs' pyarrow readers refuse tables with them
             "delta.dataSkippingStatsColumns": ",".join(self.skipping),
             "pibridge.source": source,
-            "pibridge.schema": self.record,
-            "pibridge.schema_fingerprint": fingerprint(self.record),
         }
+        if not self.record:
+            return settings
+        return settings | {"pibridge.schema": self.record, "pibridge.schema_fingerprint": fingerprint(self.record)}
 
 
 def fingerprint(record: str) -> str:
