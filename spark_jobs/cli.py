@@ -22,11 +22,15 @@ what it needs:
   a Java 21 runtime (JAVA_HOME), and the Delta, Kafka and Avro connectors of Spark on its class path, as in
     lakehouse:
       warehouse: /data/warehouse          # tables lie at <warehouse>/bronze/<table>
-      checkpoints: /data/checkpoints      # what was landed; lost, the tables cannot be continued
+      checkpoints: /data/checkpoints      # how far Kafka was landed
       spark: {spark.driver.extraClassPath: "/jars/*", spark.driver.memory: 2g}
       catalog: {uri: "https://…", token: "${env:UC_TOKEN}"}   # optional: Unity Catalog to register the tables in
 
 It can be stopped (SIGTERM, Ctrl-C) and killed at any moment: the next start goes on where the last one ended, each row once.
+By itself it mends a checkpoint that is lost, damaged or an older copy (made again from the tables), and records that Kafka dropped before
+they were landed (an incident, and a rescan that has PI asked again). It asks for a person where rows would be left out or doubled: a table
+that is gone or an older copy (bring it back, or --rebuild), frames that a topic lacks (pibridge incidents accept), a topic that was created
+anew.
 Progress goes to stderr, one JSON object a line.
 
 exit codes: 0 ended as asked; 1 tables, checkpoint and Kafka disagree, a person has to decide; 2 usage or configuration;
@@ -50,6 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bronze.add_argument(
         "--available-now", action="store_true", help="land what is committed now, then end (for a scheduler, and for tests)"
     )
+    bronze.add_argument(
+        "--rebuild",
+        action="store_true",
+        help="fill tables that are gone again with what Kafka still holds; what it holds no more is asked from PI again",
+    )
     chosen = parser.parse_args(arguments)
     _configure_logs()
     try:
@@ -57,10 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except config.ConfigError as error:
         print(f"spark_jobs: {error}", file=sys.stderr)  # noqa: T201 - for a person, before there are logs
         return 2
-    return _guarded(settings, chosen.available_now)
+    return _guarded(settings, chosen.available_now, chosen.rebuild)
 
 
-def _guarded(settings: config.Config, available_now: bool) -> int:
+def _guarded(settings: config.Config, available_now: bool, rebuild: bool) -> int:
     stop = threading.Event()
     received: list[int] = []
 
@@ -75,7 +84,7 @@ def _guarded(settings: config.Config, available_now: bool) -> int:
     install()
     log = structlog.get_logger()
     try:
-        run.land(settings, available_now, stop, ready=install)
+        run.land(settings, available_now, stop, ready=install, rebuild=rebuild)
     except (LandError, PySparkException, Py4JError) as error:
         code = error.exit_code if isinstance(error, LandError) else 1
         if not received:

@@ -51,3 +51,8 @@ class Storage:
             stream.write(bytearray(text.encode()))
         finally:
             stream.close()
+
+    def remove(self, location: str) -> None:
+        """Remove a file, or a directory with all that is in it; nothing if it is not there."""
+        system, path = self._open(location)
+        system.delete(path, True)
