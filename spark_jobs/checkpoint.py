@@ -48,8 +48,8 @@ class Checkpoint:
                     raise _Damaged(f"its newest batch is {planned}, and the newest that it holds for done is {committed}")
                 if planned >= 0:
                     self.plan(planned)
-                if committed >= 0 and not self._read(f"commits/{committed}").startswith("v1\n{"):
-                    raise _Damaged(f"commits/{committed} is cut off")
+                if committed >= 0:
+                    self._lines(f"commits/{committed}", 1)
         except _Damaged as error:
             damage = str(error)
         return CheckpointState(begun, query_id, planned, committed, damage)
@@ -124,11 +124,14 @@ class Checkpoint:
         return found
 
     def _offsets(self, batch_id: int) -> Offsets:
-        name = f"offsets/{batch_id}"
-        lines = self._read(name).splitlines()
-        if len(lines) < 3:
+        return self._lines(f"offsets/{batch_id}", 2)[1]
+
+    def _lines(self, name: str, count: int) -> list[dict[str, Any]]:
+        """The objects in a file of Spark's: a version, then one a line."""
+        version, *lines = self._read(name).splitlines() or [""]
+        if not version.startswith("v") or len(lines) != count:
             raise _Damaged(f"{name} is cut off")
-        return dict(self._json(name, lines[2]))
+        return [self._json(name, line) for line in lines]
 
     def _write_offsets(self, batch_id: int, offsets: Offsets) -> None:
         text = json.dumps(offsets, separators=(",", ":"))
