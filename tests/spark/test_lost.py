@@ -19,8 +19,8 @@ from bridge import kafka
 from console.stack import Stack
 from schemas import topics
 from schemas.records import Command, Incident, Point
-from spark_jobs import run, tables
-from spark_jobs.errors import Refused, Unavailable
+from spark_jobs import tables
+from spark_jobs.errors import LandError, Refused, Unavailable
 from spark_jobs.lease import Lease
 from spark_jobs.storage import Storage
 from tests.spark.test_bronze import POINT
@@ -110,7 +110,7 @@ def test_a_batch_that_was_planned_and_then_lost_in_part_lands_what_is_left(world
     sent = world.send(topics.RECORDED, *[world.frame(statement("main:1", sample(value_double=v))) for v in (2.0, 3.0, 4.0)])
     with monkeypatch.context() as patched:
         patched.setattr(bronze.Landing, "_land", killed)
-        with pytest.raises(run.LandError, match="killed"):
+        with pytest.raises(LandError, match="killed"):
             world.land()
     world.drop_records(sent[1])
     world.land()
