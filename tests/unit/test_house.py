@@ -25,7 +25,7 @@ PURE = {
         "frame", "health", "hearing", "incarnation", "incidents", "masking", "normalise", "pitime", "progress", "ranges", "reads",
         "regular", "reports", "rules", "sizing", "sums", "tenure", "urgency", "watermarks", "witness", "wording",
     },
-    "spark_jobs": {"tables", "quoting"},
+    "spark_jobs": {"evolution", "landed", "quoting", "sequences", "tables"},
     "verifier": {
         "archive", "checks", "differences", "digest", "disconnects", "errors", "events", "findings", "frames", "landing", "ledger", "names",
         "order", "overruling", "previews", "report", "shards", "silver", "statements", "truth",
