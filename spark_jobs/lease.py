@@ -19,7 +19,7 @@ from typing import Any
 import structlog
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 
-from spark_jobs.errors import Refused
+from spark_jobs.errors import Refused, Unavailable
 from spark_jobs.storage import Storage
 
 LEASE_SECONDS = 15.0
@@ -62,7 +62,7 @@ class Lease(threading.Thread):
                     return
                 self._write()
                 renewed = time.monotonic()
-            except (Py4JError, OSError) as error:
+            except (Py4JError, Unavailable) as error:
                 log.warning("lease_not_renewed", problem=str(error).splitlines()[0])
             if time.monotonic() - renewed > LEASE_SECONDS:
                 self._give_up(f"the lease {', '.join(self._files)} could not be renewed for {LEASE_SECONDS:g} s")

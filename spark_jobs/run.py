@@ -28,7 +28,7 @@ from spark_jobs.lease import Lease
 from spark_jobs.refill import refill
 from spark_jobs.registry import Registry
 from spark_jobs.session import session
-from spark_jobs.storage import Storage, absolute
+from spark_jobs.storage import Storage, absolute, is_full
 
 _POLL_SECONDS = 0.2
 _BATCH_SETTING = "spark.pibridge.maxOffsetsPerTrigger"
@@ -238,7 +238,6 @@ def _stop(query: StreamingQuery) -> None:
 
 
 _LOST = ("Some data may have been lost", "failOnDataLoss", "KAFKA_DATA_LOSS")
-_FULL = ("No space left on device", "Disk quota exceeded")
 _AWAY = (
     "org.apache.kafka.common.errors.TimeoutException",
     "org.apache.kafka.common.errors.DisconnectException",
@@ -255,10 +254,8 @@ def failure(ours: Exception | None, spark: Exception) -> LandError:
         # The partition and its offsets stand in the last of Spark's nested reasons, if anywhere.
         reasons = [reason for reason in re.findall(r"Reason: (.+)", text) if "Python Proxy" not in reason]
         return LostRecords(f"Kafka no longer has records that were to be landed next: {reasons[-1] if reasons else _first_line(spark)}")
-    if any(mark in text for mark in _FULL):
-        return Unavailable(
-            f"there is no space left where tables or checkpoint lie; make room and start again: {_first_line(ours or spark)}"
-        )
+    if is_full(text):
+        return Unavailable(f"no space is left where tables or checkpoint lie; make room and start again: {_first_line(ours or spark)}")
     if any(mark in text for mark in _AWAY):
         return Unavailable(f"Kafka does not answer: {_first_line(ours or spark)}")
     return LandError(f"the query ended: {_first_line(ours or spark)}")

@@ -83,8 +83,7 @@ class World:
         self._next: dict[tuple[str, int], int] = {}
         self._create_topics()
         for topic in topics.TOPICS:
-            if topic.name(self.source) in tables.records_by_topic(self.source):
-                self.ids[topic.record] = self.register(topic.subject(self.source), wire.raw_schema(topic.record))
+            self.ids[topic.record] = self.register(topic.subject(self.source), wire.raw_schema(topic.record))
         self._producer = self.producer()
 
     # -- configuration -------------------------------------------------------------------------------------------
