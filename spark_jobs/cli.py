@@ -86,12 +86,12 @@ def _guarded(settings: config.Config, available_now: bool, rebuild: bool) -> int
     try:
         run.land(settings, available_now, stop, ready=install, rebuild=rebuild)
     except (LandError, PySparkException, Py4JError) as error:
-        code = error.exit_code if isinstance(error, LandError) else 1
+        known = error if isinstance(error, LandError) else run.failure(None, error)
         if not received:
             # What has a class of its own is explained by its sentence; anything else needs its origin.
-            told = {} if isinstance(error, LandError) and type(error) is not LandError else {"exc_info": error}
-            log.error("failed", problem=str(error), exit_code=code, **told)
-            return code
+            told = {"exc_info": error} if type(known) is LandError else {}
+            log.error("failed", problem=str(known), exit_code=known.exit_code, **told)
+            return known.exit_code
         log.warning("stopped_with_problem", problem=str(error))
     if received:
         log.info("stopped", signal=signal.Signals(received[0]).name)
