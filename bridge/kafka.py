@@ -4,10 +4,11 @@ import json
 import logging
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any, cast
 
 import httpx2
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition, Uuid
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition, Uuid
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.schema_registry import Schema as RegistrySchema
 from confluent_kafka.schema_registry import SchemaRegistryClient
@@ -88,6 +89,27 @@ class Codec:
         if schema_id not in self._writers:
             self._writers[schema_id] = wire.parse(json.loads(self._client.get_schema(schema_id).schema_str or ""))
         return wire.decode(body, self._writers[schema_id], wire.schema(topic.record))
+
+
+def publish(config: Config, topic: Topic, key: str, record: Any) -> None:
+    """Publishes one record that a person asked for; returns when Kafka has it. Raises KafkaException, NotReady or Unreachable."""
+    failed: list[KafkaError] = []
+
+    def delivered(error: KafkaError | None, _: object) -> None:
+        if error is not None:
+            failed.append(error)
+
+    with closing(codec(config)) as opened:
+        value = opened.encode(topic, record)
+    settings = {"enable.idempotence": True, "acks": "all", "message.timeout.ms": int(_SECONDS * 1000), "logger": LIBRARY_LOG}
+    producer = Producer({**config.kafka.client_settings(), **settings})
+    producer.produce(topic.name(config.source), key=key.encode(), value=value, on_delivery=delivered)
+    if producer.flush(_SECONDS + 5):
+        raise KafkaException(
+            KafkaError(KafkaError._TIMED_OUT, f"what was given was not taken by {topic.dataset}; whether it will be is unknown")
+        )
+    if failed:
+        raise KafkaException(failed[0])
 
 
 def registry(config: Registry) -> SchemaRegistryClient:

@@ -7,7 +7,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from schemas.config import Config
-from schemas.topics import COMMANDS, JOBS, POINTS, PROGRESS, TOPICS, Topic
+from schemas.topics import COMMANDS, INCIDENTS, JOBS, POINTS, PROGRESS, TOPICS, Topic
 
 _SECONDS = 10.0
 
@@ -71,7 +71,11 @@ def acls(config: Config) -> list[tuple[str, str, str, str]]:
     rules += [("bridge", "Read", "group", kafka.group_id), ("bridge", "Read", "group", f"{kafka.group_id}-reader")]
     rules += [("bridge", "Write, Describe", "transactional id, by prefix", f"{kafka.transactional_prefix}.{source}.")]
     rules += [("spark_jobs", "Read, Describe", "topic", topic.name(source)) for topic in TOPICS if topic not in (PROGRESS, COMMANDS, JOBS)]
-    return [*rules, ("spark_jobs", "Read", "group, by prefix", "spark-kafka-source-")]
+    rules += [("spark_jobs", "Write", "topic", topic.name(source)) for topic in (INCIDENTS, COMMANDS)]
+    rules += [("pibridge incidents", "Read, Describe", "topic", INCIDENTS.name(source))]
+    rules += [("pibridge incidents accept", "Write, Describe", "topic", INCIDENTS.name(source))]
+    rules += [("pibridge incidents", "Read", "group", f"{kafka.group_id}-reader")]
+    return [*rules, ("spark_jobs", "Read", "group, by prefix", f"{kafka.group_id}-bronze")]
 
 
 def _admin(config: Config) -> AdminClient:

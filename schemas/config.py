@@ -97,6 +97,8 @@ Start = Annotated[timedelta | datetime, BeforeValidator(_start)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 SecondsOrNone = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+CatalogName = Annotated[str, Field(pattern=r"^[^\s./\x00-\x1f\x7f]{1,255}$")]
+"""What Unity Catalog takes for a name: anything but dots, slashes, blanks and control characters."""
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -306,11 +308,11 @@ class Catalog(_Section):
 
 
 class Lakehouse(_Section):
-    warehouse: str
-    """Root directory or URL under which the tables lie."""
+    warehouse: str | None = None
+    """Root directory or URL under which the tables lie; without one they are managed tables of `catalog_name`, written by name."""
     checkpoints: str
     """Directory of the jobs' checkpoints."""
-    catalog_name: Name = "pibridge"
+    catalog_name: CatalogName = "pibridge"
     trigger_seconds: Seconds = 1.0
     """Bronze takes what came into Kafka so often,"""
     refine_seconds: Seconds = 30.0

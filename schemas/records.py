@@ -9,11 +9,23 @@ Origin = Literal["UNKNOWN", "LIVE", "RECORDED"]
 Via = Literal["UNKNOWN", "CHANNEL", "UPDATES", "POLLING", "READ"]
 StatementKind = Literal["UNKNOWN", "STATED", "CONFIRMED"]
 ValueType = Literal["UNKNOWN", "DOUBLE", "LONG", "STRING", "DIGITAL", "TIMESTAMP", "BYTES", "NONE"]
-IncidentKind = Literal["UNKNOWN", "CHANNEL_LOST", "BRIDGE_DOWN", "VALUE_TOO_LARGE", "EVENT_QUEUE_STUCK"]
+IncidentKind = Literal[
+    "UNKNOWN",
+    "CHANNEL_LOST",
+    "BRIDGE_DOWN",
+    "VALUE_TOO_LARGE",
+    "EVENT_QUEUE_STUCK",
+    "SEQUENCE_HOLE",
+    "SEQUENCE_REPEATED",
+    "RECORDS_LOST",
+]
 IncidentState = Literal["UNKNOWN", "OPENED", "REPAIRED", "CLOSED"]
 JobKind = Literal["UNKNOWN", "RESCAN", "BACKFILL"]
 JobState = Literal["UNKNOWN", "RUNNING", "DONE", "REFUSED"]
 Stage = Literal["UNKNOWN", "CHANNEL", "READ", "INVENTORY", "PROCESS", "LAND"]
+
+MAX_NAMES = 200
+"""So many names, keys and filters a command may have: an open job is written with every transaction of a shard."""
 
 
 class Sample(TypedDict):
@@ -105,6 +117,15 @@ class Incident(TypedDict):
     points: int
     point_keys: list[str]
     detail: str
+    topic: str | None
+    partition: int | None
+    from_offset: int | None
+    to_offset: int | None
+    from_sequence: int | None
+    to_sequence: int | None
+    job_id: str | None
+    accepted_time: int | None
+    accepted_reason: str | None
 
 
 class DeadLetter(TypedDict):

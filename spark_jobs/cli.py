@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -22,11 +23,15 @@ what it needs:
   a Java 21 runtime (JAVA_HOME), and the Delta, Kafka and Avro connectors of Spark on its class path, as in
     lakehouse:
       warehouse: /data/warehouse          # tables lie at <warehouse>/bronze/<table>
-      checkpoints: /data/checkpoints      # what was landed; lost, the tables cannot be continued
+      checkpoints: /data/checkpoints      # how far Kafka was landed
       spark: {spark.driver.extraClassPath: "/jars/*", spark.driver.memory: 2g}
       catalog: {uri: "https://…", token: "${env:UC_TOKEN}"}   # optional: Unity Catalog to register the tables in
 
 It can be stopped (SIGTERM, Ctrl-C) and killed at any moment: the next start goes on where the last one ended, each row once.
+By itself it mends a checkpoint that is lost, damaged or an older copy (made again from the tables), and records that Kafka dropped before
+they were landed (an incident, and a rescan that has PI asked again). It asks for a person where rows would be left out or doubled: a table
+that is gone or an older copy (bring it back, or --rebuild), frames that a topic lacks (pibridge incidents accept), a topic that was created
+anew.
 Progress goes to stderr, one JSON object a line.
 
 exit codes: 0 ended as asked; 1 tables, checkpoint and Kafka disagree, a person has to decide; 2 usage or configuration;
@@ -59,7 +64,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bronze.add_argument(
         "--available-now", action="store_true", help="land what is committed now, then end (for a scheduler, and for tests)"
     )
-    bronze.set_defaults(run=run.land)
+    bronze.add_argument(
+        "--rebuild",
+        action="store_true",
+        help="fill tables that are gone again with what Kafka still holds; what it holds no more is asked from PI again",
+    )
+    bronze.set_defaults(job=_land)
     refined = jobs.add_parser(
         "refine",
         help="make the silver and gold tables out of bronze",
@@ -69,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     refined.add_argument("--config", type=Path, required=True, metavar="FILE", help="the configuration, pibridge.yaml")
     refined.add_argument("--available-now", action="store_true", help="refine what bronze has now, then end")
-    refined.set_defaults(run=refine.refine)
+    refined.set_defaults(job=_refine)
     chosen = parser.parse_args(arguments)
     _configure_logs()
     try:
@@ -77,10 +87,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except config.ConfigError as error:
         print(f"spark_jobs: {error}", file=sys.stderr)  # noqa: T201 - for a person, before there are logs
         return 2
-    return _guarded(chosen.run, settings, chosen.available_now)
+    return _guarded(partial(chosen.job, settings, chosen))
 
 
-def _guarded(job: Callable[..., None], settings: config.Config, available_now: bool) -> int:
+def _land(settings: config.Config, chosen: argparse.Namespace, stop: threading.Event, ready: Callable[[], None]) -> None:
+    run.land(settings, chosen.available_now, stop, ready=ready, rebuild=chosen.rebuild)
+
+
+def _refine(settings: config.Config, chosen: argparse.Namespace, stop: threading.Event, ready: Callable[[], None]) -> None:
+    refine.refine(settings, chosen.available_now, stop, ready=ready)
+
+
+def _guarded(job: Callable[[threading.Event, Callable[[], None]], None]) -> int:
     stop = threading.Event()
     received: list[int] = []
 
@@ -95,14 +113,14 @@ def _guarded(job: Callable[..., None], settings: config.Config, available_now: b
     install()
     log = structlog.get_logger()
     try:
-        job(settings, available_now, stop, ready=install)
+        job(stop, install)
     except (LandError, PySparkException, Py4JError) as error:
-        code = error.exit_code if isinstance(error, LandError) else 1
+        known = error if isinstance(error, LandError) else run.failure(None, error)
         if not received:
             # What has a class of its own is explained by its sentence; anything else needs its origin.
-            told = {} if isinstance(error, LandError) and type(error) is not LandError else {"exc_info": error}
-            log.error("failed", problem=str(error), exit_code=code, **told)
-            return code
+            told = {"exc_info": error} if type(known) is LandError else {}
+            log.error("failed", problem=str(known), exit_code=known.exit_code, **told)
+            return known.exit_code
         log.warning("stopped_with_problem", problem=str(error))
     if received:
         log.info("stopped", signal=signal.Signals(received[0]).name)

@@ -11,8 +11,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from schemas.config import Config, Lakehouse
-from spark_jobs import batches, delta, gold, refined, silver, storage, tables
+from spark_jobs import batches, delta, gold, membership, refined, silver, storage, tables
+from spark_jobs.catalog import Catalog, Registration
 from spark_jobs.checkpoint import Checkpoint
+from spark_jobs.destination import ByPath
 from spark_jobs.errors import LandError, Misconfigured, Refused, Unavailable
 from spark_jobs.session import session
 from spark_jobs.tables import Table
@@ -51,6 +53,8 @@ def refine(config: Config, available_now: bool, stop: threading.Event, ready: Ca
 
 def run(spark: SparkSession, source: str, lakehouse: Lakehouse, available_now: bool, stop: threading.Event) -> None:
     """The job on a session that runs. Raises LandError."""
+    if lakehouse.warehouse is None:
+        raise Misconfigured("silver and gold are written by path: set lakehouse.warehouse")
     warehouse = storage.absolute(lakehouse.warehouse)
     if not _bronze_exists(spark, warehouse, available_now, stop):
         return
@@ -58,12 +62,17 @@ def run(spark: SparkSession, source: str, lakehouse: Lakehouse, available_now: b
     refineries = planned(spark, lakehouse, warehouse)
     for refinery in refineries:
         prepare(spark, refinery, warehouse, source)
-    log.info("refining", warehouse=warehouse, available_now=available_now)
-    if available_now:  # each sees all that those before it wrote
-        for refinery in refineries:
-            run_one(refinery, True, stop)
-        return
-    _run_together(refineries, stop)
+    with ExitStack() as opened:
+        if lakehouse.catalog is not None:
+            registration = Registration(Catalog(lakehouse, warehouse), lambda: refined.TABLES, source)
+            registration.start()
+            opened.callback(registration.close)
+        log.info("refining", warehouse=warehouse, available_now=available_now)
+        if available_now:  # each sees all that those before it wrote
+            for refinery in refineries:
+                run_one(refinery, True, stop)
+            return
+        _run_together(refineries, stop)
 
 
 def planned(spark: SparkSession, lakehouse: Lakehouse, warehouse: str) -> list[Refinery]:
@@ -93,21 +102,20 @@ def planned(spark: SparkSession, lakehouse: Lakehouse, warehouse: str) -> list[R
 def prepare(spark: SparkSession, refinery: Refinery, warehouse: str, source: str) -> None:
     """Create or widen the tables of a query. Raises Refused if tables and checkpoint are not of one life."""
     files, checkpoint = storage.Storage(spark), refinery.checkpoint
-    found = {table: delta.state(spark, files, table.path(warehouse)) for table in refinery.tables}
-    ids = {table.name: state.table_id for table, state in found.items() if state is not None}
-    rows = [table.name for table, state in found.items() if state is not None and not delta.is_empty(spark, table.path(warehouse))]
-    problem = disagreement(checkpoint.begun(), checkpoint.tables(), ids, rows, [table.name for table in refinery.tables])
-    if problem is None and checkpoint.begun():
+    destination = ByPath(spark, files, warehouse)
+    there = [table for table in refinery.tables if destination.exists(table)]
+    ids = {table.name: membership.table_id(spark, table.path(warehouse)) for table in there}
+    rows = [table.name for table in there if not membership.is_empty(spark, table.path(warehouse))]
+    begun, known = checkpoint.state().begun, membership.known_tables(files, checkpoint)
+    problem = disagreement(begun, known, ids, rows, [table.name for table in refinery.tables])
+    if problem is None and begun:
         problem = _older_copy(spark, refinery, warehouse)
     if problem is not None:
         raise Refused(f"{problem}. Nothing is lost by that: all of {refinery.name} is made from what bronze holds")
-    for table, state in found.items():
-        path = table.path(warehouse)
-        steps = [delta.create_statement(table, path, source)] if state is None else delta.alterations(table, path, source, state)
-        for step in steps:
-            spark.sql(step)
-    present = {table.name: delta.state(spark, files, table.path(warehouse)) for table in refinery.tables}
-    checkpoint.set_tables({name: state.table_id for name, state in present.items() if state is not None})
+    for table in refinery.tables:
+        delta.ensure(destination, table, source)
+    present = {table.name: membership.table_id(spark, table.path(warehouse)) for table in refinery.tables}
+    membership.set_tables(files, checkpoint, present)
 
 
 def disagreement(begun: bool, known: dict[str, str], ids: dict[str, str], rows: Sequence[str], wanted: Sequence[str]) -> str | None:
@@ -126,9 +134,9 @@ def disagreement(begun: bool, known: dict[str, str], ids: dict[str, str], rows: 
 
 
 def _older_copy(spark: SparkSession, refinery: Refinery, warehouse: str) -> str | None:
-    planned_batch, query_id = refinery.checkpoint.planned(), refinery.checkpoint.query_id()
+    planned_batch, query_id = refinery.checkpoint.state().planned, refinery.checkpoint.query_id()
     for table in refinery.tables:
-        newest = delta.newest_batch(spark, table.path(warehouse), silver.app_id(query_id, table))
+        newest = membership.newest_batch(spark, table.path(warehouse), silver.app_id(query_id, table))
         if newest > planned_batch:
             return (
                 f"checkpoint {refinery.checkpoint.location} ends at batch {planned_batch}, but table {table.name} has batch {newest}: "

@@ -39,7 +39,9 @@ POINT = {
 }
 INCIDENT = {
     **{"incident_id": "i-1", "kind": "CHANNEL_LOST", "state": "OPENED", "shard": 1, "opened_time": NOON, "from_time": NOON - 5},
-    **{"to_time": None, "closed_time": None, "points": 2, "point_keys": ["main:1", "main:2"], "detail": "x"},
+    **{"to_time": None, "closed_time": None, "points": 2, "point_keys": ["main:1", "main:2"], "detail": "x", "topic": None},
+    **{"partition": 3, "from_offset": 5, "to_offset": 6, "from_sequence": 7, "to_sequence": 9, "job_id": None},
+    **{"accepted_time": NOON + 9, "accepted_reason": "known"},
 }
 
 

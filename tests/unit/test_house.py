@@ -26,7 +26,7 @@ PURE = {
         "progress", "ranges", "reads", "regular", "reports", "rules", "samples", "sizing", "sums", "tenure", "urgency", "watermarks",
         "witness", "wording",
     },
-    "spark_jobs": {"tables", "refined", "quoting"},
+    "spark_jobs": {"evolution", "landed", "quoting", "refined", "sequences", "tables"},
     "verifier": {
         "archive", "checks", "differences", "digest", "disconnects", "errors", "events", "findings", "frames", "landing", "ledger", "names",
         "order", "overruling", "previews", "report", "shards", "silver", "statements", "truth",
