@@ -212,9 +212,27 @@ DEAD_LETTERS = _plain(
     "dead_letter",
     ("received_time",),
 )
+LATE_EVENTS = _plain(
+    "pi_late_events",
+    "Samples that came later than their point's threshold allows, or from the future, by point and frame; at least once.",
+    "late",
+    ("point_key", "first_event_time"),
+)
+CLOCK_SKEW = _plain(
+    "pi_clock_skew",
+    "Every version of what is known of the clocks; the greatest kafka_offset of a clock group holds.",
+    "skew",
+    ("clock_group",),
+)
+QUALITY_CHECKS = _plain(
+    "pi_quality_checks",
+    "Every change in what the quality checks say of points, sources and assets; at least once.",
+    "quality",
+    ("quality_check", "scope"),
+)
 
-TABLES = (TIMESERIES, COVERAGE, POINTS, INCIDENTS, DEAD_LETTERS)
-PLAIN = (POINTS, INCIDENTS, DEAD_LETTERS)
+TABLES = (TIMESERIES, COVERAGE, POINTS, INCIDENTS, DEAD_LETTERS, LATE_EVENTS, CLOCK_SKEW, QUALITY_CHECKS)
+PLAIN = (POINTS, INCIDENTS, DEAD_LETTERS, LATE_EVENTS, CLOCK_SKEW, QUALITY_CHECKS)
 """Tables with one row a record."""
 
 _RECORDS = {table.record for table in TABLES}

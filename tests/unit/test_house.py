@@ -11,11 +11,12 @@ ROOT = Path(__file__).parents[2]
 ROOMS: dict[str, set[str]] = {
     "schemas": set(),
     "bridge": {"schemas"},
+    "stream_processors": {"schemas"},
     "spark_jobs": {"schemas"},
     "simulator": set(),
     "verifier": set(),
-    "console": {"schemas", "bridge", "spark_jobs", "simulator"},
-    "proofs": {"schemas", "bridge", "spark_jobs", "verifier", "console"},
+    "console": {"schemas", "bridge", "stream_processors", "spark_jobs", "simulator"},
+    "proofs": {"schemas", "bridge", "stream_processors", "spark_jobs", "verifier", "console"},
 }
 """Each room, and the rooms it may import."""
 PURE = {
@@ -24,6 +25,9 @@ PURE = {
         "allowance", "away", "batch", "budget", "census", "commands", "coverage", "dead_letters", "errors", "event_queue", "findings",
         "frame", "health", "hearing", "incarnation", "incidents", "masking", "normalise", "pitime", "progress", "ranges", "reads",
         "regular", "reports", "rules", "sizing", "sums", "tenure", "urgency", "watermarks", "witness", "wording",
+    },
+    "stream_processors": {
+        "assess", "clock_skew", "columns", "consensus", "delays", "lateness", "quality", "rollup", "state", "track",
     },
     "spark_jobs": {"tables", "quoting"},
     "verifier": {
@@ -119,7 +123,7 @@ def test_no_file_grows_beyond_what_one_can_read(room: str) -> None:
 
 def test_lock_files_hold_hashes_and_no_address() -> None:
     locks = sorted((ROOT / "requirements").glob("*.txt"))
-    assert {lock.stem for lock in locks} >= {"bridge", "spark", "simulator", "console", "runtime", "dev", "build", "uv"}
+    assert {lock.stem for lock in locks} >= {"bridge", "processors", "spark", "simulator", "console", "runtime", "dev", "build", "uv"}
     for lock in locks:
         text = lock.read_text()
         assert "://" not in text, lock
