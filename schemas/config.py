@@ -262,7 +262,7 @@ class Kafka(Section):
     transactional_prefix: str = "pibridge"
     replication: Annotated[int, Field(ge=1, le=32767)] = 3
     min_insync_replicas: Count = 2
-    client: dict[str, str | int | bool | SecretStr] = {}
+    client: dict[str, str | int | bool | SecretStr] = Field(default_factory=dict)
     """Further librdkafka settings, such as security.protocol and sasl.*."""
 
     @field_validator("client", mode="before")
@@ -307,7 +307,7 @@ class Lakehouse(Section):
     """Directory of the jobs' checkpoints."""
     catalog_name: Name = "pibridge"
     trigger_seconds: Seconds = 1.0
-    spark: dict[str, str] = {}
+    spark: dict[str, str] = Field(default_factory=dict)
     """Further Spark settings, such as spark.driver.memory; on a laptop also spark.driver.extraClassPath."""
     catalog: Catalog | None = None
     """Unity Catalog server to register the tables in; without one they are only files."""

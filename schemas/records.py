@@ -20,9 +20,7 @@ ThresholdKind = Literal["UNKNOWN", "DEFAULT", "CONFIGURED", "LEARNT"]
 SkewVerdict = Literal["UNKNOWN", "OK", "SUSPECT", "SKEWED"]
 SkewKind = Literal["UNKNOWN", "NONE", "OFFSET", "DRIFT", "TIME_ZONE", "DAYLIGHT_SAVING", "SLOW_PATH"]
 SkewEvidence = Literal["UNKNOWN", "NONE", "NEGATIVE_DELAY", "STEP", "PEERS", "DRIFT", "WHOLE_HOUR"]
-QualityCheck = Literal[
-    "UNKNOWN", "NULL_RATE", "FRESHNESS", "VOLUME", "GOOD_RATE", "DUPLICATES", "SCHEMA_DRIFT", "FLAT_LINE", "OUT_OF_SPAN"
-]
+QualityCheck = Literal["UNKNOWN", "NULL_RATE", "FRESHNESS", "VOLUME", "GOOD_RATE", "DUPLICATES", "SCHEMA_DRIFT", "FLAT_LINE", "OUT_OF_SPAN"]
 ScopeKind = Literal["UNKNOWN", "POINT", "SOURCE", "ASSET"]
 QualityVerdict = Literal["UNKNOWN", "OK", "FAILED"]
 
@@ -309,6 +307,7 @@ class GroupMinute(TypedDict):
     server: str
     points: int
     samples: int
+    lagging: int
     floor_seconds: float
     middle_seconds: float
 

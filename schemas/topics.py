@@ -61,7 +61,7 @@ COMMANDS = Topic("commands", "command", "job id", settings=_kept(7))
 JOBS = Topic("jobs", "job", "<job id>/<shard>", settings=_compacted())
 
 LATE = Topic("late", "late", "point key", sharded=True, settings=_kept(30))
-SKEW = Topic("skew", "skew", "clock group, or server alias", settings=_compacted())
+SKEW = Topic("skew", "skew", "clock group", settings=_compacted())
 QUALITY = Topic("quality", "quality", "<check>/<scope>", partitions=3, settings=_kept(30))
 ASSESSMENTS = Topic("assessments", "assessment", "shard", settings=_kept(1))
 

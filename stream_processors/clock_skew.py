@@ -1,0 +1,391 @@
+"""Clock skew: whose clock is wrong, by how much, and what a slow way explains as well (decision S2). Pure.
+
+First stage, by shard: the least received_time - event_time of each point in a minute, and what the points of a clock group agree on. Second
+stage, `Clocks`, over all shards: a `Track` a group; what moved all groups at once is taken off first; what is left is judged against the
+other groups of the server. Offsets are what has to be added to a group's timestamps: positive if its clock is behind, so that
+
+    lateness = received_time - event_time - offset.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+
+from schemas.processors import ClockGroup, Skew
+from schemas.records import Assessment, ClockSkew, GroupMinute, SkewEvidence, SkewKind, SkewVerdict
+from schemas.times import TICKS_PER_MICROSECOND
+from stream_processors import consensus
+from stream_processors.columns import Columns
+from stream_processors.state import FUTURE, NEVER, ShardState, server_of
+from stream_processors.track import Track
+
+PI = "pi"
+"""Stands for PI Web API's own clock among the groups; the alias of a data server for all of its groups together."""
+_SECOND, _MINUTE = 1_000_000, 60_000_000
+_RECENT_MINUTES, _HEARD_MINUTES = 10, 3
+"""A group is judged while it was heard in three of the last ten minutes: one that sends a batch an hour never is."""
+_MINUTES_TO: dict[SkewVerdict, int] = {"SUSPECT": 1, "SKEWED": 2, "OK": 5}
+_PEER_SPREADS = 4.0
+_ZONE_SECONDS = 900.0
+_ZONE_TOLERANCE = 5.0
+_DRIFT_PPM, _DRIFT_ERRORS = 20.0, 4.0
+_SAME_PATH_SECONDS = 1.0
+_LIKE_SHARE = 0.05
+_TIGHT_SHARE, _TIGHT_SCALES = 0.1, 3.0
+"""A way that takes long does not take the same every time: a clock that is behind is taken for one only where the delay hardly scatters."""
+
+
+# -- first stage: a shard -------------------------------------------------------------------------------------------------------------
+
+
+def group_of(settings: Skew, point_key: str, tag: str, point_source: str | None) -> str:
+    """Name of the clock group of a point: as configured, else server and point source."""
+    server, name = server_of(point_key), tag.casefold()
+    for group in settings.groups:
+        if _has(group, server, name, point_source):
+            return group.name
+    return f"{server}/{point_source or '-'}"
+
+
+def _has(group: ClockGroup, server: str, name: str, point_source: str | None) -> bool:
+    same_source = group.point_source is None or group.point_source == point_source
+    return group.server == server and same_source and fnmatchcase(name, group.name_filter.casefold())
+
+
+def gather(state: ShardState, received: int, columns: Columns, server_time: int | None) -> None:
+    """Takes the delays of a frame that PI sent by itself; corrections by hand tell nothing of a clock."""
+    point, slots = state.point, columns.slots
+    delay = np.where(columns.substituted, NEVER, received - columns.micros)
+    least = np.minimum.reduceat(delay, columns.starts)
+    forecast = point["flags"][slots] & FUTURE != 0
+    if forecast.any():
+        least[forecast] = NEVER
+    point["minute_floor"][slots] = np.minimum(point["minute_floor"][slots], least)
+    point["minute_samples"][slots] += columns.counts.astype(np.uint32)
+    period = (columns.ticks[columns.starts] - point["last_ticks"][slots]) // TICKS_PER_MICROSECOND
+    first = delay[columns.starts]
+    point["minute_lagging"][slots] = (first > _SECOND) & (np.abs(period - first) < _LIKE_SHARE * first)
+    if server_time is not None:
+        ahead = server_time - received
+        state.server_ahead = ahead if state.server_ahead is None else max(ahead, state.server_ahead)
+
+
+def close_minute(state: ShardState) -> list[GroupMinute]:
+    """What the groups of a shard were like in the minute that ends; begins the next."""
+    point = state.point
+    active = np.flatnonzero(point["minute_floor"][: len(state)] < NEVER)
+    by_group = active[np.lexsort((point["minute_floor"][active], point["group"][active]))]
+    numbers = point["group"][by_group]
+    closed = list[GroupMinute]()
+    for rows in np.split(by_group, np.flatnonzero(np.diff(numbers)) + 1) if active.size else ():
+        server, name = state.groups[int(point["group"][rows[0]])]
+        floors = (point["minute_floor"][rows] / _SECOND).tolist()
+        closed.append({
+            "clock_group": name, "server": server, "points": len(rows), "samples": int(point["minute_samples"][rows].sum()),
+                "lagging": int(point["minute_lagging"][rows].sum()),
+            "floor_seconds": consensus.floor_of(floors), "middle_seconds": floors[len(floors) // 2],
+        })  # fmt: skip
+    point["minute_floor"][active] = NEVER
+    point["minute_samples"][active] = 0
+    state.server_ahead = None
+    state.touch(active)
+    return closed
+
+
+def correct(state: ShardState, found: ClockSkew) -> None:
+    """Takes over what is known of a clock: lateness takes it off from now on. A server's alias stands for all of its groups."""
+    correction = round(found["correction_seconds"] * _SECOND)
+    state.corrections[found["clock_group"]] = correction
+    for number, (server, name) in enumerate(state.groups):
+        if found["clock_group"] in (server, name):
+            state.group["skew"][number] = state.corrections.get(name, 0) + state.corrections.get(server, 0)
+
+
+# -- second stage: all shards ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Clock:
+    """What is known of one clock."""
+
+    server: str
+    track: Track
+    state: SkewVerdict = "UNKNOWN"
+    kind: SkewKind = "NONE"
+    evidence: SkewEvidence = "NONE"
+    since: int = 0
+    towards: SkewVerdict = "UNKNOWN"
+    streak: int = 0
+    """For how many minutes in a row all spoke for the state `towards`."""
+    heard: list[int] = field(default_factory=list)
+    points: int = 0
+    lagging: bool = False
+    """Values come as late as two of them are apart, like averages that are stamped with their beginning."""
+    scatter: float = 0.0
+    """How much later than the least the middle point is, seconds."""
+    told: tuple[Any, ...] = ()
+    """State, kind and offset as published."""
+
+    def hear(self, minute: int, floor: float) -> None:
+        """Takes the floor of a minute."""
+        self.track.add(minute, floor)
+        self.note(minute)
+
+    def describe(self, groups: list[GroupMinute]) -> None:
+        """Takes what shards say of the group beside its floors."""
+        self.points = sum(group["points"] for group in groups)
+        self.lagging = 2 * sum(group["lagging"] for group in groups) > self.points
+        self.scatter = min(group["middle_seconds"] - group["floor_seconds"] for group in groups)
+
+    def note(self, minute: int) -> None:
+        self.heard = [*(at for at in self.heard if at > minute - _RECENT_MINUTES), minute]
+
+    def tight(self, offset: float) -> bool:
+        """True if the delay is the same nearly every time, for an offset of that size."""
+        return max(self.scatter, _TIGHT_SCALES * self.track.scale) <= _TIGHT_SHARE * abs(offset)
+
+    def judged(self, minute: int) -> bool:
+        """True if enough was heard lately."""
+        return self.track.known and len([at for at in self.heard if at > minute - _RECENT_MINUTES]) >= _HEARD_MINUTES
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A clock in one minute, as it is judged."""
+
+    level: float
+    offset: float
+    """Against our clock."""
+    judged_offset: float
+    """Against PI's or ours, with whichever it agrees better: where they differ, one of these two is wrong."""
+    pi: float | None
+    """How far PI's clock is ahead of ours."""
+    path: float
+    peers: float
+    """How much the others of the server differ."""
+
+
+class Clocks:
+    """All clocks of a source. `take` what shards say of a minute, then `judge` it, minute by minute in their order."""
+
+    def __init__(self, source: str, settings: Skew) -> None:
+        self._source, self._settings = source, settings
+        self.groups: dict[str, Clock] = {}
+        self._pi: dict[int, Track] = {}
+        """By shard, how far our clock there is behind PI's, as a floor: readings of PI's clock are bounds from below."""
+        self._pi_clock = Clock("", Track(settings.window_minutes))
+        self._together: dict[str, Clock] = {}
+        self._said: dict[str, list[tuple[int, GroupMinute]]] = defaultdict(list)
+        """By group, what shards said of the minute that is judged next."""
+
+    def take(self, said: Assessment) -> None:
+        """Adds what one shard said of the minute that is judged next."""
+        shard, ahead = said["shard"], said["server_ahead_seconds"]
+        if ahead is not None:
+            self._pi.setdefault(shard, Track(self._settings.window_minutes)).add(said["minute"], -ahead)
+        for group in said["groups"]:
+            name = group["clock_group"]
+            if name not in self.groups:
+                self.groups[name] = Clock(group["server"], Track(self._settings.window_minutes))
+            self._said[name].append((shard, group))
+
+    def judge(self, minute: int) -> list[ClockSkew]:
+        """What is new after this minute: verdicts, and offsets that moved."""
+        ahead = {shard: -track.at(minute) for shard, track in self._pi.items() if track.known}
+        pi = float(np.median(list(ahead.values()))) if ahead else None
+        off = {shard: by - pi for shard, by in ahead.items()} if pi is not None else {}
+        floors = dict[str, float]()
+        for name, said in self._said.items():
+            self.groups[name].describe([group for _, group in said])
+            floors[name] = consensus.floor_of(sorted(group["floor_seconds"] + off.get(shard, 0.0) for shard, group in said))
+        self._said.clear()
+        found = list[ClockSkew]()
+        for server in sorted({clock.server for clock in self.groups.values()}):
+            own = {name: floor for name, floor in floors.items() if self.groups[name].server == server}
+            found += self._hear(server, own, minute)
+            found += self._judge_server(server, minute, pi)
+        if pi is not None:
+            found += self._judge_pi(pi, minute)
+        return found
+
+    # -- what moved together
+
+    def _hear(self, server: str, floors: dict[str, float], minute: int) -> list[ClockSkew]:
+        """Feeds the tracks of a server's groups, without what moved all of them at once; tells if that is a clock."""
+        known = {name: floor - self.groups[name].track.at(minute) for name, floor in floors.items() if self.groups[name].track.known}
+        shift = self._shift(known, minute)
+        for name, floor in floors.items():
+            clock = self.groups[name]
+            if shift and name not in known:
+                continue  # it cannot be told what part of it is its own
+            moved = shift != 0 and known[name] / shift > 0.5
+            clock.hear(minute, floor - shift if moved else floor)
+        if len(known) < 3:
+            return []
+        together = self._together.setdefault(server, Clock(server, Track(self._settings.window_minutes)))
+        together.hear(minute, shift)
+        together.points = sum(self.groups[name].points for name in floors)
+        if not together.judged(minute):
+            return []
+        level = together.track.level
+        seen = _Seen(level, level, level, None, 0.0, float("inf"))
+        return self._verdict(server, together, seen, minute, whole=True)
+
+    def _shift(self, off: dict[str, float], minute: int) -> float:
+        """By how much most groups lie off their lines in the same way; 0 if they do not, or if only the way has become shorter."""
+        if len(off) < 3:
+            return 0.0
+        shift = float(np.median(list(off.values())))
+        within = max(_SAME_PATH_SECONDS / 2, 0.02 * abs(shift))
+        together = [name for name, by in off.items() if abs(by - shift) <= max(within, self.groups[name].track.tolerance())]
+        if abs(shift) <= self._settings.limit_seconds / 2 or len(together) * 2 <= len(off):
+            return 0.0
+        shorter = shift < 0 and float(np.median([self.groups[name].track.at(minute) + shift for name in together])) >= 0
+        return 0.0 if shorter else shift
+
+    # -- verdicts
+
+    def _judge_server(self, server: str, minute: int, pi: float | None) -> list[ClockSkew]:
+        levels = {name: clock.track.at(minute) for name, clock in self.groups.items() if clock.server == server and clock.judged(minute)}
+        path = self._path(list(levels.values()), pi)
+        offsets = {name: level - path for name, level in levels.items()}
+        calm = {name: offset for name, offset in offsets.items() if self.groups[name].state != "SKEWED"}
+        found = list[ClockSkew]()
+        for name, offset in offsets.items():
+            against_pi = offset if pi is None else offset + pi
+            judged = min(offset, against_pi, key=abs)
+            peers = consensus.spread([other for peer, other in calm.items() if peer != name])
+            found += self._verdict(name, self.groups[name], _Seen(levels[name], offset, judged, pi, path, peers), minute)
+        return found
+
+    def _path(self, levels: list[float], pi: float | None) -> float:
+        """The least delay that the way to us takes, as far as groups tell; a group alone may have a way of its own."""
+        paths = [consensus.common_path(levels, _SAME_PATH_SECONDS)]
+        if pi is not None and abs(pi) > self._settings.limit_seconds:
+            paths.append(consensus.common_path([level + pi for level in levels], _SAME_PATH_SECONDS))
+        least = min((path for path in paths if path is not None), default=0.0)
+        return least if len(levels) > 1 or least <= self._settings.path_seconds else 0.0
+
+    def _judge_pi(self, pi: float, minute: int) -> list[ClockSkew]:
+        """PI Web API's clock against ours: readings prove it, whatever the way."""
+        clock = self._pi_clock
+        clock.track = next(track for track in self._pi.values() if track.known)
+        clock.note(minute)
+        return self._verdict(PI, clock, _Seen(-pi, -pi, -pi, None, 0.0, 0.0), minute)
+
+    def _verdict(self, name: str, clock: Clock, seen: _Seen, minute: int, whole: bool = False) -> list[ClockSkew]:
+        """Moves the state of a clock on; its record if there is something to tell."""
+        limit, offset = self._settings.limit_seconds, seen.judged_offset
+        clock.evidence = self._evidence(clock, seen) if abs(offset) > limit else "NONE"
+        if whole and clock.evidence != "NEGATIVE_DELAY" and not _zone(offset, clock.track.half_width()):
+            clock.evidence = "NONE"  # that all groups come later at once is what a slow way looks like
+        clock.kind = "SLOW_PATH" if clock.track.restless else self._kind(clock, offset, limit)
+        state = self._next_state(clock, offset)
+        if state != clock.state:
+            clock.state, clock.since = state, (minute + 1) * _MINUTE
+        record = self._record(name, clock, seen, minute)
+        silent = whole and state == "OK" and not clock.told
+        if silent or not self._news(clock, seen):
+            return []
+        clock.told = (clock.state, clock.kind, seen.offset)
+        return [record]
+
+    def _evidence(self, clock: Clock, seen: _Seen) -> SkewEvidence:
+        """What tells this clock from a way that takes as long."""
+        track, offset, limit = clock.track, seen.judged_offset, self._settings.limit_seconds
+        if offset < 0:
+            nearest = min(seen.level, seen.level + (seen.pi or 0.0), key=abs)
+            if nearest + track.half_width() < 0:
+                return "NEGATIVE_DELAY"
+        steps = abs(track.step) > limit and (track.step > 0) == (offset > 0)
+        if steps and (offset < 0 or clock.tight(offset)):
+            return "STEP"
+        if offset > limit and clock.tight(offset) and not clock.lagging:
+            if _zone(offset, track.half_width()):
+                return "WHOLE_HOUR"
+            if offset > _PEER_SPREADS * seen.peers:
+                return "PEERS"
+        return "DRIFT" if _drifts(track) and (track.slope > 0) == (offset > 0) else "NONE"
+
+    def _kind(self, clock: Clock, offset: float, limit: float) -> SkewKind:
+        if abs(offset) > limit and (zone := _zone(offset, clock.track.half_width())):
+            return zone
+        if _drifts(clock.track):
+            return "DRIFT"
+        return "OFFSET" if abs(offset) > limit else "NONE"
+
+    def _next_state(self, clock: Clock, offset: float) -> SkewVerdict:
+        """SUSPECT at once when it is off, SKEWED when that is proved two minutes running; OK when it was right for five."""
+        towards = self._towards(clock, abs(offset))
+        clock.streak = clock.streak + 1 if towards == clock.towards else 1
+        clock.towards = towards
+        return towards if clock.state == "UNKNOWN" or clock.streak >= _MINUTES_TO[towards] else clock.state
+
+    def _towards(self, clock: Clock, off: float) -> SkewVerdict:
+        """The state that this minute alone speaks for."""
+        limit = self._settings.limit_seconds
+        if clock.state == "SKEWED":
+            return "OK" if off < limit / 2 and clock.kind != "SLOW_PATH" else "SKEWED"
+        if off <= limit and clock.kind != "SLOW_PATH":
+            return "OK"
+        proved = clock.evidence != "NONE" and clock.kind != "SLOW_PATH"
+        return "SKEWED" if proved and clock.state == "SUSPECT" else "SUSPECT"
+
+    def _news(self, clock: Clock, seen: _Seen) -> bool:
+        if not clock.told or clock.told[:2] != (clock.state, clock.kind):
+            return True
+        least = 0.1 if clock.state == "SKEWED" else self._settings.limit_seconds / 2
+        return bool(abs(clock.told[2] - seen.offset) > max(least, 2 * clock.track.half_width()))
+
+    def _record(self, name: str, clock: Clock, seen: _Seen, minute: int) -> ClockSkew:
+        track, limit = clock.track, self._settings.limit_seconds
+        half, drift = track.half_width(), track.drift()
+        against_pi = None if name == PI or seen.pi is None else seen.offset + seen.pi
+        wrong = clock.state == "SKEWED" and name != PI
+        with_pi = against_pi is not None and abs(against_pi) < limit < abs(seen.offset)
+        longest = seen.path if seen.peers == float("inf") else max(seen.path, seen.path + _PEER_SPREADS * seen.peers)
+        return {
+            "source": self._source,
+            "clock_group": name,
+            "server": clock.server,
+            "state": clock.state,
+            "kind": clock.kind,
+            "evidence": clock.evidence,
+            "offset_pi_seconds": against_pi,
+            "offset_ours_seconds": seen.offset,
+            "low_seconds": seen.level - longest - half,
+            "high_seconds": seen.level + half,
+            "drift_ppm": None if drift is None else drift[0],
+            "correction_seconds": seen.offset if wrong or with_pi else 0.0,
+            "path_seconds": seen.path,
+            "points": clock.points,
+            "since_time": clock.since,
+            "assessed_time": (minute + 1) * _MINUTE,
+            "detail": _sentence(name, clock, seen.offset, drift),
+        }
+
+
+def _zone(offset: float, half: float) -> SkewKind | None:
+    """The fault that a multiple of a quarter of an hour speaks of."""
+    quarters = round(offset / _ZONE_SECONDS)
+    if quarters == 0 or abs(offset - quarters * _ZONE_SECONDS) > _ZONE_TOLERANCE + half:
+        return None
+    return "DAYLIGHT_SAVING" if abs(quarters) == 4 else "TIME_ZONE"
+
+
+def _drifts(track: Track) -> bool:
+    drift = track.drift()
+    return drift is not None and abs(drift[0]) > max(_DRIFT_PPM, _DRIFT_ERRORS * drift[1])
+
+
+def _sentence(name: str, clock: Clock, offset: float, drift: tuple[float, float] | None) -> str:
+    if clock.state == "UNKNOWN":
+        return f"clock of {name}: too little was heard"
+    side = "behind" if offset > 0 else "ahead of"
+    rate = "" if drift is None or clock.kind != "DRIFT" else f", drifts by {drift[0]:+.0f} ppm"
+    if clock.kind == "SLOW_PATH":
+        return f"{name}: delay has risen and does not stand still, which is a slow way and no clock"
+    return f"clock of {name} is {abs(offset):.2f} s {side} ours{rate}: {clock.state}, by {clock.evidence}"
