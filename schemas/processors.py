@@ -56,8 +56,8 @@ class Skew(Section):
     """The first that has a point is its clock group; without one it is <server>/<point source>."""
     limit_seconds: Seconds = 1.0
     """A clock that is off by more is suspect; one that is off by less than half of it is right again."""
-    window_minutes: Annotated[int, Field(ge=10, le=1440)] = 60
-    """Offset and drift are taken from so many minutes."""
+    window_periods: Annotated[int, Field(ge=10, le=1440)] = 60
+    """Offset and drift are taken from so many periods."""
     path_seconds: SecondsOrNone = 5.0
     """A way to us may take so long; where no other group of the server tells, less than that is not taken for a clock."""
 
@@ -90,6 +90,14 @@ class Processors(Section):
     """Stream processors: late data, clock skew, quality."""
 
     group_id: str = "pibridge-processors"
+    period_seconds: Annotated[int, Field(ge=1, le=60)] = 60
+    """Clocks and sources are judged so often, and clocks from the least delays of such periods: short ones are for trying things out."""
     lateness: Lateness = Lateness()
     skew: Skew = Skew()
     quality: Quality = Quality()
+
+    @model_validator(mode="after")
+    def _windows_are_whole_periods(self) -> "Processors":
+        if self.quality.window_seconds % self.period_seconds:
+            raise ValueError("quality.window_seconds must be a multiple of period_seconds")
+        return self

@@ -302,7 +302,7 @@ class QualityFinding(TypedDict):
     detail: str
 
 
-class GroupMinute(TypedDict):
+class GroupPeriod(TypedDict):
     clock_group: str
     server: str
     points: int
@@ -312,7 +312,7 @@ class GroupMinute(TypedDict):
     middle_seconds: float
 
 
-class ScopeMinute(TypedDict):
+class ScopePeriod(TypedDict):
     scope_kind: ScopeKind
     scope: str
     points: int
@@ -336,8 +336,9 @@ class PointChange(TypedDict):
 class Assessment(TypedDict):
     source: str
     shard: int
-    minute: int
+    period: int
+    end_time: int
     server_ahead_seconds: float | None
-    groups: list[GroupMinute]
-    scopes: list[ScopeMinute]
+    groups: list[GroupPeriod]
+    scopes: list[ScopePeriod]
     changes: list[PointChange]

@@ -1,8 +1,8 @@
 """The order of the rules, on one page. Pure: frames, records and times come in, findings go out.
 
 First stage, a `Shard` for each partition: `frame` for all of `live` and `recorded`, in their order. What was counted before is passed
-over, by the sequence; what was lost shows as a hole. Minutes close by the received_time of frames; `advance` closes them where none come,
-and is called with the wall clock only when everything has been read, so that a replay gives the same. What the minutes said goes to
+over, by the sequence; what was lost shows as a hole. Periods close by the received_time of frames; `advance` closes them where none come,
+and is called with the wall clock only when everything has been read, so that a replay gives the same. What the periods said goes to
 `assessments`.
 
 Second stage, one `Overview` for the source: it takes the assessments of all shards and finds what no shard sees alone.
@@ -15,19 +15,19 @@ from typing import Literal
 import numpy as np
 
 from schemas.processors import Processors
-from schemas.records import Assessment, ClockSkew, Incident, LateSamples, Point, QualityFinding, ScopeMinute, ValueFrame
+from schemas.records import Assessment, ClockSkew, Incident, LateSamples, Point, QualityFinding, ScopePeriod, ValueFrame
 from stream_processors import clock_skew, lateness, quality
 from stream_processors.clock_skew import Clocks
 from stream_processors.columns import columns_of
 from stream_processors.rollup import Rollup
-from stream_processors.state import FUTURE, ShardState
+from stream_processors.state import ShardState
 
-_SECOND, _MINUTE = 1_000_000, 60_000_000
+_SECOND = 1_000_000
 _UNHEARD = 300 * _SECOND
 """A shard of which no frame came for so long was not listened to, or nothing happened: its window is not complete."""
 _CLOCK_TOLERANCE = 300 * _SECOND
-_GRACE_MINUTES = 2
-"""A shard that says nothing holds up the others for so long."""
+_GRACE_PERIODS = 2
+"""The others do not wait longer for a shard that says nothing."""
 _GAPS: dict[str, bool] = {"CHANNEL_LOST": True, "BRIDGE_DOWN": True}
 
 Dataset = Literal["live", "recorded"]
@@ -39,7 +39,7 @@ class Assessed:
 
     late: list[LateSamples] = field(default_factory=list)
     assessments: list[Assessment] = field(default_factory=list)
-    """Of the minutes that it closed."""
+    """Of the periods that it closed."""
     repeated: bool = False
     """It was counted before; nothing else is set."""
     lost: int = 0
@@ -94,15 +94,15 @@ class Shard:
         return late
 
     def advance(self, now: int) -> list[Assessment]:
-        """Closes the minutes, and the windows, that end at or before `now`; what they said."""
-        state, minute = self.state, now // _MINUTE
-        if not state.minute:
-            state.minute, state.began, state.window = minute, now, self._window(now)
+        """Closes the periods, and the windows, that end at or before `now`; what they said."""
+        state, period = self.state, now // (self._settings.period_seconds * _SECOND)
+        if not state.period:
+            state.period, state.began, state.window = period, now, self._window(now)
             return []
-        if minute <= state.minute:
+        if period <= state.period:
             return []
-        closed = [self._close_minute()]
-        state.minute = minute
+        closed = [self._close_period()]
+        state.period = period
         if (window := self._window(now)) > state.window:
             length = self._settings.quality.window_seconds * _SECOND
             quality.close_window(state, state.window, state.window + length, self._settings.quality)
@@ -114,23 +114,24 @@ class Shard:
         length = self._settings.quality.window_seconds * _SECOND
         return now // length * length
 
-    def _close_minute(self) -> Assessment:
+    def _close_period(self) -> Assessment:
         state = self.state
         quality.freshness(state)
         ahead = None if state.server_ahead is None else state.server_ahead / _SECOND
-        groups = clock_skew.close_minute(state)
+        groups = clock_skew.close_period(state)
         state.group["late_points"][:] = 0
         changes, state.changes = state.changes, []
         return {
-            "source": self._source, "shard": state.shard, "minute": state.minute, "server_ahead_seconds": ahead,
+            "source": self._source, "shard": state.shard, "period": state.period,
+            "end_time": (state.period + 1) * self._settings.period_seconds * _SECOND, "server_ahead_seconds": ahead,
             "groups": groups, "scopes": self._scopes(), "changes": changes,
         }  # fmt: skip
 
-    def _scopes(self) -> list[ScopeMinute]:
+    def _scopes(self) -> list[ScopePeriod]:
         state, n = self.state, len(self.state)
         met = state.point["heard"][:n] > 0
         sizes = np.bincount(state.point["group"][:n][met], minlength=len(state.groups)).tolist()
-        scopes: list[ScopeMinute] = [
+        scopes: list[ScopePeriod] = [
             {"scope_kind": "SOURCE", "scope": name, "points": size, "heard_time": int(state.group["heard"][number])}
             for number, ((_, name), size) in enumerate(zip(state.groups, sizes, strict=True))
             if size
@@ -152,8 +153,6 @@ class Shard:
             slot = state.add(key, point["tag"], point["engineering_units"])
         state.tags[slot] = point["tag"]
         quality.describe(state, slot, point, state.heard_at)
-        flags = state.point["flags"]
-        flags[slot] = flags[slot] & ~FUTURE | (FUTURE if point["future"] else 0)
         state.point["asset"][slot] = -1 if asset is None else state.asset_number(asset)
         self._place(slot, point["point_source"])
 
@@ -166,7 +165,7 @@ class Shard:
         state.touch(np.array([slot]))
 
     def incident(self, incident: Incident) -> None:
-        """Takes note of a period in which the bridge did not listen, if it concerns this shard."""
+        """Takes note of a time in which the bridge did not listen, if it concerns this shard."""
         concerned = incident["shard"] in (None, self.state.shard) and incident["kind"] in _GAPS
         if concerned and incident["state"] in ("OPENED", "REPAIRED"):
             end = incident["to_time"] if incident["to_time"] is not None else max(incident["opened_time"], self.state.heard_at)
@@ -181,30 +180,35 @@ class Overview:
     """The second stage: clocks and sources of all shards."""
 
     def __init__(self, source: str, settings: Processors) -> None:
-        self.clocks = Clocks(source, settings.skew)
-        self.rollup = Rollup(source, settings.quality)
-        self._minutes: dict[int, dict[int, Assessment]] = defaultdict(dict)
+        self.clocks = Clocks(source, settings)
+        self.rollup = Rollup(source, settings)
+        self._periods: dict[int, dict[int, Assessment]] = defaultdict(dict)
         self._reached: dict[int, int] = {}
-        """By shard, the last minute that it told of."""
+        """By shard, the last period that it told of."""
         self._judged = 0
 
     def take(self, said: Assessment) -> tuple[list[ClockSkew], list[QualityFinding]]:
-        """Adds an assessment; what the minutes that are now complete showed. One that came before, or came too late, changes nothing."""
-        if said["minute"] <= self._judged:
+        """Adds an assessment, each shard's in their order; what the periods that are now complete showed.
+
+        One that came before changes nothing. Of one that the others did not wait for, only the changes of points count.
+        """
+        shard, period = said["shard"], said["period"]
+        if period <= self._reached.get(shard, 0):
             return [], []
-        self._minutes[said["minute"]][said["shard"]] = said
-        self._reached[said["shard"]] = max(said["minute"], self._reached.get(said["shard"], 0))
+        self._reached[shard] = period
+        if period <= self._judged:
+            self.rollup.take({**said, "period": self._judged})
+            return [], []
+        self._periods[period][shard] = said
         newest = max(self._reached.values())
-        waited_for = [minute for minute in self._reached.values() if minute > newest - _GRACE_MINUTES]
+        complete = min(reached for reached in self._reached.values() if reached > newest - _GRACE_PERIODS)
         skews, findings = list[ClockSkew](), list[QualityFinding]()
-        for minute in sorted(minute for minute in self._minutes if minute <= min(waited_for)):
-            if minute > newest - _GRACE_MINUTES and any(reached < minute for reached in waited_for):
-                break
-            said_then = self._minutes.pop(minute)
-            for shard in sorted(said_then):
-                self.clocks.take(said_then[shard])
-                self.rollup.take(said_then[shard])
-            skews += self.clocks.judge(minute)
-            findings += self.rollup.judge(minute)
-            self._judged = minute
+        for ready in sorted(ready for ready in self._periods if ready <= complete):
+            told = self._periods.pop(ready)
+            for number in sorted(told):
+                self.clocks.take(told[number])
+                self.rollup.take(told[number])
+            skews += self.clocks.judge(ready)
+            findings += self.rollup.judge(ready)
+            self._judged = ready
         return skews, findings

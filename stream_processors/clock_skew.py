@@ -1,7 +1,7 @@
 """Clock skew: whose clock is wrong, by how much, and what a slow way explains as well (decision S2). Pure.
 
-First stage, by shard: the least received_time - event_time of each point in a minute, and what the points of a clock group agree on. Second
-stage, `Clocks`, over all shards: a `Track` a group; what moved all groups at once is taken off first; what is left is judged against the
+First stage, by shard: the least received_time - event_time of each point in a period, and what the points of a clock group agree on.
+Second stage, `Clocks`, over all shards: a `Track` a group; what moved all groups at once is taken off first; what is left is judged against the
 other groups of the server. Offsets are what has to be added to a group's timestamps: positive if its clock is behind, so that
 
     lateness = received_time - event_time - offset.
@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from schemas.processors import ClockGroup, Skew
-from schemas.records import Assessment, ClockSkew, GroupMinute, SkewEvidence, SkewKind, SkewVerdict
+from schemas.processors import ClockGroup, Processors, Skew
+from schemas.records import Assessment, ClockSkew, GroupPeriod, SkewEvidence, SkewKind, SkewVerdict
 from schemas.times import TICKS_PER_MICROSECOND
 from stream_processors import consensus
 from stream_processors.columns import Columns
@@ -24,15 +24,17 @@ from stream_processors.track import Track
 
 PI = "pi"
 """Stands for PI Web API's own clock among the groups; the alias of a data server for all of its groups together."""
-_SECOND, _MINUTE = 1_000_000, 60_000_000
-_RECENT_MINUTES, _HEARD_MINUTES = 10, 3
-"""A group is judged while it was heard in three of the last ten minutes: one that sends a batch an hour never is."""
-_MINUTES_TO: dict[SkewVerdict, int] = {"SUSPECT": 1, "SKEWED": 2, "OK": 5}
+_SECOND = 1_000_000
+_RECENT_PERIODS, _HEARD_PERIODS = 10, 3
+"""A group is judged while it was heard in three of the last ten periods: one that sends a batch an hour never is."""
+_PERIODS_TO: dict[SkewVerdict, int] = {"SUSPECT": 1, "SKEWED": 2, "OK": 5}
 _PEER_SPREADS = 4.0
 _ZONE_SECONDS = 900.0
 _ZONE_TOLERANCE = 5.0
 _DRIFT_PPM, _DRIFT_ERRORS = 20.0, 4.0
 _SAME_PATH_SECONDS = 1.0
+_SAME_WAY_SHARE = 0.15
+_SETTLED_PERIODS = 20
 _LIKE_SHARE = 0.05
 _TIGHT_SHARE, _TIGHT_SCALES = 0.1, 3.0
 """A way that takes long does not take the same every time: a clock that is behind is taken for one only where the delay hardly scatters."""
@@ -63,33 +65,33 @@ def gather(state: ShardState, received: int, columns: Columns, server_time: int 
     forecast = point["flags"][slots] & FUTURE != 0
     if forecast.any():
         least[forecast] = NEVER
-    point["minute_floor"][slots] = np.minimum(point["minute_floor"][slots], least)
-    point["minute_samples"][slots] += columns.counts.astype(np.uint32)
+    point["period_floor"][slots] = np.minimum(point["period_floor"][slots], least)
+    point["period_samples"][slots] += columns.counts.astype(np.uint32)
     period = (columns.ticks[columns.starts] - point["last_ticks"][slots]) // TICKS_PER_MICROSECOND
     first = delay[columns.starts]
-    point["minute_lagging"][slots] = (first > _SECOND) & (np.abs(period - first) < _LIKE_SHARE * first)
+    point["period_lagging"][slots] = (first > _SECOND) & (np.abs(period - first) < _LIKE_SHARE * first)
     if server_time is not None:
         ahead = server_time - received
         state.server_ahead = ahead if state.server_ahead is None else max(ahead, state.server_ahead)
 
 
-def close_minute(state: ShardState) -> list[GroupMinute]:
-    """What the groups of a shard were like in the minute that ends; begins the next."""
+def close_period(state: ShardState) -> list[GroupPeriod]:
+    """What the groups of a shard were like in the period that ends; begins the next."""
     point = state.point
-    active = np.flatnonzero(point["minute_floor"][: len(state)] < NEVER)
-    by_group = active[np.lexsort((point["minute_floor"][active], point["group"][active]))]
+    active = np.flatnonzero(point["period_floor"][: len(state)] < NEVER)
+    by_group = active[np.lexsort((point["period_floor"][active], point["group"][active]))]
     numbers = point["group"][by_group]
-    closed = list[GroupMinute]()
+    closed = list[GroupPeriod]()
     for rows in np.split(by_group, np.flatnonzero(np.diff(numbers)) + 1) if active.size else ():
         server, name = state.groups[int(point["group"][rows[0]])]
-        floors = (point["minute_floor"][rows] / _SECOND).tolist()
+        floors = (point["period_floor"][rows] / _SECOND).tolist()
         closed.append({
-            "clock_group": name, "server": server, "points": len(rows), "samples": int(point["minute_samples"][rows].sum()),
-                "lagging": int(point["minute_lagging"][rows].sum()),
+            "clock_group": name, "server": server, "points": len(rows), "samples": int(point["period_samples"][rows].sum()),
+                "lagging": int(point["period_lagging"][rows].sum()),
             "floor_seconds": consensus.floor_of(floors), "middle_seconds": floors[len(floors) // 2],
         })  # fmt: skip
-    point["minute_floor"][active] = NEVER
-    point["minute_samples"][active] = 0
+    point["period_floor"][active] = NEVER
+    point["period_samples"][active] = 0
     state.server_ahead = None
     state.touch(active)
     return closed
@@ -119,7 +121,7 @@ class Clock:
     since: int = 0
     towards: SkewVerdict = "UNKNOWN"
     streak: int = 0
-    """For how many minutes in a row all spoke for the state `towards`."""
+    """For how many periods in a row all spoke for the state `towards`."""
     heard: list[int] = field(default_factory=list)
     points: int = 0
     lagging: bool = False
@@ -129,32 +131,28 @@ class Clock:
     told: tuple[Any, ...] = ()
     """State, kind and offset as published."""
 
-    def hear(self, minute: int, floor: float) -> None:
-        """Takes the floor of a minute."""
-        self.track.add(minute, floor)
-        self.note(minute)
-
-    def describe(self, groups: list[GroupMinute]) -> None:
+    def describe(self, groups: list[GroupPeriod]) -> None:
         """Takes what shards say of the group beside its floors."""
         self.points = sum(group["points"] for group in groups)
         self.lagging = 2 * sum(group["lagging"] for group in groups) > self.points
         self.scatter = min(group["middle_seconds"] - group["floor_seconds"] for group in groups)
 
-    def note(self, minute: int) -> None:
-        self.heard = [*(at for at in self.heard if at > minute - _RECENT_MINUTES), minute]
+    def note(self, period: int) -> None:
+        """Takes note that it was heard."""
+        self.heard = [*(at for at in self.heard if at > period - _RECENT_PERIODS), period]
 
     def tight(self, offset: float) -> bool:
         """True if the delay is the same nearly every time, for an offset of that size."""
         return max(self.scatter, _TIGHT_SCALES * self.track.scale) <= _TIGHT_SHARE * abs(offset)
 
-    def judged(self, minute: int) -> bool:
+    def judged(self, period: int) -> bool:
         """True if enough was heard lately."""
-        return self.track.known and len([at for at in self.heard if at > minute - _RECENT_MINUTES]) >= _HEARD_MINUTES
+        return self.track.known and len([at for at in self.heard if at > period - _RECENT_PERIODS]) >= _HEARD_PERIODS
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """A clock in one minute, as it is judged."""
+    """A clock in one period, as it is judged."""
 
     level: float
     offset: float
@@ -169,32 +167,38 @@ class _Seen:
 
 
 class Clocks:
-    """All clocks of a source. `take` what shards say of a minute, then `judge` it, minute by minute in their order."""
+    """All clocks of a source. `take` what shards say of a period, then `judge` it, period by period in their order."""
 
-    def __init__(self, source: str, settings: Skew) -> None:
-        self._source, self._settings = source, settings
+    def __init__(self, source: str, settings: Processors) -> None:
+        self._source, self._settings, self._period_seconds = source, settings.skew, settings.period_seconds
         self.groups: dict[str, Clock] = {}
         self._pi: dict[int, Track] = {}
         """By shard, how far our clock there is behind PI's, as a floor: readings of PI's clock are bounds from below."""
-        self._pi_clock = Clock("", Track(settings.window_minutes))
+        self._pi_clock = Clock("", self._track())
         self._together: dict[str, Clock] = {}
-        self._said: dict[str, list[tuple[int, GroupMinute]]] = defaultdict(list)
-        """By group, what shards said of the minute that is judged next."""
+        self._said: dict[str, list[tuple[int, GroupPeriod]]] = defaultdict(list)
+        """By group, what shards said of the period that is judged next."""
+
+    def _track(self) -> Track:
+        return Track(self._settings.window_periods, self._period_seconds)
+
+    def _end(self, period: int) -> int:
+        return (period + 1) * self._period_seconds * _SECOND
 
     def take(self, said: Assessment) -> None:
-        """Adds what one shard said of the minute that is judged next."""
+        """Adds what one shard said of the period that is judged next."""
         shard, ahead = said["shard"], said["server_ahead_seconds"]
         if ahead is not None:
-            self._pi.setdefault(shard, Track(self._settings.window_minutes)).add(said["minute"], -ahead)
+            self._pi.setdefault(shard, self._track()).add(said["period"], -ahead)
         for group in said["groups"]:
             name = group["clock_group"]
             if name not in self.groups:
-                self.groups[name] = Clock(group["server"], Track(self._settings.window_minutes))
+                self.groups[name] = Clock(group["server"], self._track())
             self._said[name].append((shard, group))
 
-    def judge(self, minute: int) -> list[ClockSkew]:
-        """What is new after this minute: verdicts, and offsets that moved."""
-        ahead = {shard: -track.at(minute) for shard, track in self._pi.items() if track.known}
+    def judge(self, period: int) -> list[ClockSkew]:
+        """What is new after this period: verdicts, and offsets that moved."""
+        ahead = {shard: -track.at(period) for shard, track in self._pi.items() if track.known}
         pi = float(np.median(list(ahead.values()))) if ahead else None
         off = {shard: by - pi for shard, by in ahead.items()} if pi is not None else {}
         floors = dict[str, float]()
@@ -205,51 +209,64 @@ class Clocks:
         found = list[ClockSkew]()
         for server in sorted({clock.server for clock in self.groups.values()}):
             own = {name: floor for name, floor in floors.items() if self.groups[name].server == server}
-            found += self._hear(server, own, minute)
-            found += self._judge_server(server, minute, pi)
+            found += self._hear(server, own, period)
+            found += self._judge_server(server, period, pi)
         if pi is not None:
-            found += self._judge_pi(pi, minute)
+            found += self._judge_pi(pi, period)
         return found
 
     # -- what moved together
 
-    def _hear(self, server: str, floors: dict[str, float], minute: int) -> list[ClockSkew]:
-        """Feeds the tracks of a server's groups, without what moved all of them at once; tells if that is a clock."""
-        known = {name: floor - self.groups[name].track.at(minute) for name, floor in floors.items() if self.groups[name].track.known}
-        shift = self._shift(known, minute)
+    def _hear(self, server: str, floors: dict[str, float], period: int) -> list[ClockSkew]:
+        """Feeds the tracks of a server's groups. While all of them are off in the same way, lines rest, but for who differs from all."""
+        off = {name: floor - self.groups[name].track.at(period) for name, floor in floors.items() if self.groups[name].track.floors}
+        known = {name: by for name, by in off.items() if self.groups[name].track.known}
+        shift, scatter = self._shift(known, period)
         for name, floor in floors.items():
             clock = self.groups[name]
-            if shift and name not in known:
-                continue  # it cannot be told what part of it is its own
-            moved = shift != 0 and known[name] / shift > 0.5
-            clock.hear(minute, floor - shift if moved else floor)
-        if len(known) < 3:
-            return []
-        together = self._together.setdefault(server, Clock(server, Track(self._settings.window_minutes)))
-        together.hear(minute, shift)
-        together.points = sum(self.groups[name].points for name in floors)
-        if not together.judged(minute):
-            return []
-        level = together.track.level
-        seen = _Seen(level, level, level, None, 0.0, float("inf"))
-        return self._verdict(server, together, seen, minute, whole=True)
+            clock.note(period)
+            if not shift or (name in off and abs(off[name]) <= clock.track.tolerance()):
+                clock.track.add(period, floor)
+            elif name in off:
+                differs = abs(off[name] - shift) > max(clock.track.tolerance(), 3 * scatter, _SAME_PATH_SECONDS / 2)
+                if differs or name not in known:
+                    clock.track.add(period, floor - shift)
+        return self._judge_together(server, shift, period) if len(known) >= 3 else []
 
-    def _shift(self, off: dict[str, float], minute: int) -> float:
-        """By how much most groups lie off their lines in the same way; 0 if they do not, or if only the way has become shorter."""
+    def _shift(self, off: dict[str, float], period: int) -> tuple[float, float]:
+        """By how much most groups lie off their lines, and how they differ; 0 if most do not, or if only the way has become shorter."""
         if len(off) < 3:
-            return 0.0
+            return 0.0, 0.0
         shift = float(np.median(list(off.values())))
-        within = max(_SAME_PATH_SECONDS / 2, 0.02 * abs(shift))
-        together = [name for name, by in off.items() if abs(by - shift) <= max(within, self.groups[name].track.tolerance())]
+        within = max(_SAME_PATH_SECONDS / 2, _SAME_WAY_SHARE * abs(shift))
+        together = [name for name, by in off.items() if abs(by - shift) <= within]
         if abs(shift) <= self._settings.limit_seconds / 2 or len(together) * 2 <= len(off):
-            return 0.0
-        shorter = shift < 0 and float(np.median([self.groups[name].track.at(minute) + shift for name in together])) >= 0
-        return 0.0 if shorter else shift
+            return 0.0, 0.0
+        if shift < 0 and float(np.median([self.groups[name].track.at(period) + shift for name in together])) >= 0:
+            return 0.0, 0.0
+        return shift, consensus.spread([off[name] - shift for name in together])
+
+    def _judge_together(self, server: str, shift: float, period: int) -> list[ClockSkew]:
+        """Whether what moved all groups of a server at once is a clock; where it is a way that stays as it is now, lines are moved too."""
+        together = self._together.setdefault(server, Clock(server, self._track()))
+        together.track.add(period, shift)
+        together.note(period)
+        if not together.judged(period):
+            return []
+        level = together.track.at(period)
+        found = self._verdict(server, together, _Seen(level, level, level, None, 0.0, float("inf")), period, whole=True)
+        settled = len(together.track.floors) >= _SETTLED_PERIODS and not together.track.waiting
+        if settled and level > self._settings.limit_seconds / 2 and together.state != "SKEWED" and not _zone(level, 0.0):
+            for clock in self.groups.values():
+                if clock.server == server:
+                    clock.track.rebase(level)
+            self._together[server] = Clock(server, self._track())
+        return found
 
     # -- verdicts
 
-    def _judge_server(self, server: str, minute: int, pi: float | None) -> list[ClockSkew]:
-        levels = {name: clock.track.at(minute) for name, clock in self.groups.items() if clock.server == server and clock.judged(minute)}
+    def _judge_server(self, server: str, period: int, pi: float | None) -> list[ClockSkew]:
+        levels = {name: clock.track.at(period) for name, clock in self.groups.items() if clock.server == server and clock.judged(period)}
         path = self._path(list(levels.values()), pi)
         offsets = {name: level - path for name, level in levels.items()}
         calm = {name: offset for name, offset in offsets.items() if self.groups[name].state != "SKEWED"}
@@ -258,7 +275,7 @@ class Clocks:
             against_pi = offset if pi is None else offset + pi
             judged = min(offset, against_pi, key=abs)
             peers = consensus.spread([other for peer, other in calm.items() if peer != name])
-            found += self._verdict(name, self.groups[name], _Seen(levels[name], offset, judged, pi, path, peers), minute)
+            found += self._verdict(name, self.groups[name], _Seen(levels[name], offset, judged, pi, path, peers), period)
         return found
 
     def _path(self, levels: list[float], pi: float | None) -> float:
@@ -269,14 +286,14 @@ class Clocks:
         least = min((path for path in paths if path is not None), default=0.0)
         return least if len(levels) > 1 or least <= self._settings.path_seconds else 0.0
 
-    def _judge_pi(self, pi: float, minute: int) -> list[ClockSkew]:
+    def _judge_pi(self, pi: float, period: int) -> list[ClockSkew]:
         """PI Web API's clock against ours: readings prove it, whatever the way."""
         clock = self._pi_clock
         clock.track = next(track for track in self._pi.values() if track.known)
-        clock.note(minute)
-        return self._verdict(PI, clock, _Seen(-pi, -pi, -pi, None, 0.0, 0.0), minute)
+        clock.note(period)
+        return self._verdict(PI, clock, _Seen(-pi, -pi, -pi, None, 0.0, 0.0), period)
 
-    def _verdict(self, name: str, clock: Clock, seen: _Seen, minute: int, whole: bool = False) -> list[ClockSkew]:
+    def _verdict(self, name: str, clock: Clock, seen: _Seen, period: int, whole: bool = False) -> list[ClockSkew]:
         """Moves the state of a clock on; its record if there is something to tell."""
         limit, offset = self._settings.limit_seconds, seen.judged_offset
         clock.evidence = self._evidence(clock, seen) if abs(offset) > limit else "NONE"
@@ -285,8 +302,8 @@ class Clocks:
         clock.kind = "SLOW_PATH" if clock.track.restless else self._kind(clock, offset, limit)
         state = self._next_state(clock, offset)
         if state != clock.state:
-            clock.state, clock.since = state, (minute + 1) * _MINUTE
-        record = self._record(name, clock, seen, minute)
+            clock.state, clock.since = state, self._end(period)
+        record = self._record(name, clock, seen, period)
         silent = whole and state == "OK" and not clock.told
         if silent or not self._news(clock, seen):
             return []
@@ -318,14 +335,14 @@ class Clocks:
         return "OFFSET" if abs(offset) > limit else "NONE"
 
     def _next_state(self, clock: Clock, offset: float) -> SkewVerdict:
-        """SUSPECT at once when it is off, SKEWED when that is proved two minutes running; OK when it was right for five."""
+        """SUSPECT at once when it is off, SKEWED when that is proved two periods running; OK when it was right for five."""
         towards = self._towards(clock, abs(offset))
         clock.streak = clock.streak + 1 if towards == clock.towards else 1
         clock.towards = towards
-        return towards if clock.state == "UNKNOWN" or clock.streak >= _MINUTES_TO[towards] else clock.state
+        return towards if clock.state == "UNKNOWN" or clock.streak >= _PERIODS_TO[towards] else clock.state
 
     def _towards(self, clock: Clock, off: float) -> SkewVerdict:
-        """The state that this minute alone speaks for."""
+        """The state that this period alone speaks for."""
         limit = self._settings.limit_seconds
         if clock.state == "SKEWED":
             return "OK" if off < limit / 2 and clock.kind != "SLOW_PATH" else "SKEWED"
@@ -340,7 +357,7 @@ class Clocks:
         least = 0.1 if clock.state == "SKEWED" else self._settings.limit_seconds / 2
         return bool(abs(clock.told[2] - seen.offset) > max(least, 2 * clock.track.half_width()))
 
-    def _record(self, name: str, clock: Clock, seen: _Seen, minute: int) -> ClockSkew:
+    def _record(self, name: str, clock: Clock, seen: _Seen, period: int) -> ClockSkew:
         track, limit = clock.track, self._settings.limit_seconds
         half, drift = track.half_width(), track.drift()
         against_pi = None if name == PI or seen.pi is None else seen.offset + seen.pi
@@ -363,7 +380,7 @@ class Clocks:
             "path_seconds": seen.path,
             "points": clock.points,
             "since_time": clock.since,
-            "assessed_time": (minute + 1) * _MINUTE,
+            "assessed_time": self._end(period),
             "detail": _sentence(name, clock, seen.offset, drift),
         }
 

@@ -72,10 +72,10 @@ def configure(state: ShardState, slot: int, limits: Lateness) -> None:
     seconds, point = configured(limits, state.tags[slot]), state.point
     if seconds is not None:
         point["threshold"][slot], point["threshold_kind"][slot] = int(seconds * SECOND), _CONFIGURED
-        point["flags"][slot] |= CONFIGURED
+        state.flag(slot, CONFIGURED, True)
     elif point["flags"][slot] & CONFIGURED:
         point["threshold"][slot], point["threshold_kind"][slot] = int(limits.default_threshold_seconds * SECOND), _DEFAULT
-        point["flags"][slot] &= ~CONFIGURED
+        state.flag(slot, CONFIGURED, False)
 
 
 def _notice_silence(state: ShardState, groups: Array, received: int) -> None:

@@ -13,7 +13,7 @@ from schemas.processors import Quality
 from schemas.records import Point, PointChange, QualityCheck
 from stream_processors import delays
 from stream_processors.columns import NONE, NUMBERS, Columns
-from stream_processors.state import IN_SCOPE, STEP, ShardState
+from stream_processors.state import FUTURE, IN_SCOPE, STEP, ShardState
 
 Array = NDArray[Any]
 
@@ -153,7 +153,9 @@ def describe(state: ShardState, slot: int, point: Point, received: int) -> None:
     columns["zero"][slot] = zero if limited else -np.inf
     columns["top"][slot] = zero + span if limited and zero is not None and span is not None else np.inf
     flat = point["step"] or point["point_type"] == "Digital"
-    columns["flags"][slot] = columns["flags"][slot] & ~(STEP | IN_SCOPE) | (STEP if flat else 0) | (IN_SCOPE if point["in_scope"] else 0)
+    state.flag(slot, STEP, flat)
+    state.flag(slot, IN_SCOPE, point["in_scope"])
+    state.flag(slot, FUTURE, point["future"])
 
 
 # -- minute by minute, window by window -----------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """Quality over all shards: what fails at most points of a source or asset is one finding, and not one a point. Pure.
 
-Changes of points wait some minutes: a source that stops makes its points stale one after another, each by its own cadence. A source is
+Changes of points wait some periods: a source that stops makes its points stale one after another, each by its own cadence. A source is
 stale by its own cadence, the quickest of all, so mostly before any point of it.
 """
 
@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from schemas.processors import Quality
+from schemas.processors import Processors
 from schemas.records import Assessment, PointChange, QualityCheck, QualityFinding, ScopeKind
 from stream_processors import delays
 
-_MINUTE = 60_000_000
-_WAIT_MINUTES = 2
+_WAIT_PERIODS = 2
 _BACK_SHARE = 0.5
 """A source is well again when less than this part of what made it fail still fails."""
 _FEWEST_GAPS = 20
@@ -41,10 +40,10 @@ class Scope:
 
 
 class Rollup:
-    """All sources and assets of a PI. `take` what shards say of a minute, then `judge` it, minute by minute in their order."""
+    """All sources and assets of a PI. `take` what shards say of a period, then `judge` it, period by period in their order."""
 
-    def __init__(self, source: str, limits: Quality) -> None:
-        self._source, self._limits = source, limits
+    def __init__(self, source: str, settings: Processors) -> None:
+        self._source, self._limits, self._period_micros = source, settings.quality, settings.period_seconds * 1_000_000
         self.scopes: dict[Key, Scope] = defaultdict(Scope)
         self._waiting: list[tuple[int, PointChange]] = []
         self._told: dict[tuple[str, QualityCheck], PointChange] = {}
@@ -52,17 +51,17 @@ class Rollup:
         self._failing: dict[tuple[str, QualityCheck], PointChange] = {}
 
     def take(self, said: Assessment) -> None:
-        """Adds what one shard said of the minute that is judged next."""
-        for minute in said["scopes"]:
-            scope = self.scopes[minute["scope_kind"], minute["scope"]]
-            scope.points[said["shard"]] = minute["points"]
+        """Adds what one shard said of the period that is judged next."""
+        for told in said["scopes"]:
+            scope = self.scopes[told["scope_kind"], told["scope"]]
+            scope.points[said["shard"]] = told["points"]
             before = max(scope.heard.values(), default=0)
-            scope.heard[said["shard"]] = max(minute["heard_time"], scope.heard.get(said["shard"], 0))
-            if 0 < before < minute["heard_time"]:
-                delays.learn(scope.gaps, np.array([0]), np.array([minute["heard_time"] - before]))
+            scope.heard[said["shard"]] = max(told["heard_time"], scope.heard.get(said["shard"], 0))
+            if 0 < before < told["heard_time"]:
+                delays.learn(scope.gaps, np.array([0]), np.array([told["heard_time"] - before]))
         for change in said["changes"]:
             self._note(change)
-            self._waiting.append((said["minute"], change))
+            self._waiting.append((said["period"], change))
 
     def _note(self, change: PointChange) -> None:
         name = (change["point_key"], change["quality_check"])
@@ -74,9 +73,9 @@ class Rollup:
         else:
             self._failing.pop(name, None)
 
-    def judge(self, minute: int) -> list[QualityFinding]:
-        """What is new after this minute."""
-        end, found = (minute + 1) * _MINUTE, list[QualityFinding]()
+    def judge(self, period: int) -> list[QualityFinding]:
+        """What is new after this period."""
+        end, found = (period + 1) * self._period_micros, list[QualityFinding]()
         for key, scope in self.scopes.items():
             checks: set[QualityCheck] = {*scope.failing, *scope.failed, "FRESHNESS"}
             for check in sorted(checks):
@@ -87,10 +86,10 @@ class Rollup:
                     found.append(self._of_scope(key, scope, check, end, silent))
                     if not fails:
                         self._waiting += [
-                            (minute - _WAIT_MINUTES, c) for (_, name), c in self._failing.items() if name == check and key in _scopes(c)
+                            (period - _WAIT_PERIODS, c) for (_, name), c in self._failing.items() if name == check and key in _scopes(c)
                         ]
-        ripe = [change for at, change in self._waiting if at <= minute - _WAIT_MINUTES]
-        self._waiting = [(at, change) for at, change in self._waiting if at > minute - _WAIT_MINUTES]
+        ripe = [change for at, change in self._waiting if at <= period - _WAIT_PERIODS]
+        self._waiting = [(at, change) for at, change in self._waiting if at > period - _WAIT_PERIODS]
         return found + [finding for change in ripe if (finding := self._of_point(change)) is not None]
 
     def _fails(self, scope: Scope, check: QualityCheck) -> bool:

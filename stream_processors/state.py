@@ -39,9 +39,9 @@ POINT_FIELDS: dict[str, tuple[Any, int, Any]] = {
     "last_ticks": (_I8, 0, 0),  # of the sample that came last
     "last_value": (_F8, 0, np.nan),
     "last_kind": (_U1, 0, 0),
-    "minute_floor": (_I8, 0, NEVER),  # least delay in this minute, microseconds
-    "minute_samples": (_U4, 0, 0),
-    "minute_lagging": (_U1, 0, 0),
+    "period_floor": (_I8, 0, NEVER),  # least delay in this period, microseconds
+    "period_samples": (_U4, 0, 0),
+    "period_lagging": (_U1, 0, 0),
     "learnt_minute": (_I4, 0, -1),
     "delays": (_U1, BINS, 0),
     "gaps": (_U1, BINS, 0),
@@ -75,7 +75,7 @@ GROUP_FIELDS: dict[str, tuple[Any, Any]] = {
     "on_time": (_I8, 0),  # arrival of the last sample that was not late
     "silent_from": (_I8, 0),  # the last silence
     "silent_to": (_I8, 0),
-    "late_points": (_U4, 0),  # in this minute
+    "late_points": (_U4, 0),  # in this period
     "skew": (_I8, 0),  # what lateness takes off, microseconds
 }
 
@@ -103,11 +103,11 @@ class ShardState:
         self.group: dict[str, Array] = {name: np.zeros(0, kind) for name, (kind, _) in GROUP_FIELDS.items()}
         self.assets: list[str] = []
         self.changes: list[Any] = []
-        """Changes of points in this minute (records.PointChange)."""
-        self.minute = self.window = self.heard_at = self.began = 0
+        """Changes of points in this period (records.PointChange)."""
+        self.period = self.window = self.heard_at = self.began = 0
         self.window_whole = False
         self.server_ahead: int | None = None
-        """Most that PI's clock was ahead of ours in this minute, microseconds."""
+        """Most that PI's clock was ahead of ours in this period, microseconds."""
         self.corrections: dict[str, int] = {}
         """What lateness takes off by clock group and by server alias, microseconds."""
         self.sequences: dict[str, int] = {}
@@ -157,6 +157,11 @@ class ShardState:
             self.assets.append(path)
         return self.assets.index(path)
 
+    def flag(self, slot: int, bit: int, on: bool) -> None:
+        """Sets or clears a bit of a point's flags."""
+        flags = int(self.point["flags"][slot])
+        self.point["flags"][slot] = flags | bit if on else flags & ~bit
+
     def touch(self, slots: Array) -> None:
         """Says that these rows changed."""
         self._touched.update((slots // BLOCK_POINTS).tolist())
@@ -180,7 +185,7 @@ class ShardState:
     def _head(self) -> dict[str, Any]:
         return {
             "version": VERSION, "points": len(self.keys), "sides": self._sides, "groups": self.groups, "assets": self.assets,
-            "group": {name: column.tolist() for name, column in self.group.items()}, "minute": self.minute, "window": self.window,
+            "group": {name: column.tolist() for name, column in self.group.items()}, "period": self.period, "window": self.window,
             "window_whole": self.window_whole, "heard_at": self.heard_at, "began": self.began, "server_ahead": self.server_ahead,
             "corrections": self.corrections, "sequences": self.sequences, "holes": self.holes, "our_gaps": self.our_gaps,
             "changes": self.changes,
@@ -204,7 +209,7 @@ class ShardState:
         head = json.loads(zlib.decompress(content))
         if head["version"] != VERSION:
             return False
-        self.minute, self.window, self.window_whole = head["minute"], head["window"], head["window_whole"]
+        self.period, self.window, self.window_whole = head["period"], head["window"], head["window_whole"]
         self.heard_at, self.began, self.server_ahead, self.corrections = (
             head["heard_at"], head["began"], head["server_ahead"], head["corrections"],
         )  # fmt: skip

@@ -1,6 +1,6 @@
-"""The least delay of a clock group over time: level, drift, and steps. Pure; seconds, and minutes counted from 1970.
+"""The least delay of a clock group over time: level, drift, and steps. Pure; seconds, and periods counted from 1970.
 
-A line lies along the minutes' floors, by medians of slopes (Theil and Sen), so that minutes whose queue never emptied do not count. A
+A line lies along the periods' floors, by medians of slopes (Theil and Sen), so that periods whose queue never emptied do not count. A
 floor off the line waits: if the next ones agree with it, the clock, or the way, has moved at once and a new line begins; if they agree
 neither with the line nor with one another, the way is slow, and the line stands.
 """
@@ -21,10 +21,9 @@ _TOLERANCE_SCALES = 6.0
 _AGREE_SECONDS = 0.5
 _AGREE_SHARE = 0.02
 _AGREE_EARLIER, _AGREE_LATER = 2, 4
-"""So many minutes in a row make a step; a way can grow by itself, and never shrink below what it takes."""
+"""So many periods in a row make a step; a way can grow by itself, and never shrink below what it takes."""
 _MOST_WAITING = 10
-MIN_MINUTES = 5
-DRIFT_MINUTES = 60
+MIN_PERIODS = 5
 _PPM = 1e6
 
 
@@ -32,85 +31,92 @@ _PPM = 1e6
 class Track:
     """The floors of the present line, and those off it."""
 
-    window_minutes: int
-    minutes: list[int] = field(default_factory=list)
+    window_periods: int
+    period_seconds: int
+    periods: list[int] = field(default_factory=list)
     floors: list[float] = field(default_factory=list)
     waiting: list[tuple[int, float]] = field(default_factory=list)
     step: float = 0.0
-    """By how much the line lies off the one before; 0 if that did not rest on enough minutes."""
+    """By how much the line lies off the one before; 0 if that did not rest on enough periods."""
     level: float = 0.0
     slope: float = 0.0
-    """Seconds a minute."""
+    """Seconds a period."""
     scale: float = 0.0
     """How much floors scatter around the line."""
 
     @property
     def known(self) -> bool:
-        """True if the line rests on enough minutes."""
-        return len(self.floors) >= MIN_MINUTES
+        """True if the line rests on enough periods."""
+        return len(self.floors) >= MIN_PERIODS
 
     @property
     def restless(self) -> bool:
         """True if floors have been off the line for long without agreeing on another."""
         return len(self.waiting) >= _MOST_WAITING
 
-    def at(self, minute: int) -> float:
-        """Where the line lies in a minute; there must be floors."""
-        return self.level + self.slope * (minute - self.minutes[-1])
+    def at(self, period: int) -> float:
+        """Where the line lies in a period; there must be floors."""
+        return self.level + self.slope * (period - self.periods[-1])
 
-    def add(self, minute: int, floor: float) -> None:
-        """Takes the floor of a minute later than all before."""
+    def add(self, period: int, floor: float) -> None:
+        """Takes the floor of a period later than all before."""
         if len(self.floors) < 3:
-            self._take(minute, floor)
+            self._take(period, floor)
             return
-        off = floor - self.at(minute)
+        off = floor - self.at(period)
         if abs(off) <= self.tolerance():
             self.waiting.clear()
-            self._take(minute, floor)
+            self._take(period, floor)
             return
         if self.waiting and (self.waiting[-1][1] > self.at(self.waiting[-1][0])) != (off > 0):
             self.waiting.clear()
-        self.waiting = [*self.waiting[1 - _MOST_WAITING :], (minute, floor)]
+        self.waiting = [*self.waiting[1 - _MOST_WAITING :], (period, floor)]
         needed = _AGREE_LATER if off > 0 else _AGREE_EARLIER
         recent = [value for _, value in self.waiting[-needed:]]
         if len(recent) == needed and max(recent) - min(recent) <= max(_AGREE_SECONDS, _AGREE_SHARE * abs(off), self.tolerance()):
             self._move(self.waiting[-needed:])
+
+    def rebase(self, by: float) -> None:
+        """Moves the line, and all that it rests on."""
+        self.floors = [floor + by for floor in self.floors]
+        self.level += by
+        self.waiting = []
 
     def tolerance(self) -> float:
         """How far a floor may lie off the line."""
         return max(_MIN_TOLERANCE, _TOLERANCE_SCALES * self.scale)
 
     def drift(self) -> tuple[float, float] | None:
-        """Drift and its standard error, ppm; None if the line is too short."""
-        if len(self.minutes) < DRIFT_MINUTES // 2 or self.minutes[-1] - self.minutes[0] < DRIFT_MINUTES - 1:
+        """Drift and its standard error, ppm; None until it fills half of the window."""
+        if len(self.periods) < self.window_periods // 2:
             return None
-        times = np.array(self.minutes, float) * 60
+        times = np.array(self.periods, float) * self.period_seconds
         error = 1.25 * max(self.scale, 1e-6) / float(np.sqrt(((times - times.mean()) ** 2).sum()))
-        return self.slope / 60 * _PPM, error * _PPM
+        return self.slope / self.period_seconds * _PPM, error * _PPM
 
     def half_width(self) -> float:
         """Half of the confidence interval (95 %) of the level, from the scatter of the floors."""
         return 2.5 * self.scale / float(np.sqrt(max(len(self.floors), 1))) + 0.01
 
-    def _take(self, minute: int, floor: float) -> None:
-        self.minutes.append(minute)
+    def _take(self, period: int, floor: float) -> None:
+        self.periods.append(period)
         self.floors.append(floor)
-        first = minute - self.window_minutes
-        while self.minutes[0] <= first:
-            del self.minutes[0], self.floors[0]
+        first = period - self.window_periods
+        while self.periods[0] <= first:
+            del self.periods[0], self.floors[0]
         self._fit()
 
     def _move(self, beginning: list[tuple[int, float]]) -> None:
         before = self.at(beginning[-1][0]) if self.known else None
-        self.minutes = [minute for minute, _ in beginning]
+        self.periods = [period for period, _ in beginning]
         self.floors = [floor for _, floor in beginning]
         self.waiting = []
         self._fit()
         self.step = 0.0 if before is None else self.level - before
 
     def _fit(self) -> None:
-        times, floors = np.array(self.minutes, float), np.array(self.floors)
-        self.slope = _median_slope(times, floors) if len(floors) >= 2 * MIN_MINUTES else 0.0
+        times, floors = np.array(self.periods, float), np.array(self.floors)
+        self.slope = _median_slope(times, floors) if len(floors) >= 2 * MIN_PERIODS else 0.0
         rest = np.sort(floors - self.slope * (times - times[-1]))
         self.scale = 1.4826 * float(np.median(np.abs(rest - np.median(rest))))
         self.level = floor_of(rest.tolist())

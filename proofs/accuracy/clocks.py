@@ -1,0 +1,182 @@
+"""Clocks that are wrong by a known amount, under ways that are quick, slow, jittery and kept back; and a day in which none is wrong."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from proofs.accuracy.plant import BEGIN, Interface, Plant, Wave, from_then, slow_way, still
+from schemas.processors import Processors
+from schemas.records import ClockSkew, Point
+from stream_processors.assess import Overview, Shard
+
+HOURS = 4.0
+FAULT = BEGIN + 3600
+"""When a clock goes wrong."""
+PEERS = 7
+SKEWS: dict[str, Wave] = {f"{seconds:+g} s": from_then(FAULT, seconds) for seconds in (-300.0, -90.0, -2.0, 2.0, 90.0, 3600.0)}
+SKEWS["0 s"] = still(0.0)
+SKEWS["+200 ppm"] = lambda now: max(now - FAULT, 0.0) * 200e-6
+SKEWS["-200 ppm"] = lambda now: -max(now - FAULT, 0.0) * 200e-6
+JITTER = 0.1
+"""Mean of the exponential part of delays, seconds; p95 - p5 of it is 0.29 s."""
+P95_P5 = 2.944
+
+
+def _kept(begin: float, end: float) -> Callable[[float], float | None]:
+    """All that is scanned from `begin` to `end` is sent after it, in order, within half a minute."""
+    return lambda now: end + 30 * (now - begin) / (end - begin) if begin <= now < end else None
+
+
+WAYS = ("quick", "slow pipeline", "slow interface", "jitter", "buffered")
+
+
+def plant_of(skew: Wave, way: str, seed: int) -> Plant:
+    """Eight interfaces, the first of which has the clock `skew` and, where the way is its own, that way."""
+    first = Interface("I0", behind=skew)
+    others = [Interface(f"I{number}", way_seconds=0.02 + 0.02 * number) for number in range(1, PEERS + 1)]
+    plant = Plant([first, *others], seed)
+    match way:
+        case "slow pipeline":  # through the fault, and again later
+            first_time, again = slow_way(seed, FAULT - 600, FAULT + 1200), slow_way(seed + 1, FAULT + 5400, FAULT + 7200)
+            plant.common = lambda now: first_time(now) + again(now)
+        case "slow interface":
+            first.slow = slow_way(seed, FAULT + 3600, FAULT + 5400)
+        case "jitter":
+            first.jitter_seconds = 3.4
+        case "buffered":
+            first.kept = _kept(FAULT + 1800, FAULT + 3600)
+    return plant
+
+
+@dataclass
+class Heard:
+    """What the rules said of a plant."""
+
+    skews: list[ClockSkew] = field(default_factory=list)
+
+    def of(self, group: str) -> list[ClockSkew]:
+        return [found for found in self.skews if found["clock_group"] == group]
+
+
+def listen(plant: Plant, hours: float, settings: Processors | None = None) -> tuple[Heard, Overview]:
+    """Plays a plant to the two stages."""
+    settings = settings or Processors()
+    shard, overview, heard = Shard("plant", 0, settings), Overview("plant", settings), Heard()
+    for interface in plant.interfaces:
+        for number in range(interface.points):
+            shard.point(point(f"main:{interface.name}-{number}", interface.name))
+    for frame in plant.frames(hours):
+        for assessment in shard.frame("live", frame, frame["received_time"]).assessments:
+            skews, _ = overview.take(assessment)
+            heard.skews += skews
+            for found in skews:
+                shard.skew(found)
+    return heard, overview
+
+
+def point(key: str, source: str) -> Point:
+    return {
+        "source": "plant", "point_key": key, "server": "main", "server_id": "", "point_id": 1, "web_id": "", "tag": key[5:], "path": "",
+        "descriptor": None, "point_class": None, "point_type": "Float64", "digital_set": None, "engineering_units": None, "zero": None,
+        "span": None, "step": False, "future": False, "display_digits": None, "in_scope": True, "start_time": 0, "received_time": 0,
+        "point_source": source,
+    }  # fmt: skip
+
+
+@dataclass
+class Estimate:
+    """How a clock was judged."""
+
+    skew: str
+    way: str
+    truth_seconds: float
+    estimate_seconds: float
+    error_seconds: float
+    allowed_seconds: float
+    seconds_to_detect: float | None
+    kind: str
+    evidence: str
+    drift_ppm: float | None
+    false_alarms: int
+    good: bool
+
+
+def estimate(name: str, way: str, seed: int = 1) -> Estimate:
+    """One clock that goes wrong after an hour, among seven that are right."""
+    skew = SKEWS[name]
+    plant = plant_of(skew, way, seed)
+    heard, overview = listen(plant, HOURS)
+    clock = overview.clocks.groups["main/I0"]
+    last = heard.of("main/I0")[-1]
+    truth = skew(BEGIN + HOURS * 3600)
+    final = clock.track.at(int((BEGIN + HOURS * 3600) // 60) - 1) - (last["path_seconds"] or 0.0)
+    jitter = plant.interfaces[0].jitter_seconds * P95_P5
+    allowed = max(0.2, 0.02 * jitter)
+    alarms = [found for found in heard.of("main/I0") if found["state"] == "SKEWED"]
+    since = alarms[0]["assessed_time"] / 1e6 - FAULT if alarms else None
+    if "ppm" in name and since is not None:
+        since -= 1.0 / 200e-6  # from when it is off by the limit
+    wrong = abs(truth) > Processors().skew.limit_seconds
+    false_alarms = len(
+        {found["clock_group"] for found in heard.skews if found["state"] == "SKEWED" and not (wrong and found["clock_group"] == "main/I0")}
+    )
+    detected = (last["state"] == "SKEWED") == wrong
+    return Estimate(
+        name, way, truth, final, final - truth, allowed, since, last["kind"], last["evidence"], last["drift_ppm"], false_alarms,
+        detected and abs(final - truth) <= allowed and not false_alarms,
+    )  # fmt: skip
+
+
+def day(groups: int = 200, hours: float = 24.0, seed: int = 5) -> dict[str, Any]:
+    """A day in which every clock is right, and ways are as bad as they get; who was called SKEWED, and who SUSPECT."""
+    plant = Plant([_right(number, seed) for number in range(groups)], seed, tick_seconds=1.0)
+    morning, night = slow_way(seed, BEGIN + 4 * 3600, BEGIN + 6 * 3600), slow_way(seed + 1, BEGIN + 18 * 3600, BEGIN + 18.5 * 3600, 60, 300)
+    plant.common = lambda now: morning(now) + night(now)
+    heard, overview = listen(plant, hours)
+    kinds = {f"main/{interface.name}": interface.name.rstrip("0123456789") for interface in plant.interfaces}
+    alarms = {found["clock_group"] for found in heard.skews if found["state"] == "SKEWED"}
+    suspects = [kinds.get(group, group) for group in {found["clock_group"] for found in heard.skews if found["state"] == "SUSPECT"}]
+    judged = sum(clock.state != "UNKNOWN" for clock in overview.clocks.groups.values())
+    return {
+        "groups": groups, "hours": hours, "judged": judged, "false_alarms": sorted(alarms),
+        "suspects": {kind: suspects.count(kind) for kind in sorted(set(suspects))}, "records": len(heard.skews),
+    }  # fmt: skip
+
+
+def _right(number: int, seed: int) -> Interface:
+    """An interface whose clock is right; one in five has a way that known tools take for a wrong clock."""
+    name = {0: "hourly", 1: "flushing", 2: "queueing", 3: "lagging", 4: "jittery", 5: "averaging", 6: "buffering"}.get(number % 35, "plain")
+    interface = Interface(f"{name}{number}", points=3, scan_seconds=30.0, way_seconds=0.02 + 0.01 * (number % 17))
+    begin = BEGIN + 3600 * (2 + number % 19)
+    match name:
+        case "hourly":
+            interface.kept = lambda now: (now // 3600 + 1) * 3600 + 240
+        case "flushing":
+            interface.kept = lambda now: (now // 45 + 1) * 45
+        case "queueing":
+            interface.slow = slow_way(seed + number, begin, begin + 5400)
+        case "lagging":
+            interface.way_seconds, interface.jitter_seconds = 20.0, 2.0
+        case "jittery":
+            interface.jitter_seconds = 5.0
+        case "averaging":
+            interface.stamp_seconds = interface.scan_seconds
+        case "buffering":
+            interface.kept = _kept(begin, begin + 4000)
+    return interface
+
+
+def table(rows: Iterable[Estimate]) -> str:
+    """For people."""
+    lines = [
+        "| skew | way | truth | estimate | error | allowed | detected after | kind, by | drift | |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        after = "-" if row.seconds_to_detect is None else f"{row.seconds_to_detect:.0f} s"
+        drift = "-" if row.drift_ppm is None else f"{row.drift_ppm:+.1f} ppm"
+        lines.append(
+            f"| {row.skew} | {row.way} | {row.truth_seconds:+.3f} | {row.estimate_seconds:+.3f} | {row.error_seconds:+.3f} "
+            f"| {row.allowed_seconds:.2f} | {after} | {row.kind}, {row.evidence} | {drift} | {'' if row.good else 'NOT AS EXPECTED'} |"
+        )
+    return "\n".join(lines)
