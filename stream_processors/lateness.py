@@ -27,6 +27,7 @@ SILENCE = 60 * SECOND
 _AFTERMATH = 300 * SECOND
 """What a buffering interface kept comes within this, or as long again as it was silent."""
 _IN_FLIGHT = 10 * SECOND
+_LATE_MINUTES = 4
 _COMPANIONS = 3
 """So many points of a group do not come late in the same minute by chance."""
 THRESHOLD_KINDS: tuple[ThresholdKind, ...] = ("UNKNOWN", "DEFAULT", "CONFIGURED", "LEARNT")
@@ -50,11 +51,13 @@ def judge(state: ShardState, frame: ValueFrame, columns: Columns, limits: Latene
     group["on_time"][groups[~late_points & ~forecast]] = received
     found: list[LateSamples] = []
     if late.any() or ahead.any():
-        np.add.at(group["late_points"], groups[late_points], 1)
+        first = late_points & (point["late_period"][slots] != state.period)
+        point["late_period"][slots[first]] = state.period
+        np.add.at(group["late_points"], groups[first], 1)
         found = _Finder(state, frame, columns, limits).found(lateness, late, ahead)
     group["heard"][groups] = received
     _advance(state, columns, ahead)
-    _learn(state, columns, received, np.maximum.reduceat(lateness, columns.starts), limits)
+    _learn(state, columns.slots, received, np.maximum.reduceat(lateness, columns.starts), late_points, limits)
     return found
 
 
@@ -99,15 +102,17 @@ def _advance(state: ShardState, columns: Columns, ahead: Array) -> None:
     point["newest"][slots] = np.maximum(newest, known)
 
 
-def _learn(state: ShardState, columns: Columns, received: int, lateness: Array, limits: Lateness) -> None:
-    """Once a minute and point: how late its worst value was, and how long it was silent before."""
+def _learn(state: ShardState, slots: Array, received: int, lateness: Array, late: Array, limits: Lateness) -> None:
+    """Once a minute and point: how late its worst value was; what is late now is learnt in one minute of four, in case it stays so."""
     point, minute = state.point, received // MINUTE
-    rows = columns.slots[point["learnt_minute"][columns.slots] != minute]
-    if not rows.size:
+    taken = point["learnt_minute"][slots] != minute
+    if minute % _LATE_MINUTES:
+        taken &= ~late
+    if not taken.any():
         return
-    fresh = point["learnt_minute"][columns.slots] != minute
+    rows = slots[taken]
     point["learnt_minute"][rows] = minute
-    delays.learn(point["delays"], rows, lateness[fresh])
+    delays.learn(point["delays"], rows, lateness[taken])
     usual, arrivals = delays.usual(point["delays"][rows])
     known = (arrivals >= limits.warm_up_arrivals) & (point["flags"][rows] & CONFIGURED == 0)
     point["threshold"][rows[known]] = np.maximum(usual[known], limits.least_threshold_seconds * SECOND)
@@ -176,17 +181,18 @@ class _Finder:
     def _cause(self, slot: int, micros: int, ticks: int, newest: int) -> LateCause:
         """Why a sample is late, by what explains it best: our own gap, a silence of its group, a group that moved as a whole, the point."""
         state, received = self._state, self._received
-        if any(begin <= micros <= end for begin, end in state.our_gaps):
-            return "OUR_GAP"
         number = int(state.point["group"][slot])
         group = {name: int(column[number]) for name, column in state.group.items()}
-        silence = group["silent_to"] - group["silent_from"]
-        if group["silent_from"] - _IN_FLIGHT <= micros + group["skew"] <= group["silent_to"] and received - group["silent_to"] <= max(
-            silence, _AFTERMATH
-        ):
+        stamped = micros + group["skew"]
+        if any(begin <= stamped <= end for begin, end in state.our_gaps):
+            return "OUR_GAP"
+        aftermath = max(group["silent_to"] - group["silent_from"], _AFTERMATH)
+        silent = group["silent_from"] - _IN_FLIGHT <= stamped <= group["silent_to"]
+        if silent and received - group["silent_to"] <= aftermath:
             return "BUFFERED_INTERFACE"
-        companions = group["late_points"] >= min(_COMPANIONS, max(int(self._sizes[number]), 1))
-        if companions and self._sizes[number] >= _COMPANIONS and received - group["on_time"] > _IN_FLIGHT:
+        companions = group["late_points"] >= _COMPANIONS
+        most = 2 * group["late_points"] >= self._sizes[number]
+        if companions and received - group["on_time"] > (0 if most else _IN_FLIGHT):
             return "GROUP_SHIFTED"
         if ticks > newest:
             return "BUFFERED_INTERFACE"

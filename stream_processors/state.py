@@ -42,6 +42,7 @@ POINT_FIELDS: dict[str, tuple[Any, int, Any]] = {
     "period_floor": (_I8, 0, NEVER),  # least delay in this period, microseconds
     "period_samples": (_U4, 0, 0),
     "period_lagging": (_U1, 0, 0),
+    "late_period": (_I8, 0, -1),
     "learnt_minute": (_I4, 0, -1),
     "delays": (_U1, BINS, 0),
     "gaps": (_U1, BINS, 0),
