@@ -277,6 +277,7 @@ class ClockSkew(TypedDict):
     low_seconds: float | None
     high_seconds: float | None
     drift_ppm: float | None
+    drift_error_ppm: float | None
     correction_seconds: float
     path_seconds: float | None
     points: int
@@ -309,7 +310,7 @@ class GroupPeriod(TypedDict):
     samples: int
     lagging: int
     floor_seconds: float
-    middle_seconds: float
+    mean_seconds: float
 
 
 class ScopePeriod(TypedDict):

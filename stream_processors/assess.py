@@ -16,7 +16,7 @@ import numpy as np
 
 from schemas.processors import Processors
 from schemas.records import Assessment, ClockSkew, Incident, LateSamples, Point, QualityFinding, ScopePeriod, ValueFrame
-from stream_processors import clock_skew, lateness, quality
+from stream_processors import floors, lateness, quality
 from stream_processors.clock_skew import Clocks
 from stream_processors.columns import columns_of
 from stream_processors.rollup import Rollup
@@ -89,7 +89,7 @@ class Shard:
             self._place(slot, None)
         state.touch(columns.slots)
         late = lateness.judge(state, frame, columns, self._settings.lateness)
-        clock_skew.gather(state, frame["received_time"], columns, frame["server_time"])
+        floors.gather(state, frame["received_time"], columns, frame["server_time"])
         quality.count(state, frame["received_time"], columns)
         return late
 
@@ -118,7 +118,7 @@ class Shard:
         state = self.state
         quality.freshness(state)
         ahead = None if state.server_ahead is None else state.server_ahead / _SECOND
-        groups = clock_skew.close_period(state)
+        groups = floors.close_period(state)
         state.group["late_points"][:] = 0
         changes, state.changes = state.changes, []
         return {
@@ -159,7 +159,7 @@ class Shard:
     def _place(self, slot: int, point_source: str | None) -> None:
         """Finds the clock group and the threshold of a point."""
         state = self.state
-        name = clock_skew.group_of(self._settings.skew, state.keys[slot], state.tags[slot], point_source)
+        name = floors.group_of(self._settings.skew, state.keys[slot], state.tags[slot], point_source)
         state.point["group"][slot] = state.group_number(state.keys[slot].partition(":")[0], name)
         lateness.configure(state, slot, self._settings.lateness)
         state.touch(np.array([slot]))
@@ -173,7 +173,7 @@ class Shard:
 
     def skew(self, found: ClockSkew) -> None:
         """Takes over a record of `skew`: lateness knows the clock from now on."""
-        clock_skew.correct(self.state, found)
+        floors.correct(self.state, found)
 
 
 class Overview:

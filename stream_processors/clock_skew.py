@@ -1,25 +1,21 @@
 """Clock skew: whose clock is wrong, by how much, and what a slow way explains as well (decision S2). Pure.
 
-First stage, by shard: the least received_time - event_time of each point in a period, and what the points of a clock group agree on.
-Second stage, `Clocks`, over all shards: a `Track` a group; what moved all groups at once is taken off first; what is left is judged against the
-other groups of the server. Offsets are what has to be added to a group's timestamps: positive if its clock is behind, so that
+The second stage, over all shards; the first is `floors`. A `Track` a group; what moved all groups at once is taken off first; what is left
+is judged against the other groups of the server. Offsets are what has to be added to a group's timestamps: positive if its clock is
+behind, so that
 
     lateness = received_time - event_time - offset.
 """
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
 
-from schemas.processors import ClockGroup, Processors, Skew
+from schemas.processors import Processors
 from schemas.records import Assessment, ClockSkew, GroupPeriod, SkewEvidence, SkewKind, SkewVerdict
-from schemas.times import TICKS_PER_MICROSECOND
 from stream_processors import consensus
-from stream_processors.columns import Columns
-from stream_processors.state import FUTURE, NEVER, ShardState, server_of
 from stream_processors.track import Track
 
 PI = "pi"
@@ -33,80 +29,14 @@ _ZONE_SECONDS = 900.0
 _ZONE_TOLERANCE = 5.0
 _DRIFT_PPM, _DRIFT_ERRORS = 20.0, 4.0
 _SAME_PATH_SECONDS = 1.0
-_SAME_WAY_SHARE = 0.15
+_UNEVEN = 0.3
+"""While a way is slow for all, by so much of it groups may differ."""
 _SETTLED_PERIODS = 20
-_LIKE_SHARE = 0.05
-_TIGHT_SHARE, _TIGHT_SCALES = 0.1, 3.0
-"""A way that takes long does not take the same every time: a clock that is behind is taken for one only where the delay hardly scatters."""
-
-
-# -- first stage: a shard -------------------------------------------------------------------------------------------------------------
-
-
-def group_of(settings: Skew, point_key: str, tag: str, point_source: str | None) -> str:
-    """Name of the clock group of a point: as configured, else server and point source."""
-    server, name = server_of(point_key), tag.casefold()
-    for group in settings.groups:
-        if _has(group, server, name, point_source):
-            return group.name
-    return f"{server}/{point_source or '-'}"
-
-
-def _has(group: ClockGroup, server: str, name: str, point_source: str | None) -> bool:
-    same_source = group.point_source is None or group.point_source == point_source
-    return group.server == server and same_source and fnmatchcase(name, group.name_filter.casefold())
-
-
-def gather(state: ShardState, received: int, columns: Columns, server_time: int | None) -> None:
-    """Takes the delays of a frame that PI sent by itself; corrections by hand tell nothing of a clock."""
-    point, slots = state.point, columns.slots
-    delay = np.where(columns.substituted, NEVER, received - columns.micros)
-    least = np.minimum.reduceat(delay, columns.starts)
-    forecast = point["flags"][slots] & FUTURE != 0
-    if forecast.any():
-        least[forecast] = NEVER
-    point["period_floor"][slots] = np.minimum(point["period_floor"][slots], least)
-    point["period_samples"][slots] += columns.counts.astype(np.uint32)
-    period = (columns.ticks[columns.starts] - point["last_ticks"][slots]) // TICKS_PER_MICROSECOND
-    first = delay[columns.starts]
-    point["period_lagging"][slots] = (first > _SECOND) & (np.abs(period - first) < _LIKE_SHARE * first)
-    if server_time is not None:
-        ahead = server_time - received
-        state.server_ahead = ahead if state.server_ahead is None else max(ahead, state.server_ahead)
-
-
-def close_period(state: ShardState) -> list[GroupPeriod]:
-    """What the groups of a shard were like in the period that ends; begins the next."""
-    point = state.point
-    active = np.flatnonzero(point["period_floor"][: len(state)] < NEVER)
-    by_group = active[np.lexsort((point["period_floor"][active], point["group"][active]))]
-    numbers = point["group"][by_group]
-    closed = list[GroupPeriod]()
-    for rows in np.split(by_group, np.flatnonzero(np.diff(numbers)) + 1) if active.size else ():
-        server, name = state.groups[int(point["group"][rows[0]])]
-        floors = (point["period_floor"][rows] / _SECOND).tolist()
-        closed.append({
-            "clock_group": name, "server": server, "points": len(rows), "samples": int(point["period_samples"][rows].sum()),
-                "lagging": int(point["period_lagging"][rows].sum()),
-            "floor_seconds": consensus.floor_of(floors), "middle_seconds": floors[len(floors) // 2],
-        })  # fmt: skip
-    point["period_floor"][active] = NEVER
-    point["period_samples"][active] = 0
-    state.server_ahead = None
-    state.touch(active)
-    return closed
-
-
-def correct(state: ShardState, found: ClockSkew) -> None:
-    """Takes over what is known of a clock: lateness takes it off from now on. A server's alias stands for all of its groups."""
-    correction = round(found["correction_seconds"] * _SECOND)
-    state.corrections[found["clock_group"]] = correction
-    for number, (server, name) in enumerate(state.groups):
-        if found["clock_group"] in (server, name):
-            state.group["skew"][number] = state.corrections.get(name, 0) + state.corrections.get(server, 0)
-
-
-# -- second stage: all shards ---------------------------------------------------------------------------------------------------------
+_SMOOTH = 0.2
+_TIGHT_SHARE, _TIGHT_SCALES = 0.05, 3.0
+"""A way that takes long does not take the same every time: a clock that is behind is taken for one only where the delay hardly scatters,"""
+_ALIKE, _ALIKE_SHARE = 1.5, 0.02
+"""or where it moved at once, and scatters as it did before."""
 
 
 @dataclass
@@ -123,27 +53,48 @@ class Clock:
     streak: int = 0
     """For how many periods in a row all spoke for the state `towards`."""
     heard: list[int] = field(default_factory=list)
+    resting: bool = False
+    """All groups of its server are off in the same way just now."""
     points: int = 0
-    lagging: bool = False
-    """Values come as late as two of them are apart, like averages that are stamped with their beginning."""
+    lagging: float = 0.0
+    """How often values come as late as two of them are apart, like averages that are stamped with their beginning: 0 to 1."""
     scatter: float = 0.0
-    """How much later than the least the middle point is, seconds."""
+    """By how much values are later than the least, on average, while the track has this line; seconds."""
+    scatter_before: float = 0.0
+    """The same of the line before."""
+    moves: int = 0
+    offset: float | None = None
+    """Against our clock, as judged last; seconds."""
     told: tuple[Any, ...] = ()
     """State, kind and offset as published."""
-
-    def describe(self, groups: list[GroupPeriod]) -> None:
-        """Takes what shards say of the group beside its floors."""
-        self.points = sum(group["points"] for group in groups)
-        self.lagging = 2 * sum(group["lagging"] for group in groups) > self.points
-        self.scatter = min(group["middle_seconds"] - group["floor_seconds"] for group in groups)
 
     def note(self, period: int) -> None:
         """Takes note that it was heard."""
         self.heard = [*(at for at in self.heard if at > period - _RECENT_PERIODS), period]
 
+    def describe(self, groups: list[GroupPeriod], period: int) -> None:
+        """Takes what shards say of the group beside its floors; of the delays only while they are as the line has them."""
+        self.points = sum(group["points"] for group in groups)
+        samples = sum(group["samples"] for group in groups)
+        if not self.track.floors:
+            return
+        scatter = sum(group["samples"] * group["mean_seconds"] for group in groups) / samples - self.track.at(period)
+        if self.moves != self.track.moves:
+            self.moves, self.scatter_before, self.scatter = self.track.moves, self.scatter, scatter
+        elif not self.track.waiting and not self.resting:
+            lagging = sum(group["lagging"] for group in groups) / max(self.points, 1)
+            self.scatter += _SMOOTH * (scatter - self.scatter) if self.scatter else scatter
+            self.lagging += _SMOOTH * (lagging - self.lagging)
+
     def tight(self, offset: float) -> bool:
         """True if the delay is the same nearly every time, for an offset of that size."""
         return max(self.scatter, _TIGHT_SCALES * self.track.scale) <= _TIGHT_SHARE * abs(offset)
+
+    def stepped(self, offset: float, limit: float) -> bool:
+        """True if its line moved at once towards the offset, and delays scatter as they did before."""
+        step = self.track.step
+        alike = self.scatter <= _ALIKE * self.scatter_before + _ALIKE_SHARE * abs(step)
+        return abs(step) > limit and (step > 0) == (offset > 0) and (step < 0 or alike)
 
     def judged(self, period: int) -> bool:
         """True if enough was heard lately."""
@@ -203,14 +154,15 @@ class Clocks:
         off = {shard: by - pi for shard, by in ahead.items()} if pi is not None else {}
         floors = dict[str, float]()
         for name, said in self._said.items():
-            self.groups[name].describe([group for _, group in said])
             floors[name] = consensus.floor_of(sorted(group["floor_seconds"] + off.get(shard, 0.0) for shard, group in said))
-        self._said.clear()
         found = list[ClockSkew]()
         for server in sorted({clock.server for clock in self.groups.values()}):
             own = {name: floor for name, floor in floors.items() if self.groups[name].server == server}
             found += self._hear(server, own, period)
+            for name in own:
+                self.groups[name].describe([group for _, group in self._said[name]], period)
             found += self._judge_server(server, period, pi)
+        self._said.clear()
         if pi is not None:
             found += self._judge_pi(pi, period)
         return found
@@ -225,26 +177,29 @@ class Clocks:
         for name, floor in floors.items():
             clock = self.groups[name]
             clock.note(period)
+            clock.resting = shift != 0
             if not shift or (name in off and abs(off[name]) <= clock.track.tolerance()):
                 clock.track.add(period, floor)
             elif name in off:
-                differs = abs(off[name] - shift) > max(clock.track.tolerance(), 3 * scatter, _SAME_PATH_SECONDS / 2)
+                differs = abs(off[name] - shift) > max(clock.track.tolerance(), 3 * scatter, _UNEVEN * abs(shift))
                 if differs or name not in known:
                     clock.track.add(period, floor - shift)
         return self._judge_together(server, shift, period) if len(known) >= 3 else []
 
     def _shift(self, off: dict[str, float], period: int) -> tuple[float, float]:
-        """By how much most groups lie off their lines, and how they differ; 0 if most do not, or if only the way has become shorter."""
-        if len(off) < 3:
+        """By how much most groups are off their lines on the same side, and how they differ; 0 if most are not.
+
+        Or if only the way has become shorter: then lines may follow.
+        """
+        least = self._settings.limit_seconds / 2
+        sides = [[by for by in off.values() if by > least], [by for by in off.values() if by < -least]]
+        together = max(sides, key=len)
+        if len(together) < 3 or 2 * len(together) <= len(off):
             return 0.0, 0.0
-        shift = float(np.median(list(off.values())))
-        within = max(_SAME_PATH_SECONDS / 2, _SAME_WAY_SHARE * abs(shift))
-        together = [name for name, by in off.items() if abs(by - shift) <= within]
-        if abs(shift) <= self._settings.limit_seconds / 2 or len(together) * 2 <= len(off):
+        shift = float(np.median(together))
+        if shift < 0 and float(np.median([self.groups[name].track.at(period) + by for name, by in off.items()])) >= 0:
             return 0.0, 0.0
-        if shift < 0 and float(np.median([self.groups[name].track.at(period) + shift for name in together])) >= 0:
-            return 0.0, 0.0
-        return shift, consensus.spread([off[name] - shift for name in together])
+        return shift, consensus.spread([by - shift for by in together])
 
     def _judge_together(self, server: str, shift: float, period: int) -> list[ClockSkew]:
         """Whether what moved all groups of a server at once is a clock; where it is a way that stays as it is now, lines are moved too."""
@@ -296,6 +251,7 @@ class Clocks:
     def _verdict(self, name: str, clock: Clock, seen: _Seen, period: int, whole: bool = False) -> list[ClockSkew]:
         """Moves the state of a clock on; its record if there is something to tell."""
         limit, offset = self._settings.limit_seconds, seen.judged_offset
+        clock.offset = seen.offset
         clock.evidence = self._evidence(clock, seen) if abs(offset) > limit else "NONE"
         if whole and clock.evidence != "NEGATIVE_DELAY" and not _zone(offset, clock.track.half_width()):
             clock.evidence = "NONE"  # that all groups come later at once is what a slow way looks like
@@ -314,13 +270,12 @@ class Clocks:
         """What tells this clock from a way that takes as long."""
         track, offset, limit = clock.track, seen.judged_offset, self._settings.limit_seconds
         if offset < 0:
-            nearest = min(seen.level, seen.level + (seen.pi or 0.0), key=abs)
-            if nearest + track.half_width() < 0:
+            against = 0.0 if seen.judged_offset == seen.offset else -(seen.pi or 0.0)
+            if track.below(against - limit / 2):
                 return "NEGATIVE_DELAY"
-        steps = abs(track.step) > limit and (track.step > 0) == (offset > 0)
-        if steps and (offset < 0 or clock.tight(offset)):
+        if clock.stepped(offset, limit):
             return "STEP"
-        if offset > limit and clock.tight(offset) and not clock.lagging:
+        if offset > limit and clock.tight(offset) and clock.lagging < 0.5:
             if _zone(offset, track.half_width()):
                 return "WHOLE_HOUR"
             if offset > _PEER_SPREADS * seen.peers:
@@ -376,6 +331,7 @@ class Clocks:
             "low_seconds": seen.level - longest - half,
             "high_seconds": seen.level + half,
             "drift_ppm": None if drift is None else drift[0],
+            "drift_error_ppm": None if drift is None else 2 * drift[1],
             "correction_seconds": seen.offset if wrong or with_pi else 0.0,
             "path_seconds": seen.path,
             "points": clock.points,

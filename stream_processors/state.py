@@ -40,6 +40,7 @@ POINT_FIELDS: dict[str, tuple[Any, int, Any]] = {
     "last_value": (_F8, 0, np.nan),
     "last_kind": (_U1, 0, 0),
     "period_floor": (_I8, 0, NEVER),  # least delay in this period, microseconds
+    "period_delay": (_I8, 0, 0),  # sum of delays in this period, microseconds
     "period_samples": (_U4, 0, 0),
     "period_lagging": (_U1, 0, 0),
     "late_period": (_I8, 0, -1),

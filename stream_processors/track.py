@@ -23,8 +23,12 @@ _AGREE_SHARE = 0.02
 _AGREE_EARLIER, _AGREE_LATER = 2, 4
 """So many periods in a row make a step; a way can grow by itself, and never shrink below what it takes."""
 _MOST_WAITING = 10
-MIN_PERIODS = 5
+MIN_PERIODS, MIN_STEPPED = 5, 3
+"""A line is believed from so many floors on; sooner if it begins with a step, which is agreement by itself."""
 _PPM = 1e6
+MOST_PPM = 2000.0
+"""No clock gains or loses more and still goes."""
+_SLOPE_ERRORS = 2.0
 
 
 @dataclass
@@ -41,13 +45,15 @@ class Track:
     level: float = 0.0
     slope: float = 0.0
     """Seconds a period."""
+    moves: int = 0
+    """How many lines there were before this one."""
     scale: float = 0.0
     """How much floors scatter around the line."""
 
     @property
     def known(self) -> bool:
         """True if the line rests on enough periods."""
-        return len(self.floors) >= MIN_PERIODS
+        return len(self.floors) >= (MIN_STEPPED if self.step else MIN_PERIODS)
 
     @property
     def restless(self) -> bool:
@@ -90,9 +96,16 @@ class Track:
         """Drift and its standard error, ppm; None until it fills half of the window."""
         if len(self.periods) < self.window_periods // 2:
             return None
-        times = np.array(self.periods, float) * self.period_seconds
-        error = 1.25 * max(self.scale, 1e-6) / float(np.sqrt(((times - times.mean()) ** 2).sum()))
-        return self.slope / self.period_seconds * _PPM, error * _PPM
+        return self.slope / self.period_seconds * _PPM, self._slope_error() / self.period_seconds * _PPM
+
+    def _slope_error(self) -> float:
+        times = np.array(self.periods, float)
+        return 1.25 * max(self.scale, 1e-6) / float(np.sqrt(((times - times.mean()) ** 2).sum()))
+
+    def below(self, limit: float) -> bool:
+        """True if two floors at least of the last ten were below it: no guess, but what was seen."""
+        recent = sorted([*self.floors[-_MOST_WAITING:], *(floor for _, floor in self.waiting)])
+        return len(recent) > 1 and recent[1] < limit
 
     def half_width(self) -> float:
         """Half of the confidence interval (95 %) of the level, from the scatter of the floors."""
@@ -110,15 +123,23 @@ class Track:
         before = self.at(beginning[-1][0]) if self.known else None
         self.periods = [period for period, _ in beginning]
         self.floors = [floor for _, floor in beginning]
-        self.waiting = []
+        self.waiting, self.moves = [], self.moves + 1
         self._fit()
         self.step = 0.0 if before is None else self.level - before
 
     def _fit(self) -> None:
         times, floors = np.array(self.periods, float), np.array(self.floors)
-        self.slope = _median_slope(times, floors) if len(floors) >= 2 * MIN_PERIODS else 0.0
-        rest = np.sort(floors - self.slope * (times - times[-1]))
-        self.scale = 1.4826 * float(np.median(np.abs(rest - np.median(rest))))
+        self._lay(times, floors, 0.0)
+        if len(floors) >= 2 * MIN_PERIODS:
+            level, slope = (self.level, self.scale), _median_slope(times, floors)
+            self._lay(times, floors, slope)
+            steep = abs(slope) / self.period_seconds * _PPM > MOST_PPM
+            if steep or abs(slope) < _SLOPE_ERRORS * self._slope_error():
+                (self.level, self.scale), self.slope = level, 0.0
+
+    def _lay(self, times: Array, floors: Array, slope: float) -> None:
+        rest = np.sort(floors - slope * (times - times[-1]))
+        self.slope, self.scale = slope, 1.4826 * float(np.median(np.abs(rest - np.median(rest))))
         self.level = floor_of(rest.tolist())
 
 

@@ -182,8 +182,8 @@ def run(seed: int = 3) -> Result:
             recorded, until = recorded + 1, until + 300
         assessed = shard.frame("live", heard, received)
         for found in assessed.late:
-            for name in _named(found, heard):
-                predicted[name] = found
+            for each in _named(found, heard):
+                predicted[each] = found
         for assessment in assessed.assessments:
             for skew in overview.take(assessment)[0]:
                 shard.skew(skew)

@@ -47,6 +47,10 @@ class Interface:
     """What its own way takes more."""
     kept: Callable[[float], float | None] = lambda _: None
     """Until when what is scanned now is kept back, or None: a buffering interface, or one that sends a batch an hour."""
+    jitter_by_point_seconds: float = 0.0
+    """The same for each value by itself: such a scan arrives value by value."""
+    stray_seconds: float = 0.0
+    """The first point's stamps are so far ahead."""
     stamp_seconds: float = 0.0
     """Stamps lie so far back by design, such as averages stamped with their beginning."""
 
@@ -58,6 +62,7 @@ class Arrival:
     at: float
     scanned: float
     interface: Interface = field(compare=False)
+    points: range = field(compare=False)
 
 
 @dataclass
@@ -70,6 +75,13 @@ class Plant:
     ours_ahead: Wave = _NOTHING
     tick_seconds: float = 0.1
     """Frames hold what arrives within so long."""
+    delays: dict[str, list[float]] = field(default_factory=dict)
+    """By interface, how long each scan took to us, once `frames` has been asked for them."""
+
+    def jitter(self, interface: str) -> float:
+        """p95 - p5 of an interface's delays, seconds, whatever they consist of."""
+        low, high = np.quantile(self.delays[interface], [0.05, 0.95])
+        return float(high - low)
 
     def frames(self, hours: float) -> Iterator[ValueFrame]:
         """What the bridge publishes on `live` in that time, in order of arrival."""
@@ -92,7 +104,13 @@ class Plant:
             for scanned, by in zip(times.tolist(), jitter.tolist(), strict=True):
                 sent = interface.kept(scanned)
                 left = scanned if sent is None else sent
-                arrivals.append(Arrival(left + interface.way_seconds + by + interface.slow(left) + self.common(left), scanned, interface))
+                at = left + interface.way_seconds + by + interface.slow(left) + self.common(left)
+                if interface.jitter_by_point_seconds:
+                    for number, own in enumerate(chance.exponential(interface.jitter_by_point_seconds, interface.points).tolist()):
+                        arrivals.append(Arrival(at + own, scanned, interface, range(number, number + 1)))
+                else:
+                    arrivals.append(Arrival(at, scanned, interface, range(interface.points)))
+            self.delays[interface.name] = [arrival.at - arrival.scanned for arrival in arrivals if arrival.interface is interface]
         return sorted(arrival for arrival in arrivals if arrival.at < BEGIN + seconds)
 
     def _frame(self, arrivals: list[Arrival], sequence: int, chance: np.random.Generator) -> ValueFrame:
@@ -102,10 +120,12 @@ class Plant:
         for arrival in arrivals:
             interface, scanned = arrival.interface, arrival.scanned
             stamp = micros(scanned - interface.behind(scanned) - interface.stamp_seconds)
-            for number in range(interface.points):
+            for number in arrival.points:
                 key = f"main:{interface.name}-{number}"
                 series = by_point.setdefault(key, {"point_key": key, "tag": key[5:], "uom": None, "statement": None, "samples": []})
-                series["samples"].append(sample(stamp, float(scanned % 97.3 + number)))
+                series["samples"].append(
+                    sample(stamp + micros(interface.stray_seconds if number == 0 else 0), float(scanned % 97.3 + number))
+                )
         read = float(chance.uniform(0, 0.05))
         return frame(sequence, received, micros(at + self.pi_ahead(at) - read), list(by_point.values()))
 

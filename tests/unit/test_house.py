@@ -27,7 +27,7 @@ PURE = {
         "regular", "reports", "rules", "sizing", "sums", "tenure", "urgency", "watermarks", "witness", "wording",
     },
     "stream_processors": {
-        "assess", "clock_skew", "columns", "consensus", "delays", "lateness", "quality", "rollup", "state", "track",
+        "assess", "clock_skew", "columns", "consensus", "delays", "floors", "lateness", "quality", "rollup", "state", "track",
     },
     "spark_jobs": {"tables", "quoting"},
     "verifier": {
