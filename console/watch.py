@@ -146,7 +146,7 @@ class DeltaWatch:
         if not self.rows:
             return
         self.first_commit = self.first_commit or time.monotonic()
-        by_commit: dict[object, list[object]] = defaultdict(list)
+        by_commit: dict[object, list[int]] = defaultdict(list)
         for at, moment in enumerate(columns["modification_time"]):
             by_commit[moment].append(at)
         oldest = files.column(names.index("min.received_time")).to_pylist()

@@ -74,7 +74,7 @@ class Quality(Section):
     out_of_span_share: Annotated[float, Field(ge=0, le=1)] = 0.01
     volume_z: Seconds = 3.0
     freshness_seconds: Seconds = 3600.0
-    """A point is stale after so long, unless its own cadence is known."""
+    """No point is stale before, while little is known of its own cadence; after that its cadence alone counts."""
     least_freshness_seconds: Seconds = 300.0
     """However quick a point is, it is not stale before."""
     flat_seconds: Seconds = 3600.0

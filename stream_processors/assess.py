@@ -101,13 +101,13 @@ class Shard:
             return []
         if period <= state.period:
             return []
-        closed = [self._close_period()]
-        state.period = period
         if (window := self._window(now)) > state.window:
             length = self._settings.quality.window_seconds * _SECOND
             quality.close_window(state, state.window, state.window + length, self._settings.quality)
             state.window_whole = window == state.window + length
             state.window = window
+        closed = [self._close_period()]
+        state.period = period
         return closed
 
     def _window(self, now: int) -> int:

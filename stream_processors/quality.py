@@ -27,7 +27,8 @@ _WINDOWS_TO_KNOW = 8
 _VOLUME_MEMORY = 10
 _MOST_WINDOWS = 24
 """A share is judged after so many windows, however few samples came."""
-_FEWEST_GAPS = 20
+_FEWEST_TO_GUESS, _FEWEST_GAPS = 5, 20
+"""A point that was heard less is never stale, for all that is known of it; then not before an hour; then by its own cadence alone."""
 _LONGER_RUNS = 4.0
 
 
@@ -92,8 +93,8 @@ def _learn_cadence(state: ShardState, received: int, slots: Array) -> None:
     if rows.size:
         delays.learn(point["gaps"], rows, since[first])
         usual, gaps = delays.usual(point["gaps"][rows])
-        known = gaps >= _FEWEST_GAPS
-        point["fresh_for"][rows[known]] = np.maximum(usual[known], state.least_fresh)
+        guessed, known = gaps >= _FEWEST_TO_GUESS, gaps >= _FEWEST_GAPS
+        point["fresh_for"][rows[guessed]] = np.maximum(usual, np.where(known, state.least_fresh, state.usually_fresh))[guessed]
 
 
 def _follow_runs(state: ShardState, received: int, columns: Columns, same: Array, repeated: Array) -> None:

@@ -49,7 +49,7 @@ POINT_FIELDS: dict[str, tuple[Any, int, Any]] = {
     "gaps": (_U1, BINS, 0),
     "threshold": (_I8, 0, 0),  # of lateness, microseconds
     "threshold_kind": (_U1, 0, 1),
-    "fresh_for": (_I8, 0, 0),  # microseconds
+    "fresh_for": (_I8, 0, NEVER),  # microseconds
     "run": (_U4, 0, 0),  # how many samples in a row had this value
     "run_since": (_I8, 0, 0),
     "longest_run": (_F4, 0, 0),
@@ -88,10 +88,9 @@ class ShardState:
     def __init__(self, shard: int, settings: Processors) -> None:
         lateness, quality = settings.lateness, settings.quality
         self.shard = shard
-        self._defaults = {
-            "threshold": int(lateness.default_threshold_seconds * _SECOND),
-            "fresh_for": int(quality.freshness_seconds * _SECOND),
-        }
+        self._defaults = {"threshold": int(lateness.default_threshold_seconds * _SECOND)}
+        self.usually_fresh = int(quality.freshness_seconds * _SECOND)
+        """For so long a point is fresh at least, while little is known of its cadence, microseconds."""
         self.least_fresh = int(quality.least_freshness_seconds * _SECOND)
         """However quick a point is, it is fresh for so long, microseconds."""
         self.slot_of: dict[str, int] = {}

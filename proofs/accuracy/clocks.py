@@ -59,8 +59,8 @@ def plant_of(skew: Wave, way: str, seed: int) -> Plant:
             first.way_seconds, first.jitter_seconds = 20.0, 2.0
         case "averages":
             first.scan_seconds = first.stamp_seconds = 20.0
-        case "hourly":
-            first.kept = lambda now: (now // 3600 + 1) * 3600 + 240
+        case "hourly":  # a value an hour, as a report writes it
+            first.scan_seconds, first.way_seconds = 3600.0, 400.0
         case "our clock":
             plant.ours_ahead = from_then(FAULT, -90.0)
         case "PI's clock":
@@ -127,10 +127,10 @@ class Estimate:
 
 def estimate(name: str, way: str, seed: int = 1) -> Estimate:
     """One clock that goes wrong after an hour, among seven that are right."""
-    skew = SKEWS[name]
+    skew, hours = SKEWS[name], 10.0 if way == "hourly" else HOURS
     plant = plant_of(skew, way, seed)
-    heard, overview = listen(plant, HOURS)
-    clock, truth = overview.clocks.groups["main/I0"], skew(BEGIN + HOURS * 3600)
+    heard, overview = listen(plant, hours)
+    clock, truth = overview.clocks.groups["main/I0"], skew(BEGIN + hours * 3600)
     found = clock.offset
     error = 0.0 if found is None else found - truth
     allowed = max(0.2, 0.02 * plant.interfaces[0].jitter_seconds * P95_P5)

@@ -37,7 +37,8 @@ def test_each_kind_of_value_has_a_number_that_tells_it_from_others() -> None:
         series(
             1, value(0, 1.5), value(1, value_type="LONG", value_double=None, value_long=7),
             value(2, value_type="DIGITAL", value_double=None, digital_code=3, value_string="on"),
-            value(3, value_type="STRING", value_double=None, value_string="a"), value(4, value_type="STRING", value_double=None, value_string="b"),
+            value(3, value_type="STRING", value_double=None, value_string="a"),
+            value(4, value_type="STRING", value_double=None, value_string="b"),
             value(5, value_type="BYTES", value_double=None, value_bytes=b"a"), null(6, 248), null(7, 246),
         )
     )  # fmt: skip

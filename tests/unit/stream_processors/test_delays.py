@@ -1,5 +1,7 @@
 """What is usual, learnt in one byte a bin."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from stream_processors import delays
 
 
-def histogram(*seconds: float) -> np.ndarray:  # type: ignore[type-arg]
+def histogram(*seconds: float) -> np.ndarray[Any, Any]:
     made = np.zeros((1, delays.BINS), np.uint8)
     for each in seconds:
         delays.learn(made, np.array([0]), np.array([round(each * 1e6)]))

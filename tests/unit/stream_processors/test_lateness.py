@@ -35,7 +35,7 @@ def test_a_limit_itself_is_not_over_it(seconds: float, category: str | None) -> 
 
 
 def test_a_threshold_that_is_configured_holds_before_anything_is_learnt_and_after() -> None:
-    configured = {"lateness": Lateness(thresholds=({"name_filter": "t*", "threshold_seconds": 90.0},))}  # type: ignore[arg-type]
+    configured = {"lateness": Lateness(thresholds=({"name_filter": "t*", "threshold_seconds": 90.0},))}
     assert late_by(90, **configured) == ()
     assert late_by(90 + SMALLEST, **configured) == ("DELAYED",)
     heard = Heard([point(1)], **configured)
@@ -235,6 +235,6 @@ def test_every_sample_beyond_its_threshold_is_in_exactly_one_record(one: list[tu
 
 
 def test_a_threshold_follows_the_name_of_the_point() -> None:
-    limits = Lateness(thresholds=({"name_filter": "LAB*", "threshold_seconds": 5.0}, {"name_filter": "*", "threshold_seconds": 9.0}))  # type: ignore[arg-type]
+    limits = Lateness(thresholds=({"name_filter": "LAB*", "threshold_seconds": 5.0}, {"name_filter": "*", "threshold_seconds": 9.0}))
     assert (lateness.configured(limits, "lab.1"), lateness.configured(limits, "TI")) == (5.0, 9.0)
     assert lateness.configured(Lateness(), "TI") is None

@@ -27,7 +27,8 @@ def test_the_level_is_the_least_floor_that_others_confirm() -> None:
 
 def test_one_period_whose_queue_never_emptied_does_not_move_the_line() -> None:
     made = track(*[0.1] * 20, 25.0, *[0.1] * 5)
-    assert (made.at(1026), made.moves, made.waiting) == (pytest.approx(0.1), 0, [])
+    assert made.at(1026) == pytest.approx(0.1)
+    assert (made.moves, made.waiting) == (0, [])
 
 
 @pytest.mark.parametrize(("step", "needed"), [(-90.0, 2), (90.0, 4)])
@@ -35,7 +36,8 @@ def test_a_step_is_one_when_enough_periods_agree_on_it(step: float, needed: int)
     before = [0.1] * 20
     assert track(*before, *[0.1 + step] * (needed - 1)).moves == 0
     moved = track(*before, *[0.1 + step] * needed)
-    assert (moved.moves, moved.level, moved.step) == (1, pytest.approx(0.1 + step), pytest.approx(step))
+    assert moved.moves == 1
+    assert [moved.level, moved.step] == pytest.approx([0.1 + step, step])
 
 
 def test_a_queue_that_grows_is_restless_and_no_step() -> None:
@@ -63,12 +65,12 @@ def test_drift_is_found_within_its_error(ppm: float) -> None:
 
 def test_drift_is_told_when_half_of_the_window_is_known() -> None:
     assert track(*[0.1] * 29).drift() is None
-    assert track(*[0.1] * 30).drift() == (0.0, pytest.approx(0.0, abs=0.1))
+    assert track(*[0.1] * 30).drift() == pytest.approx((0.0, 0.0), abs=0.1)
 
 
 def test_no_clock_drifts_by_more_than_clocks_can() -> None:
     assert track(*(0.25 * n for n in range(12))).slope == 0.0
-    assert 0.25 / 60 * 1e6 > MOST_PPM
+    assert MOST_PPM < 0.25 / 60 * 1e6
 
 
 def test_scatter_alone_has_no_slope() -> None:

@@ -12,7 +12,7 @@ from tests.unit.schemas.frames import sample as plain_sample
 TEN = 1_704_103_200
 """2024-01-01T10:00:00Z, seconds since 1970."""
 HOUR = 3600.0
-AGES = 10**6
+AGES = 10**8
 """A clock's reading far ahead of every frame, so that no frame is from the future."""
 
 
