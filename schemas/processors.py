@@ -16,7 +16,7 @@ class ConfiguredThreshold(Section):
 
 
 class Lateness(Section):
-    """When a live value is late (decision 51): later than its point's threshold, which is learnt unless it is configured."""
+    """When a live value is late (decision S5): later than its point's threshold, which is learnt unless it is configured."""
 
     thresholds: tuple[ConfiguredThreshold, ...] = Field((), strict=False)
     """The first that has the point's name holds."""
@@ -50,7 +50,7 @@ class ClockGroup(Section):
 
 
 class Skew(Section):
-    """When a clock is wrong (decision 52)."""
+    """When a clock is wrong (decision S3)."""
 
     groups: tuple[ClockGroup, ...] = Field((), strict=False)
     """The first that has a point is its clock group; without one it is <server>/<point source>."""
@@ -63,7 +63,7 @@ class Skew(Section):
 
 
 class Quality(Section):
-    """Limits of the quality checks, by point and complete window (decision 53)."""
+    """Limits of the quality checks, by point and complete window (decision S7)."""
 
     window_seconds: Annotated[int, Field(ge=60, le=86_400, multiple_of=60)] = 3600
     min_samples: Count = 20

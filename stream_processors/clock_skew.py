@@ -1,4 +1,4 @@
-"""Clock skew: whose clock is wrong, by how much, and what a slow way explains as well (decision S2). Pure.
+"""Clock skew: whose clock is wrong, by how much, and what a slow way explains as well (decision S3). Pure.
 
 The second stage, over all shards; the first is `floors`. A `Track` a group; what moved all groups at once is taken off first; what is left
 is judged against the other groups of the server. Offsets are what has to be added to a group's timestamps: positive if its clock is

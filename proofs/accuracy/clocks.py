@@ -125,9 +125,9 @@ class Estimate:
     good: bool
 
 
-def estimate(name: str, way: str, seed: int = 1) -> Estimate:
+def estimate(name: str, way: str, hours: float = HOURS, seed: int = 1) -> Estimate:
     """One clock that goes wrong after an hour, among seven that are right."""
-    skew, hours = SKEWS[name], 10.0 if way == "hourly" else HOURS
+    skew, hours = SKEWS[name], 10.0 if way == "hourly" else hours
     plant = plant_of(skew, way, seed)
     heard, overview = listen(plant, hours)
     clock, truth = overview.clocks.groups["main/I0"], skew(BEGIN + hours * 3600)

@@ -11,7 +11,7 @@ from proofs.evidence import Evidence
 
 
 def test_a_clock_ninety_seconds_ahead_is_found_to_a_fifth_of_a_second_behind_a_slow_pipeline() -> None:
-    found = clocks.estimate("-90 s", "slow pipeline")
+    found = clocks.estimate("-90 s", "slow pipeline", hours=1.8)
     assert (found.state, found.evidence, found.false_alarms) == ("SKEWED", "NEGATIVE_DELAY", 0)
     assert abs(found.error_seconds) < 0.2
     assert found.seconds_to_detect is not None
@@ -28,9 +28,9 @@ def test_late_values_are_found_by_cause_and_ordinary_ones_are_not() -> None:
 @pytest.mark.parametrize("name", ["a way that scatters is a clock", "one stray point speaks for its group"])
 def test_a_defect_of_the_clock_rule_shows(name: str) -> None:
     defect, skew, way = CLOCK_DEFECTS[name]
-    assert clocks.estimate(skew, way).good
+    assert clocks.estimate(skew, way, hours=0.5).good
     with applied(defect):
-        assert not clocks.estimate(skew, way).good
+        assert not clocks.estimate(skew, way, hours=0.5).good
 
 
 def test_a_defect_of_the_lateness_rule_shows() -> None:
