@@ -24,6 +24,7 @@ from schemas.topics import POINTS
 
 log = structlog.get_logger("bridge.inventory")
 _PAGE, _MIN_PAGE = 1000, 10
+_BATCH_SOURCES, _MAX_SOURCE = 100, 1000
 _RETRY_SECONDS = 5.0
 _BATCH_MESSAGES = 5000
 _MAX_TEXT_BYTES = 100_000
@@ -55,6 +56,7 @@ class Inventory:
                     log.warning("inventory not read", reason=str(error))
                     await asyncio.sleep(_RETRY_SECONDS)
                     continue
+                await self._ask_sources(found)
                 await self._publish(publisher, found)
                 await asyncio.sleep(config.pi.inventory_seconds)
         finally:
@@ -104,6 +106,22 @@ class Inventory:
             ids_seen.update(shown(item.get("Id"), 50) for item in items if isinstance(item, dict))
             if address is not None and len(ids_seen) == known:
                 raise PIUnreadable(f"points of {selection.server}: a page of points that were all there before, and it links to another")
+
+    async def _ask_sources(self, found: dict[str, Point]) -> None:
+        """Adds the point source, which is an attribute and no part of a point, of those of which it was never asked; failures wait."""
+        for point in found.values():
+            if point["point_source"] is None and (known := self._known.get(point["point_key"])) is not None:
+                point["point_source"] = known["point_source"]
+        unknown = [point for point in found.values() if point["point_source"] is None]
+        for at in range(0, len(unknown), _BATCH_SOURCES):
+            part = unknown[at : at + _BATCH_SOURCES]
+            try:
+                answered = await self._world.pi.batch({p["point_key"]: source_address(self._world.pi.base, p["web_id"]) for p in part})
+            except (PIUnavailable, PIRefused, PIUnreadable, PITooLarge) as error:
+                log.warning("point sources not read", points=len(unknown) - at, reason=str(error))
+                return
+            for point in part:
+                point["point_source"] = source_in(answered.contents[point["point_key"]])
 
     def _next(self, page: dict[str, Any]) -> str | None:
         links = page.get("Links")
@@ -166,6 +184,7 @@ class Inventory:
             "in_scope": True,
             "start_time": start_micros,
             "received_time": self._world.now_micros(),
+            "point_source": selection.point_source,
         }
 
     async def _publish(self, publisher: Publisher, found: dict[str, Point]) -> None:
@@ -197,6 +216,20 @@ def query(selection: PointSelection, page_points: int = _PAGE) -> str:
     fields = ";".join(f"Items.{name}" for name in _FIELDS.split(";"))
     query = f"nameFilter={quote(selection.name_filter)}&maxCount={page_points}&webIdType=IDOnly&selectedFields=Links.Next;{fields}"
     return query if selection.point_source is None else f"{query}&sourceFilter={quote(selection.point_source)}"
+
+
+def source_address(base: str, web_id: str) -> str:
+    """Where PI tells the point source of a point (pi-web-api.md 1.3)."""
+    return f"{base}/points/{quote(web_id)}/attributes?nameFilter=pointsource&selectedFields=Items.Name;Items.Value"
+
+
+def source_in(answer: object) -> str | None:
+    """The point source in such an answer; None if there is none."""
+    items = answer.get("Items") if isinstance(answer, dict) else None
+    for item in items if isinstance(items, list) else ():
+        if isinstance(item, dict) and str(item.get("Name")).casefold() == "pointsource" and isinstance(item.get("Value"), str):
+            return _text(item["Value"]) or None if len(item["Value"]) <= _MAX_SOURCE else None
+    return None
 
 
 def excluded(selection: PointSelection, tag: str) -> bool:

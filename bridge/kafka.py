@@ -19,7 +19,7 @@ from bridge.errors import BridgeError, NotReady, Unreachable
 from bridge.frame_encoder import encoder_of
 from schemas import wire
 from schemas.config import Config, Registry
-from schemas.topics import TOPICS, Topic
+from schemas.topics import OF_BRIDGE, Topic
 
 LIBRARY_LOG = logging.getLogger("librdkafka")
 """Where librdkafka logs, instead of writing lines of its own to stderr; it tells when it is polled."""
@@ -126,7 +126,7 @@ def codec(config: Config) -> Codec:
     """The codec of this source's topics. Raises NotReady if a subject lacks the schema of this version: producers never register."""
     client = registry(config.registry)
     try:
-        return Codec({topic.dataset: _registered(client, topic, config) for topic in TOPICS}, client)
+        return Codec({topic.dataset: _registered(client, topic, config) for topic in OF_BRIDGE}, client)
     except BridgeError:
         client.close()
         raise
@@ -158,7 +158,7 @@ def topic_ids(config: Config) -> dict[str, tuple[str, int]]:
 
 
 def _found_topics(config: Config, admin: AdminClient) -> dict[str, tuple[str, int]]:
-    names = {topic.name(config.source): topic for topic in TOPICS}
+    names = {topic.name(config.source): topic for topic in OF_BRIDGE}
     found: dict[str, tuple[str, int]] = {}
     for name, future in admin.describe_topics(TopicCollection(list(names)), request_timeout=_SECONDS).items():
         topic = names[name]

@@ -226,6 +226,27 @@ def bronze(definitions: Mapping[str, dict[str, Any]]) -> tuple[Table, ...]:
             definitions["dead_letter"],
             ("received_time",),
         ),
+        _plain(
+            "pi_late_events",
+            "Samples that came later than their point's threshold allows, or from the future, by point and frame; at least once.",
+            "late",
+            definitions["late"],
+            ("point_key", "first_event_time"),
+        ),
+        _plain(
+            "pi_clock_skew",
+            "Every version of what is known of the clocks; the greatest kafka_offset of a clock group holds.",
+            "skew",
+            definitions["skew"],
+            ("clock_group",),
+        ),
+        _plain(
+            "pi_quality_checks",
+            "Every change in what the quality checks say of points, sources and assets; at least once.",
+            "quality",
+            definitions["quality"],
+            ("quality_check", "scope"),
+        ),
     )
 
 
@@ -235,10 +256,11 @@ def widened(known: Table, wider: Table) -> Table:
     return replace(known, columns=known.columns + tuple(column for column in wider.columns if column.name not in names))
 
 
-RECORDS = ("value_frame", "point", "incident", "dead_letter")
+RECORDS = ("value_frame", "point", "incident", "dead_letter", "late", "skew", "quality")
 """Avro files of the records that land."""
-TABLES = TIMESERIES, COVERAGE, POINTS, INCIDENTS, DEAD_LETTERS = bronze({record: wire.raw_schema(record) for record in RECORDS})
-PLAIN = (POINTS, INCIDENTS, DEAD_LETTERS)
+TABLES = bronze({record: wire.raw_schema(record) for record in RECORDS})
+TIMESERIES, COVERAGE, *PLAIN = TABLES
+POINTS, INCIDENTS, DEAD_LETTERS, LATE_EVENTS, CLOCK_SKEW, QUALITY_CHECKS = PLAIN
 """Tables with one row a record."""
 
 

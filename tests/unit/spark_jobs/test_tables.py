@@ -50,7 +50,7 @@ def test_a_union_of_several_types_has_no_column_type() -> None:
 
 
 def test_every_topic_lands_but_what_processes_tell_themselves() -> None:
-    own = (topics.PROGRESS, topics.COMMANDS, topics.JOBS)
+    own = (topics.PROGRESS, topics.COMMANDS, topics.JOBS, topics.ASSESSMENTS)
     assert set(tables.records_by_topic("plant1")) == {topic.name("plant1") for topic in topics.TOPICS if topic not in own}
 
 
