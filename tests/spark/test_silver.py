@@ -49,7 +49,7 @@ def _shuffled(scenes: dict[str, model.Scene], chance: random.Random, batches: in
 def told(make: Callable[[str], House]) -> tuple[House, dict[str, model.Scene]]:
     """The same lives twice, in different orders, batch after batch."""
     house, chance = make("orders"), random.Random(5)
-    lives = list(_lives(21, 60).items())
+    lives = list(_lives(21, 100).items())
     one, other = ({f"{name}/{key}": scene for key, scene in lives} for name in ("one", "other"))
     describe(house, [key for number, key in enumerate([*one, *other]) if number % 2])
     for here, there in zip(_shuffled(one, chance, BATCHES), reversed(_shuffled(other, chance, BATCHES)), strict=True):
@@ -142,7 +142,7 @@ def test_now_shows_what_is_archived_and_what_is_open_and_past_knowledge_comes_ba
     moment = 6
     known: dict[str, set[Any]] = {}
     time = model.BASE // 10 + moment * 1_000_000
-    for row in spark.sql(now.known_at(datetime.fromtimestamp(time / 1e6, UTC))).collect():
+    for row in spark.sql(now.known_at(datetime.fromtimestamp(time / 1e6, UTC))).toArrow().to_pylist():
         known.setdefault(row["point_key"], set()).add((micros(row["event_time"]) * 10 + row["ticks"], row["ordinal"], row["value_double"]))
     for key, scene in scenes.items():
         then = model.Scene(tuple(s for s in scene.statements if s.as_of_clock <= moment), ())
@@ -246,7 +246,7 @@ def test_a_defect_of_the_job_is_seen(
     make: Callable[[str], House], defect: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house, chance = make("defect"), random.Random(8)
-    scenes = _lives(23, 40)
+    scenes = _lives(31, 120)
     defect(monkeypatch)
     for batch in _shuffled(scenes, chance, 2):
         house.land(batch, chance)
