@@ -41,7 +41,7 @@ def main() -> int:
     """Prints the figures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.landing", description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rate", type=int, default=5_000, help="values a second")
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long is measured, after a warm-up of 40 s")
+    parser.add_argument("--seconds", type=float, default=60.0, help="how long is measured, after the first rows and a warm-up of 40 s")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="pibridge-landing-") as directory, running(Path(directory)) as stack:
@@ -60,6 +60,10 @@ def measure(stack: Stack, rate: int, seconds: float) -> dict[str, Any]:
     subjects.register(config)
     with job(stack, path) as process:
         load_ = Load(config, rate)
+        while not any(line.get("event") == "first_rows" for line in log_lines(stack)):
+            assert process.poll() is None, log_path(stack).read_text()
+            load_.run(TICK_SECONDS)
+            time.sleep(5.0)  # else what gathered while Spark started would be caught up with all the time
         load_.run(WARM_UP_SECONDS)
         began, cpu = time.time(), cpu_seconds(process)
         load_.run(seconds)
