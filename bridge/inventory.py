@@ -56,8 +56,10 @@ class Inventory:
                     log.warning("inventory not read", reason=str(error))
                     await asyncio.sleep(_RETRY_SECONDS)
                     continue
-                await self._ask_sources(found)
+                self._keep_sources(found)
                 await self._publish(publisher, found)
+                if sources := await self._sources(found):
+                    await self._publish(publisher, found | sources)
                 await asyncio.sleep(config.pi.inventory_seconds)
         finally:
             await publisher.close()
@@ -107,21 +109,27 @@ class Inventory:
             if address is not None and len(ids_seen) == known:
                 raise PIUnreadable(f"points of {selection.server}: a page of points that were all there before, and it links to another")
 
-    async def _ask_sources(self, found: dict[str, Point]) -> None:
-        """Adds the point source, which is an attribute and no part of a point, of those of which it was never asked; failures wait."""
-        for point in found.values():
-            if point["point_source"] is None and (known := self._known.get(point["point_key"])) is not None:
-                point["point_source"] = known["point_source"]
+    def _keep_sources(self, found: dict[str, Point]) -> None:
+        """Gives points the source that was read before; it is an attribute, which the list of points does not tell."""
+        for key, point in found.items():
+            if point["point_source"] is None and key in self._known:
+                point["point_source"] = self._known[key]["point_source"]
+
+    async def _sources(self, found: dict[str, Point]) -> dict[str, Point]:
+        """Points whose source was not known, with it; those that PI does not tell now are asked at the next inventory."""
         unknown = [point for point in found.values() if point["point_source"] is None]
+        told: dict[str, Point] = {}
         for at in range(0, len(unknown), _BATCH_SOURCES):
             part = unknown[at : at + _BATCH_SOURCES]
             try:
                 answered = await self._world.pi.batch({p["point_key"]: source_address(self._world.pi.base, p["web_id"]) for p in part})
-            except (PIUnavailable, PIRefused, PIUnreadable, PITooLarge) as error:
+            except (PIUnavailable, PIRefused, PIUnreadable) as error:
                 log.warning("point sources not read", points=len(unknown) - at, reason=str(error))
-                return
+                break
             for point in part:
-                point["point_source"] = source_in(answered.contents[point["point_key"]])
+                if (source := source_in(answered.contents[point["point_key"]])) is not None:
+                    told[point["point_key"]] = {**point, "point_source": source}
+        return told
 
     def _next(self, page: dict[str, Any]) -> str | None:
         links = page.get("Links")
@@ -228,7 +236,7 @@ def source_in(answer: object) -> str | None:
     items = answer.get("Items") if isinstance(answer, dict) else None
     for item in items if isinstance(items, list) else ():
         if isinstance(item, dict) and str(item.get("Name")).casefold() == "pointsource" and isinstance(item.get("Value"), str):
-            return _text(item["Value"]) or None if len(item["Value"]) <= _MAX_SOURCE else None
+            return item["Value"] if 0 < len(item["Value"]) <= _MAX_SOURCE and item["Value"].isprintable() else None
     return None
 
 

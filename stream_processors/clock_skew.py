@@ -32,8 +32,9 @@ _SAME_PATH_SECONDS = 1.0
 _UNEVEN = 0.3
 """While a way is slow for all, by so much of it groups may differ."""
 _SETTLED_PERIODS = 20
-_SMOOTH = 0.2
-_TIGHT_SHARE, _TIGHT_SCALES = 0.05, 3.0
+_MEMORY_PERIODS = 60
+"""How scattered delays are is the mean of so many periods, and is not known before half of them."""
+_TIGHT_SHARE, _TIGHT_SCALES = 0.04, 3.0
 """A way that takes long does not take the same every time: a clock that is behind is taken for one only where the delay hardly scatters,"""
 _ALIKE, _ALIKE_SHARE = 1.5, 0.02
 """or where it moved at once, and scatters as it did before."""
@@ -62,6 +63,7 @@ class Clock:
     """By how much values are later than the least, on average, while the track has this line; seconds."""
     scatter_before: float = 0.0
     """The same of the line before."""
+    observed: int = 0
     moves: int = 0
     offset: float | None = None
     """Against our clock, as judged last; seconds."""
@@ -80,20 +82,22 @@ class Clock:
             return
         scatter = sum(group["samples"] * group["mean_seconds"] for group in groups) / samples - self.track.at(period)
         if self.moves != self.track.moves:
-            self.moves, self.scatter_before, self.scatter = self.track.moves, self.scatter, scatter
+            self.moves, self.scatter_before, self.scatter, self.observed = self.track.moves, self.scatter, scatter, 1
         elif not self.track.waiting and not self.resting:
             lagging = sum(group["lagging"] for group in groups) / max(self.points, 1)
-            self.scatter += _SMOOTH * (scatter - self.scatter) if self.scatter else scatter
-            self.lagging += _SMOOTH * (lagging - self.lagging)
+            self.observed += 1
+            weight = 1 / min(self.observed, _MEMORY_PERIODS)
+            self.scatter += weight * (scatter - self.scatter)
+            self.lagging += weight * (lagging - self.lagging)
 
     def tight(self, offset: float) -> bool:
-        """True if the delay is the same nearly every time, for an offset of that size."""
-        return max(self.scatter, _TIGHT_SCALES * self.track.scale) <= _TIGHT_SHARE * abs(offset)
+        """True if the delay was seen long enough to be the same nearly every time, for an offset of that size."""
+        return self.observed >= _MEMORY_PERIODS // 2 and max(self.scatter, _TIGHT_SCALES * self.track.scale) <= _TIGHT_SHARE * abs(offset)
 
     def stepped(self, offset: float, limit: float) -> bool:
         """True if its line moved at once towards the offset, and delays scatter as they did before."""
         step = self.track.step
-        alike = self.scatter <= _ALIKE * self.scatter_before + _ALIKE_SHARE * abs(step)
+        alike = self.scatter <= _ALIKE * self.scatter_before + _ALIKE_SHARE * abs(step) and abs(step) > self.scatter_before / 2
         return abs(step) > limit and (step > 0) == (offset > 0) and (step < 0 or alike)
 
     def judged(self, period: int) -> bool:

@@ -28,9 +28,9 @@ def test_late_values_are_found_by_cause_and_ordinary_ones_are_not() -> None:
 @pytest.mark.parametrize("name", ["a way that scatters is a clock", "one stray point speaks for its group"])
 def test_a_defect_of_the_clock_rule_shows(name: str) -> None:
     defect, skew, way = CLOCK_DEFECTS[name]
-    assert clocks.estimate(skew, way, hours=0.5).good
+    assert clocks.estimate(skew, way, hours=0.8).good
     with applied(defect):
-        assert not clocks.estimate(skew, way, hours=0.5).good
+        assert not clocks.estimate(skew, way, hours=0.8).good
 
 
 def test_a_defect_of_the_lateness_rule_shows() -> None:
