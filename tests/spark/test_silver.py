@@ -17,7 +17,7 @@ from tests.spark import gold_model
 from tests.spark import silver_model as model
 from tests.spark.lakehouse import SOURCE, House, differences, micros
 
-pytestmark = [pytest.mark.spark, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.spark, pytest.mark.timeout(2400)]
 
 BATCHES = 2
 Told = tuple[str, model.Stated | model.Heard]
