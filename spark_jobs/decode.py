@@ -7,6 +7,7 @@ an id never seen is it decoded anew with that one; so a new schema version needs
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from random import SystemRandom
 from typing import Any
 
 import structlog
@@ -26,9 +27,10 @@ log = structlog.get_logger()
 CONTENT_LIMIT = 64 << 10
 """So many bytes of an undecodable message are kept in its dead letter."""
 
-_END = bytes.fromhex("8f1d6ac35be072f9")
+_END = bytes(SystemRandom().sample(range(256), 8))
 """Set behind each body, and read as the field behind the record: only where the record ends exactly with the body is it found there.
-`from_avro` alone takes a body that is too long for a good one. No byte of it comes twice, so a shifted one is never taken for it."""
+`from_avro` alone takes a body that is too long for a good one. No byte of it comes twice, so a shifted one is never taken for it,
+and it is drawn anew by each process, so that no message can hold it on purpose."""
 
 _COORDINATES = ("kafka_key", "kafka_topic", "kafka_partition", "kafka_offset", "kafka_time")
 
