@@ -27,9 +27,10 @@ _PERIODS_TO: dict[SkewVerdict, int] = {"SUSPECT": 1, "SKEWED": 2, "OK": 5}
 _PEER_SPREADS = 4.0
 _ZONE_SECONDS = 900.0
 _ZONE_TOLERANCE = 5.0
-_DRIFT_PPM, _DRIFT_ERRORS = 20.0, 4.0
+_DRIFT_PPM, _DRIFT_ERRORS, _DRIFT_WINDOWS = 20.0, 5.0, 12
+"""A drift is told from five errors on, and proves no more than it makes in twelve windows."""
 _SAME_PATH_SECONDS = 1.0
-_UNEVEN = 0.3
+_UNEVEN = 1.5
 """While a way is slow for all, by so much of it groups may differ."""
 _SETTLED_PERIODS = 20
 _MEMORY_PERIODS = 60
@@ -53,7 +54,7 @@ class Clock:
     towards: SkewVerdict = "UNKNOWN"
     streak: int = 0
     """For how many periods in a row all spoke for the state `towards`."""
-    heard: list[int] = field(default_factory=list)
+    heard: list[tuple[int, float]] = field(default_factory=list)
     resting: bool = False
     """All groups of its server are off in the same way just now."""
     points: int = 0
@@ -70,9 +71,13 @@ class Clock:
     told: tuple[Any, ...] = ()
     """State, kind and offset as published."""
 
-    def note(self, period: int) -> None:
-        """Takes note that it was heard."""
-        self.heard = [*(at for at in self.heard if at > period - _RECENT_PERIODS), period]
+    def note(self, period: int, floor: float) -> None:
+        """Takes note of what was heard, as it was."""
+        self.heard = [*((at, seen) for at, seen in self.heard if at > period - _RECENT_PERIODS), (period, floor)]
+
+    def below(self, limit: float) -> bool:
+        """True if two floors at least of the last ten periods were below it: no guess, but what was seen."""
+        return sum(floor < limit for _, floor in self.heard) >= 2
 
     def describe(self, groups: list[GroupPeriod], period: int) -> None:
         """Takes what shards say of the group beside its floors; of the delays only while they are as the line has them."""
@@ -95,14 +100,14 @@ class Clock:
         return self.observed >= _MEMORY_PERIODS // 2 and max(self.scatter, _TIGHT_SCALES * self.track.scale) <= _TIGHT_SHARE * abs(offset)
 
     def stepped(self, offset: float, limit: float) -> bool:
-        """True if its line moved at once towards the offset, and delays scatter as they did before."""
+        """True if it fell behind at once, and delays scatter as they did before; that they become shorter a way explains as well."""
         step = self.track.step
-        alike = self.scatter <= _ALIKE * self.scatter_before + _ALIKE_SHARE * abs(step) and abs(step) > self.scatter_before / 2
-        return abs(step) > limit and (step > 0) == (offset > 0) and (step < 0 or alike)
+        alike = self.scatter <= _ALIKE * self.scatter_before + _ALIKE_SHARE * abs(step)
+        return step > max(limit, self.scatter_before / 2) and offset > 0 and alike
 
     def judged(self, period: int) -> bool:
         """True if enough was heard lately."""
-        return self.track.known and len([at for at in self.heard if at > period - _RECENT_PERIODS]) >= _HEARD_PERIODS
+        return self.track.known and len([at for at, _ in self.heard if at > period - _RECENT_PERIODS]) >= _HEARD_PERIODS
 
 
 @dataclass(frozen=True)
@@ -180,7 +185,7 @@ class Clocks:
         shift, scatter = self._shift(known, period)
         for name, floor in floors.items():
             clock = self.groups[name]
-            clock.note(period)
+            clock.note(period, floor)
             clock.resting = shift != 0
             if not shift or (name in off and abs(off[name]) <= clock.track.tolerance()):
                 clock.track.add(period, floor)
@@ -209,7 +214,7 @@ class Clocks:
         """Whether what moved all groups of a server at once is a clock; where it is a way that stays as it is now, lines are moved too."""
         together = self._together.setdefault(server, Clock(server, self._track()))
         together.track.add(period, shift)
-        together.note(period)
+        together.note(period, shift)
         if not together.judged(period):
             return []
         level = together.track.at(period)
@@ -249,7 +254,7 @@ class Clocks:
         """PI Web API's clock against ours: readings prove it, whatever the way."""
         clock = self._pi_clock
         clock.track = next(track for track in self._pi.values() if track.known)
-        clock.note(period)
+        clock.note(period, -pi)
         return self._verdict(PI, clock, _Seen(-pi, -pi, -pi, None, 0.0, 0.0), period)
 
     def _verdict(self, name: str, clock: Clock, seen: _Seen, period: int, whole: bool = False) -> list[ClockSkew]:
@@ -275,7 +280,7 @@ class Clocks:
         track, offset, limit = clock.track, seen.judged_offset, self._settings.limit_seconds
         if offset < 0:
             against = 0.0 if seen.judged_offset == seen.offset else -(seen.pi or 0.0)
-            if track.below(against - limit / 2):
+            if clock.below(against - limit / 2):
                 return "NEGATIVE_DELAY"
         if clock.stepped(offset, limit):
             return "STEP"
@@ -284,7 +289,8 @@ class Clocks:
                 return "WHOLE_HOUR"
             if offset > _PEER_SPREADS * seen.peers:
                 return "PEERS"
-        return "DRIFT" if _drifts(track) and (track.slope > 0) == (offset > 0) else "NONE"
+        drifted = track.slope * _DRIFT_WINDOWS * self._settings.window_periods
+        return "DRIFT" if _drifts(track) and (drifted > 0) == (offset > 0) and abs(drifted) > abs(offset) else "NONE"
 
     def _kind(self, clock: Clock, offset: float, limit: float) -> SkewKind:
         if abs(offset) > limit and (zone := _zone(offset, clock.track.half_width())):

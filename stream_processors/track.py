@@ -22,6 +22,8 @@ _AGREE_SECONDS = 0.5
 _AGREE_SHARE = 0.02
 _AGREE_EARLIER, _AGREE_LATER = 2, 4
 """So many periods in a row make a step; a way can grow by itself, and never shrink below what it takes."""
+_FEWEST_BEFORE = 20
+"""A step off a shorter line is none: that line was perhaps itself a mistake."""
 _MOST_WAITING = 10
 MIN_PERIODS, MIN_STEPPED = 5, 3
 """A line is believed from so many floors on; sooner if it begins with a step, which is agreement by itself."""
@@ -102,11 +104,6 @@ class Track:
         times = np.array(self.periods, float)
         return 1.25 * max(self.scale, 1e-6) / float(np.sqrt(((times - times.mean()) ** 2).sum()))
 
-    def below(self, limit: float) -> bool:
-        """True if two floors at least of the last ten were below it: no guess, but what was seen."""
-        recent = sorted([*self.floors[-_MOST_WAITING:], *(floor for _, floor in self.waiting)])
-        return len(recent) > 1 and recent[1] < limit
-
     def half_width(self) -> float:
         """Half of the confidence interval (95 %) of the level, from the scatter of the floors."""
         return 2.5 * self.scale / float(np.sqrt(max(len(self.floors), 1))) + 0.01
@@ -120,7 +117,7 @@ class Track:
         self._fit()
 
     def _move(self, beginning: list[tuple[int, float]]) -> None:
-        before = self.at(beginning[-1][0]) if self.known else None
+        before = self.at(beginning[-1][0]) if len(self.floors) >= _FEWEST_BEFORE else None
         self.periods = [period for period, _ in beginning]
         self.floors = [floor for _, floor in beginning]
         self.waiting, self.moves = [], self.moves + 1

@@ -250,3 +250,22 @@ def test_without_pis_clock_offsets_against_it_are_not_told() -> None:
     found = plant.minutes(10, ahead=None, a=0.1, **RIGHT)
     assert {each["clock_group"] for each in found} == {"a", *RIGHT}
     assert {each["offset_pi_seconds"] for each in found} == {None}
+
+
+def test_a_drift_proves_no_more_than_it_makes() -> None:
+    plant = Plant()
+    for n in range(120):
+        lagging = group("a", 30.0 + 30e-6 * 60 * n, scatter=4.0)
+        plant.clocks.take(said(plant.period, 0, [lagging, *(group(name, floor) for name, floor in RIGHT.items())]))
+        plant.told += plant.clocks.judge(plant.period)
+        plant.period += 1
+    assert plant.clocks.groups["a"].kind == "DRIFT"
+    assert "SKEWED" not in plant.states("a")
+
+
+def test_who_is_less_slow_than_all_others_is_not_from_the_future() -> None:
+    plant = Plant()
+    plant.minutes(30, a=0.1, **RIGHT)
+    plant.minutes(30, a=8.0, **{name: 30.0 + floor for name, floor in RIGHT.items()})
+    plant.minutes(30, a=0.1, **RIGHT)
+    assert "SKEWED" not in plant.states("a")

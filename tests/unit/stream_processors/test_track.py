@@ -84,9 +84,9 @@ def test_the_window_forgets() -> None:
     assert len(made.floors) == 60
 
 
-def test_only_what_was_seen_is_below_a_limit() -> None:
-    assert not track(*[0.1] * 10, -90.0).below(0.0)
-    assert track(*[0.1] * 10, -90.0, -90.0).below(0.0)
+def test_a_step_off_a_short_line_is_none() -> None:
+    assert track(*[0.1] * 19, *[90.0] * 6).step == 0.0
+    assert track(*[0.1] * 20, *[90.0] * 6).step == pytest.approx(89.9)
 
 
 def test_a_line_is_moved_whole() -> None:
