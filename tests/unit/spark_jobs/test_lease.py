@@ -5,10 +5,11 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from spark_jobs.errors import Refused
 from spark_jobs.lease import LEASE_SECONDS, Lease, is_gone, this_process
@@ -16,6 +17,13 @@ from spark_jobs.storage import Storage
 
 FILE = "/w/bronze.lease"
 ELSEWHERE = this_process() | {"host": "another", "holder": "other", "beat": 7}
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """What is logged goes nowhere: other tests leave a log behind that is closed."""
+    with capture_logs():
+        yield
 
 
 class Files(dict[str, str]):
