@@ -32,7 +32,7 @@ def _what_moves_all_groups_is_charged_to_each() -> Any:
     return patch.object(Clocks, "_shift", lambda self, off, period: (0.0, 0.0))
 
 
-def _a_batch_an_hour_is_judged() -> Any:
+def _who_is_hardly_heard_is_judged() -> Any:
     return patch.object(Clock, "judged", lambda self, period: self.track.known)
 
 
@@ -50,8 +50,14 @@ def _averages_are_a_clock_that_is_behind() -> Any:
     return patch.object(Clock, "describe", describe)
 
 
-def _a_step_needs_no_agreement() -> Any:
-    return patch.multiple(track, _AGREE_EARLIER=1, _AGREE_LATER=1)
+@contextmanager
+def _any_rise_is_a_step() -> Iterator[None]:
+    """Neither has it to stand still, nor to scatter as before."""
+    with (
+        patch.multiple(track, _AGREE_EARLIER=1, _AGREE_LATER=1, _FEWEST_BEFORE=1),
+        patch.object(Clock, "stepped", lambda self, offset, limit: self.track.step > limit),
+    ):
+        yield
 
 
 def _offsets_have_the_other_sign() -> Any:
@@ -97,8 +103,8 @@ CLOCK_DEFECTS: dict[str, tuple[Defect, str, str]] = {
     "what moves all groups is charged to each": (_what_moves_all_groups_is_charged_to_each, "0 s", "our clock"),
     "a way that scatters is a clock": (_a_way_that_scatters_is_a_clock, "0 s", "long way"),
     "averages are a clock that is behind": (_averages_are_a_clock_that_is_behind, "0 s", "averages"),
-    "a step needs no agreement": (_a_step_needs_no_agreement, "0 s", "slow interface"),
-    "a batch an hour is judged": (_a_batch_an_hour_is_judged, "0 s", "hourly"),
+    "any rise is a step": (_any_rise_is_a_step, "0 s", "slow interface"),
+    "who is hardly heard is judged": (_who_is_hardly_heard_is_judged, "0 s", "sparse"),
 }
 """Each with the clock and the way that show it."""
 LATE_DEFECTS: dict[str, Defect] = {
