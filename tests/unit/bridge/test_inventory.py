@@ -1,6 +1,7 @@
 """The inventory asks for what the list of points does not tell."""
 
 import pytest
+from structlog.testing import capture_logs
 
 from bridge.inventory import Inventory, source_in
 from tests.unit.bridge.simulated import simulated
@@ -37,7 +38,9 @@ async def test_points_whose_source_pi_does_not_tell_now_are_left_for_later() -> 
         assert await plant.point_sources(points) == {}
         await plant.end_faults()
         await plant.fault("refuse", status=503)
-        assert await plant.point_sources(points) == {}
+        with capture_logs() as told:
+            assert await plant.point_sources(points) == {}
+        assert [line["event"] for line in told] == ["point sources not read"]
         await plant.end_faults()
         assert len(await plant.point_sources(points)) == 5
 
