@@ -5,8 +5,7 @@ median and range over the repetitions, in each of which both ways run one after 
 makes something else has no figure, and the exit code is 1. The live path is from a channel message to encoded frames, the read path from a
 batch answer to encoded frames of statements with their digests.
 
-The points are of the kinds that a plant has: of a hundred 87 with floating-point numbers (two of them fail now and then and give system
-states), 5 with integers, 5 digital, 3 with texts. Times have PI's seven digits, less trailing zeros.
+The values are those of `benchmarks.plant`.
 """
 
 import argparse
@@ -26,19 +25,17 @@ import fastavro
 import msgspec
 import xxhash
 
-from bridge import batch, digests, normalise, pitime, regular
-from bridge.frame import Frame, FrameBuilder, Limits, Named, Stated, plain
+from benchmarks.plant import BEGIN, END, POINTS, Point, batch_answer, messages, points
+from bridge import batch, digests, normalise, regular
+from bridge.frame import Frame, FrameBuilder, Limits, Stated, plain
 from bridge.frame_encoder import FrameEncoder
 from bridge.progress import ShardState
 from bridge.ranges import Range
 from bridge.samples import Sample, record_of
 from schemas import digest, records, wire
 from schemas.records import Series, ValueFrame
-from schemas.times import TICKS_PER_SECOND
 
-POINTS, READ_VALUES, LIVE_VALUES = 100, 1000, 10_000
-BEGIN = pitime.parse("2024-01-01T00:00:00Z")
-END = BEGIN + 7200 * TICKS_PER_SECOND
+READ_VALUES, LIVE_VALUES = 1000, 10_000
 LIMITS = Limits(0.1, 1000, 256_000)
 SCHEMA = wire.schema("value_frame")
 Streams = list[tuple[int, Any]]
@@ -47,14 +44,6 @@ Shape = tuple[int, int]
 """Streams in a channel message, and values of each."""
 Take = Callable[[int, list[Sample]], None]
 """Takes the samples of the point with this number."""
-
-
-class Point(NamedTuple):
-    number: int
-    point_type: str
-    fails: bool
-    named: Named
-    web_id: str
 
 
 class Figures(NamedTuple):
@@ -88,80 +77,6 @@ class Result(NamedTuple):
     times_faster: float
 
 
-# -- what PI sends
-
-
-def points() -> list[Point]:
-    kinds = ["Float32"] * 87 + ["Int32"] * 5 + ["Digital"] * 5 + ["String"] * 3
-    return [
-        Point(
-            n,
-            kind,
-            n < 2,
-            Named(f"main:{1000 + n}", f"TI{14013 + n}.PV", "degC"),
-            f"F1DPEmoryo_bV0GzilxLXH31pgLAcAAAQUJDX1BJX09QU1x{n:04d}",
-        )
-        for n, kind in enumerate(kinds)
-    ]
-
-
-def _record(point: Point) -> records.Point:
-    """The point as the inventory knows it, as far as frames need it."""
-    key, tag, uom = point.named
-    return cast(records.Point, {"point_key": key, "tag": tag, "engineering_units": uom})
-
-
-def value_of(point: Point, chance: random.Random) -> Any:
-    if point.fails and chance.random() < 0.05:
-        return {"Name": "I/O Timeout", "Value": 246, "IsSystem": True}
-    match point.point_type:
-        case "Int32":
-            return chance.randrange(-5000, 5000)
-        case "Digital":
-            state = chance.randrange(4)
-            return {"Name": ("Off", "On", "Manual", "Fault")[state], "Value": state, "IsSystem": False}
-        case "String":
-            return f"batch {chance.randrange(10**6)}: filling"
-    return round(chance.uniform(-50, 500), 5)
-
-
-def item(point: Point, ticks: int, chance: random.Random) -> dict[str, Any]:
-    value = value_of(point, chance)
-    good = not (isinstance(value, dict) and value["IsSystem"])
-    text = pitime.text_of(ticks)[:-1].rstrip("0").rstrip(".") + "Z"
-    return {"Timestamp": text, "Value": value, "Good": good, "Questionable": False, "Substituted": False, "Annotated": False}
-
-
-def batch_answer(of: list[Point], chance: random.Random, values: int) -> bytes:
-    """Recorded values of each point, so many of them from BEGIN to END, as the batch controller answers."""
-    step = (END - BEGIN) // values
-    answers = {}
-    for point in of:
-        items = [item(point, BEGIN + n * step + chance.randrange(step), chance) for n in range(values)]
-        answers[str(point.number)] = {"Status": 200, "Headers": {"Content-Type": "application/json"}, "Content": {"Items": items}}
-    return json.dumps(answers, separators=(",", ":")).encode()
-
-
-def messages(of: list[Point], streams: int, values: int, chance: random.Random, total: int) -> list[str]:
-    """Channel messages with so many streams, and so many values of each, `total` in all, as a server sends them second by second."""
-    made = []
-    for n in range(total // (streams * values)):
-        now = BEGIN + n * TICKS_PER_SECOND
-        chosen = [of[(n + k) % len(of)] for k in range(streams)]
-        items = [
-            {
-                "WebId": point.web_id, "Name": point.named.tag, "Path": rf"\\ABC_PI_Ops\{point.named.tag}", "Links": {},
-                "Items": [
-                    item(point, now + k * 10**6 + chance.randrange(10**6), chance) | {"UnitsAbbreviation": ""} for k in range(values)
-                ],
-                "UnitsAbbreviation": "",
-            }
-            for point in chosen
-        ]  # fmt: skip
-        made.append(json.dumps({"Links": {}, "Items": items}, separators=(",", ":")))
-    return made
-
-
 # -- the obvious way
 
 
@@ -184,6 +99,16 @@ def items_of_batch(body: bytes) -> Streams:
 
 
 # -- the steps
+
+
+def _records(samples: list[Sample]) -> list[records.Sample]:
+    return list(map(record_of, samples))
+
+
+def _record(point: Point) -> records.Point:
+    """The point as the inventory knows it, as far as frames need it."""
+    key, tag, uom = point.named
+    return cast(records.Point, {"point_key": key, "tag": tag, "engineering_units": uom})
 
 
 class Bench:
@@ -221,7 +146,7 @@ class Bench:
     def sampled_plain(self, streams: Streams) -> list[tuple[int, list[records.Sample]]]:
         """Value by value, as records."""
         samples = ((number, normalise.samples_of(values, self.points[number].point_type)[0]) for number, values in streams)
-        return [(number, list(map(record_of, some))) for number, some in samples]
+        return [(number, _records(some)) for number, some in samples]
 
     def live_frames(self, hear: Callable[[Shape, Take], None], shape: Shape) -> list[Frame]:
         builder = FrameBuilder(ShardState(5, 12, epoch=3), "plant1", LIMITS)
@@ -281,14 +206,9 @@ class Bench:
         frames = self.live_frames(self.hear, shape)
         plain_frames = [plain(frame) for frame in frames]
 
-        def gathered() -> list[tuple[int, list[Sample]]]:
-            samples: list[tuple[int, list[Sample]]] = []
-            self.hear(shape, lambda number, some: samples.append((number, some)))
-            return samples
-
-        def gathered_plain() -> list[tuple[int, list[records.Sample]]]:
-            samples: list[tuple[int, list[records.Sample]]] = []
-            self.hear_plain(shape, lambda number, some: samples.append((number, list(map(record_of, some)))))
+        def gathered(hear: Callable[[Shape, Take], None], made: Callable[[list[Sample]], Any]) -> list[tuple[int, Any]]:
+            samples: list[tuple[int, Any]] = []
+            hear(shape, lambda number, some: samples.append((number, made(some))))
             return samples
 
         return [
@@ -297,7 +217,8 @@ class Bench:
                 lambda: [json.loads(body) for body in bodies], "json.loads", _same_messages,
             ),
             Step(
-                "normalise too", name, LIVE_VALUES, gathered, gathered_plain, "json.loads, dicts", _same_samples,
+                "normalise too", name, LIVE_VALUES, lambda: gathered(self.hear, list), lambda: gathered(self.hear_plain, _records),
+                "json.loads, dicts", _same_samples,
             ),
             Step(
                 "encode", "frames of " + name, LIVE_VALUES, lambda: self.encoded(frames), lambda: [avro(frame) for frame in plain_frames],
@@ -325,7 +246,7 @@ def _equal(ours: Any, peer: Any) -> bool:
 
 
 def _same_samples(ours: list[tuple[int, list[Sample]]], peer: list[tuple[int, list[records.Sample]]]) -> bool:
-    return [(number, list(map(record_of, some))) for number, some in ours] == peer
+    return [(number, _records(some)) for number, some in ours] == peer
 
 
 def _plain(items: list[regular.Item]) -> list[tuple[Any, ...]]:

@@ -10,6 +10,8 @@ from schemas import digest
 
 _COLUMNS_FROM = 120
 """Fewer hashes are cheaper one after the other."""
+_TEXTS = frozenset({"STRING", "BYTES"})
+"""Value types whose hash needs more than a number."""
 _Words = NDArray[np.uint64]
 _P1, _P2, _P3, _P4, _P5 = (
     np.uint64(prime) for prime in (0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x85EBCA77C2B2AE63, 0x27D4EB2F165667C5)
@@ -22,7 +24,8 @@ def digest_of(samples: Sequence[Sample]) -> int:
     """Digest of a set of samples."""
     low = high = 0
     for shape, alike in _by_shape(samples):
-        more_low, more_high = (_by_column if len(alike) >= _COLUMNS_FROM else _one_by_one)(shape, alike)
+        by_column = len(alike) >= _COLUMNS_FROM and shape.value_type not in _TEXTS
+        more_low, more_high = (_by_column if by_column else _one_by_one)(shape, alike)
         low, high = low + more_low, high + more_high
     return digest.packed(low, high)
 
@@ -52,8 +55,6 @@ def _one_by_one(shape: Shape, samples: Sequence[Sample]) -> tuple[int, int]:
 
 
 def _by_column(shape: Shape, samples: Sequence[Sample]) -> tuple[int, int]:
-    if (shape.text is not None and shape.digital_code is None) or shape.blob is not None:
-        return _one_by_one(shape, samples)
     hashes = _xxh64(_longs([sample.ticks for sample in samples]), np.uint64(shape.status_hash))
     match NUMBER_COLUMN.get(shape.value_type):
         case "value_double":

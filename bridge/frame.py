@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple
 
 from bridge.digests import digest_of
 from bridge.progress import ShardState
 from bridge.ranges import Range
 from bridge.samples import Sample, record_of, size_of
-from schemas.records import Origin, Point, Statement, ValueFrame, Via
+from schemas.records import FrameHead, Point, SeriesHead, Statement, ValueFrame, Via
 from schemas.topics import HISTORY, LIVE, RECORDED, Topic
 
 MAX_FRAME_BYTES = 900_000
@@ -36,29 +36,15 @@ def named(point: Point) -> Named:
     return Named(point["point_key"], point["tag"], point["engineering_units"])
 
 
-class Series(TypedDict):
-    """A series of the contract (schemas.records.Series), its samples as the bridge carries them."""
+class Series(SeriesHead):
+    """A series of the contract, its samples as the bridge carries them."""
 
-    point_key: str
-    tag: str
-    uom: str | None
-    statement: Statement | None
     samples: list[Sample]
 
 
-class Frame(TypedDict):
-    """A frame of the contract (schemas.records.ValueFrame), its samples as the bridge carries them."""
+class Frame(FrameHead):
+    """A frame of the contract, its samples as the bridge carries them."""
 
-    source: str
-    shard: int
-    epoch: int
-    sequence: int
-    clock: int
-    origin: Origin
-    via: Via
-    received_time: int
-    server_time: int | None
-    cause: str | None
     series: list[Series]
 
 

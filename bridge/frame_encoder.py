@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from bridge.frame import Frame, Series, plain
 from bridge.samples import DOUBLE, NUMBER_COLUMN, Sample, Shape, record_of
+from schemas.records import SeriesHead
 
 _SHAPES_KEPT, _POINTS_KEPT = 1 << 12, 1 << 17
 """Beyond so many all are forgotten, and made again as they come. A point takes about 300 bytes."""
@@ -89,7 +90,7 @@ class FrameEncoder:
             raise SchemaMismatch("a sample does not begin with event_time, ticks and ordinal")
         if {field["name"] for field in sample["fields"]} != record_of(Sample(0, None, DOUBLE)).keys():
             raise SchemaMismatch("a sample has other fields than are known here")
-        if {field["name"] for field in series["fields"]} != Series.__annotations__.keys() - {"samples"}:
+        if {field["name"] for field in series["fields"]} != SeriesHead.__annotations__.keys():
             raise SchemaMismatch("a series has other fields than are known here")
         self._whole, self._frame, self._series, self._sample = (_writer(part) for part in (definition, frame, series, sample))
         self._heads = {name: _writer(_up_to(sample, name, kind)) for name, (kind, _) in _COLUMNS.items()}

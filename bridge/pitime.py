@@ -54,8 +54,8 @@ def _minute_of(text: str) -> int:
 @lru_cache(maxsize=8192)
 def _hour_of(number: int) -> int:
     """Ticks of an hour, written as the number 2024013107. Raises ValueError."""
-    (day, hour), year = divmod(number, 100), number // 10**6
-    return ticks_of(datetime(year, day // 100 % 100, day % 100, hour, tzinfo=UTC))
+    day, hour = divmod(number, 100)
+    return ticks_of(datetime(day // 10_000, day // 100 % 100, day % 100, hour, tzinfo=UTC))
 
 
 def parse(text: object) -> int:

@@ -46,15 +46,18 @@ class Statement(TypedDict):
     digest: int
 
 
-class Series(TypedDict):
+class SeriesHead(TypedDict):
     point_key: str
     tag: str
     uom: str | None
     statement: Statement | None
+
+
+class Series(SeriesHead):
     samples: list[Sample]
 
 
-class ValueFrame(TypedDict):
+class FrameHead(TypedDict):
     source: str
     shard: int
     epoch: int
@@ -65,6 +68,9 @@ class ValueFrame(TypedDict):
     received_time: int
     server_time: int | None
     cause: str | None
+
+
+class ValueFrame(FrameHead):
     series: list[Series]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 
-from benchmarks import fast_path
+from benchmarks import fast_path, plant
 from benchmarks.bridge import events, naive
 from benchmarks.bridge.channels import Cost, against, points, rates
 from benchmarks.bridge.children import batch_body
@@ -45,7 +45,7 @@ from schemas.topics import HISTORY
 SERIES_VALUES = (1000, 100, 10)
 BATCH_POINTS = 100
 MOST_BATCHES = 20
-RANGE_SECONDS = (fast_path.END - fast_path.BEGIN) // TICKS_PER_SECOND
+RANGE_SECONDS = (plant.END - plant.BEGIN) // TICKS_PER_SECOND
 LATENCIES = (0.0, 0.02, 0.05, 0.2)
 """Seconds that PI needs for a call, whatever is asked."""
 
@@ -62,7 +62,7 @@ def reading(world: World) -> list[Work]:
 def to_be_filled(of: list[Point], now: int) -> Iterator[tuple[str, Progress]]:
     """Progress that leaves one slice of back-fill to each point: from the begin to the end of what the canned answers hold."""
     for point in of:
-        covered = PointCoverage(point["point_key"], fast_path.BEGIN, fast_path.END, fast_path.END, as_of=now)
+        covered = PointCoverage(point["point_key"], plant.BEGIN, plant.END, plant.END, as_of=now)
         record = progress.point_record(covered, ())
         assert record is not None
         yield point["point_key"], record
@@ -99,7 +99,7 @@ def must_be_stated(frames: list[Json], of: list[Point]) -> None:
     for point in of:
         ranges = sorted(covered.get(point["point_key"], []))
         joined = all(before[1] == after[0] for before, after in pairwise(ranges))
-        if not ranges or not joined or (ranges[0][0], ranges[-1][1]) != (fast_path.BEGIN, fast_path.END):
+        if not ranges or not joined or (ranges[0][0], ranges[-1][1]) != (plant.BEGIN, plant.END):
             raise Void(f"{point['point_key']} is not stated from begin to end: {ranges[:3]}")
 
 

@@ -11,7 +11,7 @@ from unittest import mock
 
 from confluent_kafka import KafkaError, Producer
 
-from benchmarks import fast_path
+from benchmarks import plant
 from benchmarks.bridge import events, naive
 from benchmarks.bridge.children import channel_messages
 from benchmarks.bridge.ground import Ground, Json, Options, Void, child, committed, owned, read_back, read_topic, say, spread, until, world
@@ -34,9 +34,9 @@ ONE_CHANNEL = {"url_bytes": 16_384}
 Shape = tuple[int, int]
 
 
-def points(count: int = fast_path.POINTS) -> list[Point]:
+def points(count: int = plant.POINTS) -> list[Point]:
     """Points as the inventory knows them, their kinds repeating every hundred."""
-    kinds = fast_path.points()
+    kinds = plant.points()
     made: list[Point] = []
     for n in range(count):
         like = kinds[n % len(kinds)]
@@ -46,7 +46,7 @@ def points(count: int = fast_path.POINTS) -> list[Point]:
                 "source": "plant1", "point_key": key, "server": "main", "server_id": "", "point_id": 1000 + n, "web_id": web_id,
                 "tag": like.named.tag, "path": "", "descriptor": None, "point_class": None, "point_type": like.point_type,
                 "digital_set": None, "engineering_units": like.named.uom, "zero": None, "span": None, "step": False, "future": False,
-                "display_digits": None, "in_scope": True, "start_time": fast_path.BEGIN // 10, "received_time": 0,
+                "display_digits": None, "in_scope": True, "start_time": plant.BEGIN // 10, "received_time": 0,
             }
         )  # fmt: skip
     return made

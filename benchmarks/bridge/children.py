@@ -11,22 +11,22 @@ import msgspec
 from aiohttp import web
 from websockets.asyncio.server import ServerConnection, serve
 
-from benchmarks import fast_path
+from benchmarks import plant
 from benchmarks.bridge import naive, probe
 
 SEED = 5
 MOST_MESSAGE_BYTES = 1 << 26
-_WEB_ID_LENGTH = len(fast_path.points()[0].web_id)
+_WEB_ID_LENGTH = len(plant.points()[0].web_id)
 
 
 def channel_messages(streams: int, values: int, total: int) -> list[str]:
     """The messages of a shape, the same in every process."""
-    return fast_path.messages(fast_path.points(), streams, values, random.Random(SEED), total)
+    return plant.messages(plant.points(), streams, values, random.Random(SEED), total)
 
 
 def batch_body(values: int) -> bytes:
     """The answer to a batch of 100 reads, the same in every process."""
-    return fast_path.batch_answer(fast_path.points(), random.Random(SEED), values)
+    return plant.batch_answer(plant.points(), random.Random(SEED), values)
 
 
 def kind_of(resource: str) -> str:
@@ -104,7 +104,7 @@ async def answer_batches() -> None:
         may_answer.clear()
         body = batch_body(order)
         by_number = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-        answers.update((kind.web_id, bytes(by_number[str(kind.number)])) for kind in fast_path.points())
+        answers.update((kind.web_id, bytes(by_number[str(kind.number)])) for kind in plant.points())
         say({"bytes": len(body)})
         await lines.get()
         may_answer.set()

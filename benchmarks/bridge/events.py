@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import fastavro
 
-from benchmarks import fast_path
+from benchmarks import plant
 from benchmarks.bridge.ground import Json, Void
 from benchmarks.bridge.naive import SCHEMA
 
@@ -45,7 +45,7 @@ def sent(point_key: str, item: Json) -> Event:
 
 def of_messages(messages: Iterable[str]) -> "Counter[Event]":
     """The values in channel messages."""
-    keys = {point.web_id: point.named.point_key for point in fast_path.points()}
+    keys = {point.web_id: point.named.point_key for point in plant.points()}
     return Counter(sent(keys[s["WebId"]], item) for m in messages for s in json.loads(m)["Items"] for item in s["Items"])
 
 

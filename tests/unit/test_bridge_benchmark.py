@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import structlog
 
-from benchmarks import fast_path
+from benchmarks import plant
 from benchmarks.bridge import __main__ as command
 from benchmarks.bridge import archive, channels, events
 from benchmarks.bridge.children import batch_body, channel_messages
@@ -71,10 +71,10 @@ def test_a_value_that_is_lost_doubled_or_changed_leaves_no_figure(field: str | N
         events.must_be(Counter(), events.of_messages(messages), "frames")
 
 
-def statements(of: list[Point], begin: int = fast_path.BEGIN) -> list[Any]:
+def statements(of: list[Point], begin: int = plant.BEGIN) -> list[Any]:
     builder = FrameBuilder(ShardState(0, 1, epoch=1), "plant1", LIMITS)
     for point in of:
-        builder.statement(named(point), Stated(Range(begin, fast_path.END, []), fast_path.END, 1), True, None, 1, 0.0)
+        builder.statement(named(point), Stated(Range(begin, plant.END, []), plant.END, 1), True, None, 1, 0.0)
     return [plain(frame) for _, frame in builder.take(1, everything=True)]
 
 
@@ -82,7 +82,7 @@ def test_statements_have_to_cover_the_whole_range_with_the_digest_of_their_sampl
     of = channels.points(2)
     archive.must_be_stated(statements(of), of)
     with pytest.raises(Void, match="not stated from begin to end"):
-        archive.must_be_stated(statements(of, fast_path.BEGIN + 1), of)
+        archive.must_be_stated(statements(of, plant.BEGIN + 1), of)
     with pytest.raises(Void, match="not stated from begin to end"):
         archive.must_be_stated(statements(of[:1]), of)
     wrong = statements(of)
