@@ -18,6 +18,7 @@ SMALL = conditions(points=120, rate=300)
 ONE_OF_EACH_PHASE = ("epoch produced", "batch answered", "message taken", "all produced", "inside commit", "last records produced")
 
 
+@pytest.mark.timeout(600)
 def test_a_bridge_that_dies_in_any_phase_loses_and_doubles_nothing(stack: Stack, tmp_path: Path) -> None:
     points = {name: POINTS[name] for name in ONE_OF_EACH_PHASE}
 
