@@ -261,7 +261,7 @@ class Incarnation:
         self.commands.settle(self._changed, now)
         self.state.incidents, self.state.jobs = self.incidents.records, self.commands.records()
         self._committing_bytes, self._first_gathered = self.frames.waiting_bytes, None
-        frames = self.frames.take(now.ticks // 10, everything=True)
+        frames = self.frames.take(now.ticks // 10 - now.micros, everything=True)
         self._committing = [(topic.dataset, sum(len(series["samples"]) for series in frame["series"])) for topic, frame in frames]
         records = [Record(topic, self.number, None, frame) for topic, frame in frames]
         records += [Record(INCIDENTS, None, incident["incident_id"], incident) for incident in self.incidents.take_changed()]

@@ -24,6 +24,7 @@ from schemas.topics import POINTS
 
 log = structlog.get_logger("bridge.inventory")
 _PAGE, _MIN_PAGE = 1000, 10
+_BATCH_SOURCES, _MAX_SOURCE = 100, 1000
 _RETRY_SECONDS = 5.0
 _BATCH_MESSAGES = 5000
 _MAX_TEXT_BYTES = 100_000
@@ -55,7 +56,10 @@ class Inventory:
                     log.warning("inventory not read", reason=str(error))
                     await asyncio.sleep(_RETRY_SECONDS)
                     continue
+                self._keep_sources(found)
                 await self._publish(publisher, found)
+                if sources := await self._sources(found):
+                    await self._publish(publisher, found | sources)
                 await asyncio.sleep(config.pi.inventory_seconds)
         finally:
             await publisher.close()
@@ -104,6 +108,28 @@ class Inventory:
             ids_seen.update(shown(item.get("Id"), 50) for item in items if isinstance(item, dict))
             if address is not None and len(ids_seen) == known:
                 raise PIUnreadable(f"points of {selection.server}: a page of points that were all there before, and it links to another")
+
+    def _keep_sources(self, found: dict[str, Point]) -> None:
+        """Gives points the source that was read before; it is an attribute, which the list of points does not tell."""
+        for key, point in found.items():
+            if point["point_source"] is None and key in self._known:
+                point["point_source"] = self._known[key]["point_source"]
+
+    async def _sources(self, found: dict[str, Point]) -> dict[str, Point]:
+        """Points whose source was not known, with it; those that PI does not tell now are asked at the next inventory."""
+        unknown = [point for point in found.values() if point["point_source"] is None]
+        told: dict[str, Point] = {}
+        for at in range(0, len(unknown), _BATCH_SOURCES):
+            part = unknown[at : at + _BATCH_SOURCES]
+            try:
+                answered = await self._world.pi.batch({p["point_key"]: source_address(self._world.pi.base, p["web_id"]) for p in part})
+            except (PIUnavailable, PIRefused, PIUnreadable) as error:
+                log.warning("point sources not read", points=len(unknown) - at, reason=str(error))
+                break
+            for point in part:
+                if (source := source_in(answered.contents[point["point_key"]])) is not None:
+                    told[point["point_key"]] = {**point, "point_source": source}
+        return told
 
     def _next(self, page: dict[str, Any]) -> str | None:
         links = page.get("Links")
@@ -166,6 +192,7 @@ class Inventory:
             "in_scope": True,
             "start_time": start_micros,
             "received_time": self._world.now_micros(),
+            "point_source": selection.point_source,
         }
 
     async def _publish(self, publisher: Publisher, found: dict[str, Point]) -> None:
@@ -197,6 +224,20 @@ def query(selection: PointSelection, page_points: int = _PAGE) -> str:
     fields = ";".join(f"Items.{name}" for name in _FIELDS.split(";"))
     query = f"nameFilter={quote(selection.name_filter)}&maxCount={page_points}&webIdType=IDOnly&selectedFields=Links.Next;{fields}"
     return query if selection.point_source is None else f"{query}&sourceFilter={quote(selection.point_source)}"
+
+
+def source_address(base: str, web_id: str) -> str:
+    """Where PI tells the point source of a point (pi-web-api.md 1.3)."""
+    return f"{base}/points/{quote(web_id)}/attributes?nameFilter=pointsource&selectedFields=Items.Name;Items.Value"
+
+
+def source_in(answer: object) -> str | None:
+    """The point source in such an answer; None if there is none."""
+    items = answer.get("Items") if isinstance(answer, dict) else None
+    for item in items if isinstance(items, list) else ():
+        if isinstance(item, dict) and str(item.get("Name")).casefold() == "pointsource" and isinstance(item.get("Value"), str):
+            return item["Value"] if 0 < len(item["Value"]) <= _MAX_SOURCE and item["Value"].isprintable() else None
+    return None
 
 
 def excluded(selection: PointSelection, tag: str) -> bool:

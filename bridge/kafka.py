@@ -4,10 +4,11 @@ import json
 import logging
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any, cast
 
 import httpx2
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition, Uuid
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition, Uuid
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.schema_registry import Schema as RegistrySchema
 from confluent_kafka.schema_registry import SchemaRegistryClient
@@ -18,7 +19,7 @@ from bridge.errors import BridgeError, NotReady, Unreachable
 from bridge.frame_encoder import encoder_of
 from schemas import wire
 from schemas.config import Config, Registry
-from schemas.topics import TOPICS, Topic
+from schemas.topics import OF_BRIDGE, Topic
 
 LIBRARY_LOG = logging.getLogger("librdkafka")
 """Where librdkafka logs, instead of writing lines of its own to stderr; it tells when it is polled."""
@@ -90,6 +91,27 @@ class Codec:
         return wire.decode(body, self._writers[schema_id], wire.schema(topic.record))
 
 
+def publish(config: Config, topic: Topic, key: str, record: Any) -> None:
+    """Publishes one record that a person asked for; returns when Kafka has it. Raises KafkaException, NotReady or Unreachable."""
+    failed: list[KafkaError] = []
+
+    def delivered(error: KafkaError | None, _: object) -> None:
+        if error is not None:
+            failed.append(error)
+
+    with closing(codec(config)) as opened:
+        value = opened.encode(topic, record)
+    settings = {"enable.idempotence": True, "acks": "all", "message.timeout.ms": int(_SECONDS * 1000), "logger": LIBRARY_LOG}
+    producer = Producer({**config.kafka.client_settings(), **settings})
+    producer.produce(topic.name(config.source), key=key.encode(), value=value, on_delivery=delivered)
+    if producer.flush(_SECONDS + 5):
+        raise KafkaException(
+            KafkaError(KafkaError._TIMED_OUT, f"what was given was not taken by {topic.dataset}; whether it will be is unknown")
+        )
+    if failed:
+        raise KafkaException(failed[0])
+
+
 def registry(config: Registry) -> SchemaRegistryClient:
     """A client of the schema registry."""
     settings: dict[str, Any] = {"url": config.url, "timeout": _SECONDS}
@@ -104,7 +126,7 @@ def codec(config: Config) -> Codec:
     """The codec of this source's topics. Raises NotReady if a subject lacks the schema of this version: producers never register."""
     client = registry(config.registry)
     try:
-        return Codec({topic.dataset: _registered(client, topic, config) for topic in TOPICS}, client)
+        return Codec({topic.dataset: _registered(client, topic, config) for topic in OF_BRIDGE}, client)
     except BridgeError:
         client.close()
         raise
@@ -136,7 +158,7 @@ def topic_ids(config: Config) -> dict[str, tuple[str, int]]:
 
 
 def _found_topics(config: Config, admin: AdminClient) -> dict[str, tuple[str, int]]:
-    names = {topic.name(config.source): topic for topic in TOPICS}
+    names = {topic.name(config.source): topic for topic in OF_BRIDGE}
     found: dict[str, tuple[str, int]] = {}
     for name, future in admin.describe_topics(TopicCollection(list(names)), request_timeout=_SECONDS).items():
         topic = names[name]

@@ -15,12 +15,12 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from bridge.census import Census, PointState
 from bridge.rules import Purpose
 from schemas.records import IncidentKind, ValueFrame
-from schemas.topics import DEAD_LETTERS, HISTORY, LIVE, RECORDED, TOPICS, Topic
+from schemas.topics import DEAD_LETTERS, HISTORY, LIVE, OF_BRIDGE, RECORDED, Topic
 
 prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # one series more a counter, which nobody asks for
 
 VALUE_DATASETS = tuple(topic.dataset for topic in (LIVE, RECORDED, HISTORY))
-DATASETS = tuple(topic.dataset for topic in TOPICS)
+DATASETS = tuple(topic.dataset for topic in OF_BRIDGE)
 REQUEST_KINDS = ("batch", "points", "dataservers", "clock", "token", "other")
 STATUS_CLASSES = ("2xx", "3xx", "4xx", "5xx", "none")
 PURPOSES = tuple(purpose.name.lower() for purpose in Purpose)

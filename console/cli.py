@@ -15,10 +15,13 @@ from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
 
+from bridge.errors import BridgeError
+from bridge.run import stops_it
 from console import demo as demonstration
-from console import subjects, topics
+from console import incidents, lakehouse, subjects, topics
 from console.stack import StackError
 from schemas.config import Config, ConfigError, load
+from schemas.records import Incident
 
 
 class Sentences(TyperGroup):
@@ -33,6 +36,10 @@ class Sentences(TyperGroup):
             self._say(str(error), 2)
         except StackError as error:
             self._say(str(error), error.exit_code)
+        except incidents.NotAcceptable as error:
+            self._say(str(error), 1)
+        except BridgeError as error:
+            self._say(str(error), stops_it(error))
         except KafkaException as error:
             self._say(f"Kafka does not do what was asked: {error.args[0].str()}", 3)
         except SchemaRegistryError as error:
@@ -55,7 +62,9 @@ app = typer.Typer(
 )
 topics_app = typer.Typer(help="The source's Kafka topics.", no_args_is_help=True)
 schemas_app = typer.Typer(help="The source's Avro schemas in the registry.", no_args_is_help=True)
+incidents_app = typer.Typer(help="What was lost, refused or late, and what became of it.", invoke_without_command=True)
 app.add_typer(topics_app, name="topics")
+app.add_typer(incidents_app, name="incidents")
 app.add_typer(schemas_app, name="schemas")
 
 ConfigOption = Annotated[Path, typer.Option("--config", help="Configuration file.")]
@@ -198,13 +207,64 @@ def jobs(
     _dispatch("bridge", "jobs", *([job_id] if job_id is not None else []), *_flags(no_wait, as_json), "--config", str(config))
 
 
+@incidents_app.callback()
+def incidents_list(
+    ctx: typer.Context,
+    all_: Annotated[bool, typer.Option("--all", help="Closed ones too.")] = False,
+    config: ConfigOption = _DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """List incidents that are not closed, the one that changed last at the end."""
+    if ctx.invoked_subcommand is None:
+        found = incidents.newest(_load(config)).values()
+        _print_incidents([incident for incident in found if all_ or incident["state"] != "CLOSED"], as_json)
+
+
+@incidents_app.command("accept")
+def incidents_accept(
+    incident_id: Annotated[str, typer.Argument(metavar="ID", help="The incident.")],
+    reason: ReasonOption = None,
+    config: ConfigOption = _DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Accept that what an incident names is lost, so that landing goes on behind it; then start the Spark job again.
+
+    For SEQUENCE_HOLE, SEQUENCE_REPEATED and RECORDS_LOST. What the archive of PI still has comes back with `pibridge rescan`.
+    """
+    _print_incidents([incidents.accept(_load(config), incident_id, reason)], as_json)
+
+
+def _print_incidents(found: list[Incident], as_json: bool) -> None:
+    rows = [incidents.listed(incident) for incident in found]
+    if not as_json:
+        rows = [{name: row[name] for name in ("incident_id", "kind", "state", "opened_time", "detail")} for row in rows]
+    _print({"schema_version": 1, "incidents": rows}, as_json)
+
+
+@app.command()
+def tables(config: ConfigOption = _DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    """List the Delta tables below the warehouse: rows, files, bytes and the last commit of each. Needs no Spark and no catalog."""
+    _print({"schema_version": 1, "tables": lakehouse.listed(_load(config))}, as_json)
+
+
 @app.command()
 def land(
     config: ConfigOption = _DEFAULT_CONFIG,
     available_now: Annotated[bool, typer.Option("--available-now", help="Land what is there, then stop.")] = False,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Fill tables that are gone again with what Kafka still holds.")] = False,
 ) -> None:
     """Run the Spark job: Kafka to Delta. The same as `python -m spark_jobs bronze`."""
-    _dispatch("spark_jobs", "bronze", "--config", str(config), *(["--available-now"] if available_now else []))
+    flags = [*(["--available-now"] if available_now else []), *(["--rebuild"] if rebuild else [])]
+    _dispatch("spark_jobs", "bronze", "--config", str(config), *flags)
+
+
+@app.command()
+def refine(
+    config: ConfigOption = _DEFAULT_CONFIG,
+    available_now: Annotated[bool, typer.Option("--available-now", help="Refine what bronze has, then stop.")] = False,
+) -> None:
+    """Run the Spark job: bronze to silver and gold. The same as `python -m spark_jobs refine`."""
+    _dispatch("spark_jobs", "refine", "--config", str(config), *(["--available-now"] if available_now else []))
 
 
 def _dispatch(*module: str) -> NoReturn:

@@ -7,7 +7,22 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from schemas.config import Config
-from schemas.topics import COMMANDS, JOBS, POINTS, PROGRESS, TOPICS, Topic
+from schemas.topics import (
+    ASSESSMENTS,
+    COMMANDS,
+    DEAD_LETTERS,
+    INCIDENTS,
+    JOBS,
+    LIVE,
+    OF_BRIDGE,
+    OF_PROCESSORS,
+    POINTS,
+    PROGRESS,
+    RECORDED,
+    SKEW,
+    TOPICS,
+    Topic,
+)
 
 _SECONDS = 10.0
 
@@ -63,15 +78,24 @@ def apply(config: Config) -> list[Planned]:
 def acls(config: Config) -> list[tuple[str, str, str, str]]:
     """What each process must be allowed: process, operation, kind of resource, name."""
     kafka, source = config.kafka, config.source
-    rules = [("bridge", "Write, Describe", "topic", topic.name(source)) for topic in TOPICS if topic is not COMMANDS]
+    rules = [("bridge", "Write, Describe", "topic", topic.name(source)) for topic in OF_BRIDGE if topic is not COMMANDS]
     rules += [("bridge", "Read", "topic", topic.name(source)) for topic in TOPICS if topic in (POINTS, PROGRESS, COMMANDS)]
     rules += [("pibridge rescan, backfill", "Write, Describe", "topic", COMMANDS.name(source))]
     rules += [("pibridge rescan, backfill, jobs", "Read, Describe", "topic", JOBS.name(source))]
     rules += [("pibridge rescan, backfill, jobs", "Read", "group", f"{kafka.group_id}-reader")]
     rules += [("bridge", "Read", "group", kafka.group_id), ("bridge", "Read", "group", f"{kafka.group_id}-reader")]
     rules += [("bridge", "Write, Describe", "transactional id, by prefix", f"{kafka.transactional_prefix}.{source}.")]
-    rules += [("spark_jobs", "Read, Describe", "topic", topic.name(source)) for topic in TOPICS if topic not in (PROGRESS, COMMANDS, JOBS)]
-    return [*rules, ("spark_jobs", "Read", "group, by prefix", "spark-kafka-source-")]
+    read = (LIVE, POINTS, RECORDED, INCIDENTS, SKEW, ASSESSMENTS)
+    rules += [("stream_processors", "Read, Describe", "topic", topic.name(source)) for topic in read]
+    rules += [("stream_processors", "Write, Describe", "topic", topic.name(source)) for topic in (*OF_PROCESSORS, DEAD_LETTERS)]
+    rules += [("stream_processors", "Read", "group", config.processors.group_id)]
+    own = (PROGRESS, COMMANDS, JOBS, ASSESSMENTS)
+    rules += [("spark_jobs", "Read, Describe", "topic", topic.name(source)) for topic in TOPICS if topic not in own]
+    rules += [("spark_jobs", "Write", "topic", topic.name(source)) for topic in (INCIDENTS, COMMANDS)]
+    rules += [("pibridge incidents", "Read, Describe", "topic", INCIDENTS.name(source))]
+    rules += [("pibridge incidents accept", "Write, Describe", "topic", INCIDENTS.name(source))]
+    rules += [("pibridge incidents", "Read", "group", f"{kafka.group_id}-reader")]
+    return [*rules, ("spark_jobs", "Read", "group, by prefix", f"{kafka.group_id}-bronze")]
 
 
 def _admin(config: Config) -> AdminClient:

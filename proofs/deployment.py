@@ -242,7 +242,7 @@ class Deployment:
         command = [
             sys.executable, "-m", "verifier", "--journal", str(self.journal), "--bootstrap-servers", self.stack.bootstrap_servers,
             "--registry", self.stack.registry_url, "--source", self.source, "--alias", f"main={self.plant.server_id}",
-            "--json", *(["--warehouse", self.config.lakehouse.warehouse] if landed else []), *(["--settled"] if settled else []),
+            "--json", *(["--warehouse", str(self.config.lakehouse.warehouse)] if landed else []), *(["--settled"] if settled else []),
         ]  # fmt: skip
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=self.conditions.verifier_seconds)
         if not done.stdout:

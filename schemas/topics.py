@@ -60,4 +60,13 @@ PROGRESS = Topic(
 COMMANDS = Topic("commands", "command", "job id", settings=_kept(7))
 JOBS = Topic("jobs", "job", "<job id>/<shard>", settings=_compacted())
 
-TOPICS = (LIVE, RECORDED, HISTORY, POINTS, INCIDENTS, DEAD_LETTERS, PROGRESS, COMMANDS, JOBS)
+LATE = Topic("late", "late", "point key", sharded=True, settings=_kept(30))
+SKEW = Topic("skew", "skew", "clock group", settings=_compacted())
+QUALITY = Topic("quality", "quality", "<check>/<scope>", partitions=3, settings=_kept(30))
+ASSESSMENTS = Topic("assessments", "assessment", "shard", settings=_kept(1))
+
+TOPICS = (LIVE, RECORDED, HISTORY, POINTS, INCIDENTS, DEAD_LETTERS, PROGRESS, COMMANDS, JOBS, LATE, SKEW, QUALITY, ASSESSMENTS)
+OF_PROCESSORS = (LATE, SKEW, QUALITY, ASSESSMENTS)
+"""What the stream processors write."""
+OF_BRIDGE = tuple(topic for topic in TOPICS if topic not in OF_PROCESSORS)
+"""What the bridge writes or reads."""

@@ -23,6 +23,10 @@ RECORDS = {
     "progress": "Progress",
     "command": "Command",
     "job": "Job",
+    "late": "LateSamples",
+    "skew": "ClockSkew",
+    "quality": "QualityFinding",
+    "assessment": "Assessment",
 }
 """Files below `schemas/avro`, without ending, and the record that each defines."""
 

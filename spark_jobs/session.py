@@ -24,6 +24,8 @@ _DEFAULTS = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.shuffle.partitions": "2",
+    # Batches are alike: with Spark's 100 each would compile its code anew, which is most of what a small batch costs.
+    "spark.sql.codegen.cache.maxEntries": "5000",
     # Without it a table's state is read in 50 tasks at each commit.
     "spark.databricks.delta.snapshotPartitions": "2",
 }

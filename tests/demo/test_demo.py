@@ -15,9 +15,10 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from deltalake import DeltaTable, write_deltalake
 
-from console.demo import Demo, Options, Result, Say
+from console.demo import Demo, Options, Result
 from console.lakehouse import Bronze
 from console.stack import Stack, running
+from console.story import Say
 from schemas import wire
 from schemas.topics import TOPICS
 
@@ -56,6 +57,7 @@ def test_demo_covers_every_point_and_the_whole_real_history(played: Played) -> N
     result = played.result
     assert result.points == result.points_covered == POINTS + 1
     assert result.csv_rows == 22_694
+    assert result.rows_silver >= result.csv_rows + result.archived_in_scope
     assert result.archived_in_scope > 4_000
     assert result.previews > 500
     assert result.oldest_coverage_lag_seconds <= 30

@@ -39,7 +39,9 @@ POINT = {
 }
 INCIDENT = {
     **{"incident_id": "i-1", "kind": "CHANNEL_LOST", "state": "OPENED", "shard": 1, "opened_time": NOON, "from_time": NOON - 5},
-    **{"to_time": None, "closed_time": None, "points": 2, "point_keys": ["main:1", "main:2"], "detail": "x"},
+    **{"to_time": None, "closed_time": None, "points": 2, "point_keys": ["main:1", "main:2"], "detail": "x", "topic": None},
+    **{"partition": 3, "from_offset": 5, "to_offset": 6, "from_sequence": 7, "to_sequence": 9, "job_id": None},
+    **{"accepted_time": NOON + 9, "accepted_reason": "known"},
 }
 
 
@@ -74,6 +76,9 @@ def published(world: World) -> Published:
         "empty": b"",
         "unknown_id": wire_header(UNKNOWN_ID) + good[5:],
         "truncated": good[: len(good) // 2],
+        "a_byte_short": good[:-1],
+        "a_byte_long": good + b"\0",
+        "twice": good + good[5:],
         "a_point": world.encoded("point", point),
         # A text of 2 GiB, as far as its length says: to believe it would cost the driver its memory.
         "huge_length": good[:5] + b"\xfe\xff\xff\xff\x0f" + good[6:],
@@ -126,7 +131,10 @@ def test_what_cannot_be_read_becomes_a_dead_letter_with_coordinates_and_the_rest
         "no_header": "7 bytes without the header of the Confluent wire format",
         "empty": "0 bytes without the header of the Confluent wire format",
         "unknown_id": f"schema id {UNKNOWN_ID} is not known to the registry",
-        "truncated": f"body of {len(published.unreadable['truncated'].value or b'') - 5} bytes does not fit schema id {frame_id}",
+        **{
+            name: f"body of {len(published.unreadable[name].value or b'') - 5} bytes does not fit schema id {frame_id}"
+            for name in ("truncated", "a_byte_short", "a_byte_long", "twice")
+        },
         "a_point": f"schema id {point_id} is Point, and this topic holds ValueFrame",
         "huge_length": f"body of {len(published.unreadable['huge_length'].value or b'') - 5} bytes does not fit schema id {frame_id}",
         "long": "70000 bytes without the header of the Confluent wire format",

@@ -11,11 +11,12 @@ ROOT = Path(__file__).parents[2]
 ROOMS: dict[str, set[str]] = {
     "schemas": set(),
     "bridge": {"schemas"},
+    "stream_processors": {"schemas"},
     "spark_jobs": {"schemas"},
     "simulator": set(),
     "verifier": set(),
-    "console": {"schemas", "bridge", "spark_jobs", "simulator"},
-    "proofs": {"schemas", "bridge", "spark_jobs", "verifier", "console"},
+    "console": {"schemas", "bridge", "stream_processors", "spark_jobs", "simulator"},
+    "proofs": {"schemas", "bridge", "stream_processors", "spark_jobs", "verifier", "console"},
 }
 """Each room, and the rooms it may import."""
 PURE = {
@@ -26,7 +27,10 @@ PURE = {
         "progress", "ranges", "reads", "regular", "reports", "rules", "samples", "sizing", "sums", "tenure", "urgency", "watermarks",
         "witness", "wording",
     },
-    "spark_jobs": {"tables", "quoting"},
+    "spark_jobs": {"evolution", "landed", "quoting", "refined", "sequences", "tables"},
+    "stream_processors": {
+        "assess", "clock_skew", "columns", "consensus", "delays", "floors", "lateness", "quality", "rollup", "state", "track",
+    },
     "verifier": {
         "archive", "checks", "differences", "digest", "disconnects", "errors", "events", "findings", "frames", "landing", "ledger", "names",
         "order", "overruling", "previews", "report", "shards", "silver", "statements", "truth",
@@ -120,7 +124,7 @@ def test_no_file_grows_beyond_what_one_can_read(room: str) -> None:
 
 def test_lock_files_hold_hashes_and_no_address() -> None:
     locks = sorted((ROOT / "requirements").glob("*.txt"))
-    assert {lock.stem for lock in locks} >= {"bridge", "spark", "simulator", "console", "runtime", "dev", "build", "uv"}
+    assert {lock.stem for lock in locks} >= {"bridge", "processors", "spark", "simulator", "console", "runtime", "dev", "build", "uv"}
     for lock in locks:
         text = lock.read_text()
         assert "://" not in text, lock

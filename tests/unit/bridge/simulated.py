@@ -60,6 +60,10 @@ class Simulated:
         """What the inventory finds."""
         return await Inventory(self.world)._found()
 
+    async def point_sources(self, points: dict[str, Point]) -> dict[str, Point]:
+        """Those points with the source that the inventory asks for afterwards."""
+        return await Inventory(self.world)._sources(points)
+
     def incarnation(self, points: dict[str, Point]) -> Incarnation:
         """A core with these points in scope."""
         told = setting(self.world.config)

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from bridge.commands import MAX_NAMES, WINDOW_HOURS
+from bridge.commands import WINDOW_HOURS
 from bridge.incarnation import Incarnation, Record
 from bridge.pitime import Moment
 from bridge.rules import Mark, Purpose
 from schemas import wire
-from schemas.records import Command
+from schemas.records import MAX_NAMES, Command
 from tests.unit.bridge.world import HOUR, at, covered, hour, incarnation, item, moment, point, setting
 
 NOW = moment("10:00")
