@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, cast
 
+from bridge import progress
 from bridge.census import NOBODY, census
+from bridge.coverage import PointCoverage
 from bridge.incarnation import Incarnation, Setting
 from bridge.pitime import Moment
+from bridge.progress import SHARD_KEY, ShardState
 from bridge.samples import DOUBLE, Sample
 from schemas.config import Config
 from schemas.records import Point, Progress
@@ -63,7 +66,7 @@ class Driven:
         keys = range(number, points, self._load.shards)
         left = [(f"main:{key}", _progress(key, self._begin)) for key in keys]
         if self._load.just_taken_over:
-            left.append(("shard", _left_shard(number, self._load.shards, self._begin)))
+            left.append((SHARD_KEY, _left_shard(number, self._load.shards, self._begin)))
         inventory = {f"main:{key}": _point(key) for key in keys}
         shard = Incarnation(Setting(number, self._config, topics, self._chance), inventory, left, self._now())
         for ear in shard.hearing.new_ears(self._now()):
@@ -105,7 +108,7 @@ class Driven:
             if look % 200 == 0:
                 counted = NOBODY
                 for shard, _ in shards:
-                    counted = counted.plus(census(map(shard.coverage.get, shard.points), now.ticks))
+                    counted = counted.plus(census(map(shard.coverage.get, shard.points), now.ticks, shard.rules))
 
 
 def _config(shards: int) -> Config:
@@ -132,15 +135,14 @@ def _point(number: int) -> Point:
 
 
 def _progress(number: int, now: int) -> Progress:
-    record: dict[str, Any] = {"point_key": f"main:{number}", "start": _EPOCH, "low": _EPOCH, "high": now - TICKS_PER_HOUR // 2}
-    return cast(Progress, {"point": record | {"as_of": now // 10, "snapshot": None, "first_event": None, "dirty": []}, "shard": None})
+    covered = PointCoverage(f"main:{number}", _EPOCH, _EPOCH, now - TICKS_PER_HOUR // 2, as_of=now)
+    record = progress.point_record(covered, ())
+    assert record is not None
+    return record
 
 
 def _left_shard(number: int, shards: int, now: int) -> Progress:
-    record: dict[str, Any] = {"shard": number, "epoch": 1, "clock": 1 << 40, "sequences": {}, "partitions": shards, "topic_ids": {}}
-    return cast(
-        Progress, {"point": None, "shard": record | {"alive_at": now // 10 - 60_000_000, "incidents": [], "commands_offset": 0, "jobs": []}}
-    )
+    return ShardState(number, shards, epoch=1, alive_at=now - 60 * TICKS_PER_SECOND).record()
 
 
 def _sample(ticks: int) -> Sample:
