@@ -11,17 +11,18 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
-from typing import Any, cast
+from typing import Any
 
 from bridge import progress
 from bridge.census import NOBODY, census
 from bridge.coverage import PointCoverage
 from bridge.incarnation import Incarnation, Setting
 from bridge.pitime import Moment
+from bridge.points import Point
 from bridge.progress import SHARD_KEY, ShardState
 from bridge.samples import DOUBLE, Sample
 from schemas.config import Config
-from schemas.records import Point, Progress
+from schemas.records import Progress
 from schemas.times import TICKS_PER_HOUR, TICKS_PER_SECOND
 from schemas.topics import TOPICS
 
@@ -129,9 +130,7 @@ def _config(shards: int) -> Config:
 
 
 def _point(number: int) -> Point:
-    fields: dict[str, Any] = dict.fromkeys(Point.__annotations__)
-    fields |= {"point_key": f"main:{number}", "server": "main", "web_id": f"F1DP{number:06d}", "tag": f"T{number}", "point_type": "Float64"}
-    return cast(Point, fields | {"start_time": _EPOCH // 10})
+    return Point(f"main:{number}", "main", f"F1DP{number:06d}", f"T{number}", None, "Float64", _EPOCH)
 
 
 def _progress(number: int, now: int) -> Progress:

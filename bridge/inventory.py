@@ -13,6 +13,7 @@ from bridge import batch
 from bridge.errors import PIRefused, PITooLarge, PIUnavailable, PIUnreadable
 from bridge.kafka import read_partition
 from bridge.piwebapi import same_origin
+from bridge.points import packed, unpacked
 from bridge.publish import Message, Publisher
 from bridge.shard import World
 from bridge.wording import shown
@@ -37,7 +38,8 @@ class Inventory:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._known: dict[str, Point] = {}
+        self._known: dict[str, bytes] = {}
+        """What was published, by key and packed."""
 
     async def run(self) -> None:
         """Runs until cancelled; PI being away only delays it. Raises ShardLost if another process keeps house."""
@@ -60,18 +62,18 @@ class Inventory:
         finally:
             await publisher.close()
 
-    def _published(self) -> dict[str, Point]:
+    def _published(self) -> dict[str, bytes]:
         config, codec = self._world.config, self._world.codec
-        known: dict[str, Point] = {}
+        known: dict[str, bytes] = {}
         for partition in range(config.delivery.shards):
             for key, value in read_partition(config, POINTS.name(config.source), partition):
                 if value is not None:
-                    known[key] = cast(Point, codec.decode(POINTS, value))
+                    known[key] = packed(cast(Point, codec.decode(POINTS, value)))
         return known
 
-    async def _found(self) -> dict[str, Point]:
-        """Every point that a selection has, by key. A walk that breaks off raises: half an inventory is none."""
-        pi, found = self._world.config.pi, dict[str, Point]()
+    async def _found(self) -> dict[str, bytes]:
+        """Every point that a selection has, by key and packed. A walk that breaks off raises: half an inventory is none."""
+        pi, found = self._world.config.pi, dict[str, bytes]()
         servers = await self._servers()
         for selection in pi.points:
             page_points = _PAGE
@@ -85,7 +87,7 @@ class Inventory:
                     page_points //= 2  # PI's limit of items may be lower, or the answer too large (trap 27)
         return found
 
-    async def _walk(self, selection: PointSelection, points: str, page_points: int, found: dict[str, Point]) -> None:
+    async def _walk(self, selection: PointSelection, points: str, page_points: int, found: dict[str, bytes]) -> None:
         """Adds the points of a selection, page by page."""
         address: str | None = f"{points}?{query(selection, page_points)}"
         seen, ids_seen = set[str](), set[str]()
@@ -126,14 +128,14 @@ class Inventory:
             )
         return addresses
 
-    def _add(self, found: dict[str, Point], selection: PointSelection, server_id: UUID, item: Any) -> None:
+    def _add(self, found: dict[str, bytes], selection: PointSelection, server_id: UUID, item: Any) -> None:
         try:
             point = self._point(selection, server_id, item)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             log.warning("point not understood", server=selection.server, point=shown(item, 200), reason=f"{type(error).__name__}: {error}")
             return
         if point["point_key"] not in found and not excluded(selection, point["tag"]):
-            found[point["point_key"]] = point
+            found[point["point_key"]] = packed(point)
 
     def _point(self, selection: PointSelection, server_id: UUID, item: dict[str, Any]) -> Point:
         config, point_id, digits = self._world.config, item["Id"], item.get("DisplayDigits")
@@ -168,11 +170,11 @@ class Inventory:
             "received_time": self._world.now_micros(),
         }
 
-    async def _publish(self, publisher: Publisher, found: dict[str, Point]) -> None:
-        changed = [self._merged(point) for point in found.values() if not _same(self._known.get(point["point_key"]), point)]
-        absent = [point for key, point in self._known.items() if key not in found and point["in_scope"]]
+    async def _publish(self, publisher: Publisher, found: dict[str, bytes]) -> None:
+        changed = [point for key, content in found.items() if (point := self._changed(key, content)) is not None]
+        absent = [key for key, content in self._known.items() if key not in found and unpacked(content)["in_scope"]]
         if absent:
-            log.warning("points are absent from the inventory and stay in scope", points=len(absent), first=absent[0]["point_key"])
+            log.warning("points are absent from the inventory and stay in scope", points=len(absent), first=absent[0])
         name, shards = POINTS.name(self._world.config.source), self._world.config.delivery.shards
         for at in range(0, len(changed), _BATCH_MESSAGES):
             part = changed[at : at + _BATCH_MESSAGES]
@@ -181,14 +183,18 @@ class Inventory:
                 key = point["point_key"]
                 messages.append(Message(name, shard_of(key, shards), key.encode(), self._world.codec.encode(POINTS, point)))
             await self._world.monitoring.transaction(None, (), messages, publisher.commit(messages))
-            self._known.update((point["point_key"], point) for point in part)
+            self._known.update((point["point_key"], packed(point)) for point in part)
         log.info("inventory read", points=len(found), changed=len(changed), absent=len(absent))
 
-    def _merged(self, point: Point) -> Point:
-        """The point as found; a start that counts back from now stays where it was first."""
-        known = self._known.get(point["point_key"])
-        if known is not None and point["start_time"] > known["start_time"]:
-            point["start_time"] = known["start_time"]
+    def _changed(self, key: str, content: bytes) -> Point | None:
+        """The point as found, if it is to be published; a start that counts back from now stays where it was first."""
+        point, before = unpacked(content), self._known.get(key)
+        if before is None:
+            return point
+        known = unpacked(before)
+        if _same(known, point):
+            return None
+        point["start_time"] = min(point["start_time"], known["start_time"])
         return point
 
 
@@ -217,9 +223,7 @@ def _number(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _same(known: Point | None, found: Point) -> bool:
-    if known is None:
-        return False
+def _same(known: Point, found: Point) -> bool:
     if found["start_time"] < known["start_time"]:
         return False
     return all(known[name] == found[name] for name in found if name not in _VOLATILE)  # type: ignore[literal-required]

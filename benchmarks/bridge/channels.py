@@ -36,16 +36,16 @@ Shape = tuple[int, int]
 
 def points(count: int = plant.POINTS) -> list[Point]:
     """Points as the inventory knows them, their kinds repeating every hundred."""
-    kinds = plant.points()
+    kinds = [sender.point for sender in plant.senders()]
     made: list[Point] = []
     for n in range(count):
         like = kinds[n % len(kinds)]
-        key, web_id = (like.named.point_key, like.web_id) if n < len(kinds) else (f"main:{1000 + n}", f"{like.web_id}{n}")
+        key, web_id = (like.point_key, like.web_id) if n < len(kinds) else (f"main:{1000 + n}", f"{like.web_id}{n}")
         made.append(
             {
                 "source": "plant1", "point_key": key, "server": "main", "server_id": "", "point_id": 1000 + n, "web_id": web_id,
-                "tag": like.named.tag, "path": "", "descriptor": None, "point_class": None, "point_type": like.point_type,
-                "digital_set": None, "engineering_units": like.named.uom, "zero": None, "span": None, "step": False, "future": False,
+                "tag": like.tag, "path": "", "descriptor": None, "point_class": None, "point_type": like.point_type,
+                "digital_set": None, "engineering_units": like.uom, "zero": None, "span": None, "step": False, "future": False,
                 "display_digits": None, "in_scope": True, "start_time": plant.BEGIN // 10, "received_time": 0,
             }
         )  # fmt: skip

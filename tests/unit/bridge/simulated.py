@@ -11,9 +11,9 @@ from bridge.incarnation import Incarnation, Setting
 from bridge.inventory import Inventory
 from bridge.kafka import Codec
 from bridge.piwebapi import PIWebAPI
+from bridge.points import Point, unpacked
 from bridge.shard import World
 from schemas.config import Config
-from schemas.records import Point
 from simulator import server
 from simulator.server import Running
 from simulator.settings import Settings
@@ -58,7 +58,7 @@ class Simulated:
 
     async def points(self) -> dict[str, Point]:
         """What the inventory finds."""
-        return await Inventory(self.world)._found()
+        return {key: Point.of(unpacked(content)) for key, content in (await Inventory(self.world)._found()).items()}
 
     def incarnation(self, points: dict[str, Point]) -> Incarnation:
         """A core with these points in scope."""
