@@ -1,12 +1,18 @@
 """Points as they are kept in memory, where a large plant has 100,000: by a shard only what reads, channels and frames need. Pure."""
 
-import sys
+from functools import lru_cache
 from typing import cast
 
 import msgspec
 
 from schemas import records
 from schemas.times import TICKS_PER_MICROSECOND
+
+
+@lru_cache(1 << 12)
+def _shared(text: str) -> str:
+    """The same object for texts that many points have in common."""
+    return text
 
 
 class Point(msgspec.Struct, frozen=True, gc=False):
@@ -28,11 +34,11 @@ class Point(msgspec.Struct, frozen=True, gc=False):
         uom = record["engineering_units"]
         return cls(
             record["point_key"],
-            sys.intern(record["server"]),
+            _shared(record["server"]),
             record["web_id"],
             record["tag"],
-            None if uom is None else sys.intern(uom),
-            sys.intern(record["point_type"]),
+            None if uom is None else _shared(uom),
+            _shared(record["point_type"]),
             record["start_time"] * TICKS_PER_MICROSECOND,
         )
 
