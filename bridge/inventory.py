@@ -52,13 +52,12 @@ class Inventory:
             self._known = await asyncio.to_thread(self._published)
             while True:
                 try:
-                    found = await self._found()
+                    await self._publish(publisher, await self._found())  # not named here: it would be kept until the next
                 except (PIUnavailable, PIRefused, PIUnreadable) as error:
                     log.warning("inventory not read", reason=str(error))
                     await asyncio.sleep(_RETRY_SECONDS)
-                    continue
-                await self._publish(publisher, found)
-                await asyncio.sleep(config.pi.inventory_seconds)
+                else:
+                    await asyncio.sleep(config.pi.inventory_seconds)
         finally:
             await publisher.close()
 
