@@ -25,10 +25,11 @@ import fastavro
 import msgspec
 import xxhash
 
-from benchmarks.plant import BEGIN, END, POINTS, Point, batch_answer, messages, points
+from benchmarks.plant import BEGIN, END, POINTS, batch_answer, messages, senders
 from bridge import batch, digests, normalise, regular
 from bridge.frame import Frame, FrameBuilder, Limits, Stated, plain
 from bridge.frame_encoder import FrameEncoder
+from bridge.points import Point
 from bridge.progress import ShardState
 from bridge.ranges import Range
 from bridge.samples import Sample, record_of
@@ -105,23 +106,17 @@ def _records(samples: list[Sample]) -> list[records.Sample]:
     return list(map(record_of, samples))
 
 
-def _record(point: Point) -> records.Point:
-    """The point as the inventory knows it, as far as frames need it."""
-    key, tag, uom = point.named
-    return cast(records.Point, {"point_key": key, "tag": tag, "engineering_units": uom})
-
-
 class Bench:
     """Inputs of all steps, made once, and the steps."""
 
     def __init__(self) -> None:
         chance = random.Random(5)
-        self.points = points()
-        self.records = [_record(point) for point in self.points]
-        self.by_web_id = {point.web_id: point.number for point in self.points}
-        self.body = batch_answer(self.points, chance, READ_VALUES)
-        self.resources = {str(p.number): batch.recorded("https://pi/piwebapi", p.web_id, BEGIN, END, 5000) for p in self.points}
-        self.messages = {shape: messages(self.points, *shape, chance, LIVE_VALUES) for shape in ((100, 1), (100, 10), (1, 1))}
+        of = senders()
+        self.points = [sender.point for sender in of]
+        self.by_web_id = {point.web_id: number for number, point in enumerate(self.points)}
+        self.body = batch_answer(of, chance, READ_VALUES)
+        self.resources = {str(n): batch.recorded("https://pi/piwebapi", p.web_id, BEGIN, END, 5000) for n, p in enumerate(self.points)}
+        self.messages = {shape: messages(of, *shape, chance, LIVE_VALUES) for shape in ((100, 1), (100, 10), (1, 1))}
         self.encoder = FrameEncoder(SCHEMA)
 
     def hear(self, shape: Shape, take: Take) -> None:
@@ -150,14 +145,14 @@ class Bench:
 
     def live_frames(self, hear: Callable[[Shape, Take], None], shape: Shape) -> list[Frame]:
         builder = FrameBuilder(ShardState(5, 12, epoch=3), "plant1", LIMITS)
-        hear(shape, lambda number, samples: builder.previews([(self.records[number], samples)], "CHANNEL", 1, 0.0))
+        hear(shape, lambda number, samples: builder.previews([(self.points[number], samples)], "CHANNEL", 1, 0.0))
         return [frame for _, frame in builder.take(1, everything=True)]
 
     def read_frames(self, contents: Streams) -> list[Frame]:
         builder = FrameBuilder(ShardState(5, 12, epoch=3), "plant1", LIMITS)
         for number, content in contents:
             page, _ = batch.page_of(content, BEGIN, END, END, 5000, self.points[number].point_type)
-            builder.statement(self.points[number].named, Stated(Range(BEGIN, END, page.samples), END, 1), False, None, 1, 0.0)
+            builder.statement(self.points[number], Stated(Range(BEGIN, END, page.samples), END, 1), False, None, 1, 0.0)
         return [frame for _, frame in builder.take(1, everything=True)]
 
     def read_frames_plain(self, samples: list[tuple[int, list[records.Sample]]]) -> list[ValueFrame]:
@@ -166,7 +161,7 @@ class Bench:
             {
                 "source": "plant1", "shard": 5, "epoch": 3, "sequence": n, "clock": n, "origin": "RECORDED", "via": "READ",
                 "received_time": 1, "server_time": 1, "cause": None,
-                "series": [{**self.points[number].named._asdict(), "statement": _statement(some), "samples": some}],  # type: ignore[typeddict-item]
+                "series": [_series(self.points[number], some)],
             }
             for n, (number, some) in enumerate(samples)
         ]  # fmt: skip
@@ -234,11 +229,12 @@ class Bench:
         return [self.encoder.encode(frame) for frame in frames]
 
 
-def _statement(samples: list[records.Sample]) -> dict[str, Any]:
-    return {
+def _series(point: Point, samples: list[records.Sample]) -> Series:
+    statement: records.Statement = {
         "kind": "STATED", "from_time": BEGIN // 10, "from_ticks": 0, "to_time": END // 10, "to_ticks": 0, "as_of": END // 10,
         "as_of_clock": 1, "count": len(samples), "digest": digest_by_sample(samples),
     }  # fmt: skip
+    return {"point_key": point.point_key, "tag": point.tag, "uom": point.uom, "statement": statement, "samples": samples}
 
 
 def _equal(ours: Any, peer: Any) -> bool:

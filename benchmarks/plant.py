@@ -9,7 +9,7 @@ import random
 from typing import Any, NamedTuple
 
 from bridge import pitime
-from bridge.frame import Named
+from bridge.points import Point
 from schemas.times import TICKS_PER_SECOND
 
 POINTS = 100
@@ -17,32 +17,28 @@ BEGIN = pitime.parse("2024-01-01T00:00:00Z")
 END = BEGIN + 7200 * TICKS_PER_SECOND
 
 
-class Point(NamedTuple):
+class Sender(NamedTuple):
+    """What sends values."""
+
     number: int
-    point_type: str
     fails: bool
-    named: Named
-    web_id: str
+    point: Point
 
 
-def points() -> list[Point]:
+def senders() -> list[Sender]:
+    """A hundred of them."""
     kinds = ["Float32"] * 87 + ["Int32"] * 5 + ["Digital"] * 5 + ["String"] * 3
+    web_id = "F1DPEmoryo_bV0GzilxLXH31pgLAcAAAQUJDX1BJX09QU1x{:04d}"
     return [
-        Point(
-            n,
-            kind,
-            n < 2,
-            Named(f"main:{1000 + n}", f"TI{14013 + n}.PV", "degC"),
-            f"F1DPEmoryo_bV0GzilxLXH31pgLAcAAAQUJDX1BJX09QU1x{n:04d}",
-        )
+        Sender(n, n < 2, Point(f"main:{1000 + n}", "main", web_id.format(n), f"TI{14013 + n}.PV", "degC", kind, BEGIN))
         for n, kind in enumerate(kinds)
     ]
 
 
-def value_of(point: Point, chance: random.Random) -> Any:
-    if point.fails and chance.random() < 0.05:
+def value_of(sender: Sender, chance: random.Random) -> Any:
+    if sender.fails and chance.random() < 0.05:
         return {"Name": "I/O Timeout", "Value": 246, "IsSystem": True}
-    match point.point_type:
+    match sender.point.point_type:
         case "Int32":
             return chance.randrange(-5000, 5000)
         case "Digital":
@@ -53,24 +49,24 @@ def value_of(point: Point, chance: random.Random) -> Any:
     return round(chance.uniform(-50, 500), 5)
 
 
-def item(point: Point, ticks: int, chance: random.Random) -> dict[str, Any]:
-    value = value_of(point, chance)
+def item(sender: Sender, ticks: int, chance: random.Random) -> dict[str, Any]:
+    value = value_of(sender, chance)
     good = not (isinstance(value, dict) and value["IsSystem"])
     text = pitime.text_of(ticks)[:-1].rstrip("0").rstrip(".") + "Z"
     return {"Timestamp": text, "Value": value, "Good": good, "Questionable": False, "Substituted": False, "Annotated": False}
 
 
-def batch_answer(of: list[Point], chance: random.Random, values: int) -> bytes:
+def batch_answer(of: list[Sender], chance: random.Random, values: int) -> bytes:
     """Recorded values of each point, so many of them from BEGIN to END, as the batch controller answers."""
     step = (END - BEGIN) // values
     answers = {}
-    for point in of:
-        items = [item(point, BEGIN + n * step + chance.randrange(step), chance) for n in range(values)]
-        answers[str(point.number)] = {"Status": 200, "Headers": {"Content-Type": "application/json"}, "Content": {"Items": items}}
+    for sender in of:
+        items = [item(sender, BEGIN + n * step + chance.randrange(step), chance) for n in range(values)]
+        answers[str(sender.number)] = {"Status": 200, "Headers": {"Content-Type": "application/json"}, "Content": {"Items": items}}
     return json.dumps(answers, separators=(",", ":")).encode()
 
 
-def messages(of: list[Point], streams: int, values: int, chance: random.Random, total: int) -> list[str]:
+def messages(of: list[Sender], streams: int, values: int, chance: random.Random, total: int) -> list[str]:
     """Channel messages with so many streams, and so many values of each, `total` in all, as a server sends them second by second."""
     made = []
     for n in range(total // (streams * values)):
@@ -78,13 +74,13 @@ def messages(of: list[Point], streams: int, values: int, chance: random.Random, 
         chosen = [of[(n + k) % len(of)] for k in range(streams)]
         items = [
             {
-                "WebId": point.web_id, "Name": point.named.tag, "Path": rf"\\ABC_PI_Ops\{point.named.tag}", "Links": {},
+                "WebId": sender.point.web_id, "Name": sender.point.tag, "Path": rf"\\ABC_PI_Ops\{sender.point.tag}", "Links": {},
                 "Items": [
-                    item(point, now + k * 10**6 + chance.randrange(10**6), chance) | {"UnitsAbbreviation": ""} for k in range(values)
+                    item(sender, now + k * 10**6 + chance.randrange(10**6), chance) | {"UnitsAbbreviation": ""} for k in range(values)
                 ],
                 "UnitsAbbreviation": "",
             }
-            for point in chosen
+            for sender in chosen
         ]  # fmt: skip
         made.append(json.dumps({"Links": {}, "Items": items}, separators=(",", ":")))
     return made

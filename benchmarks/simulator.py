@@ -312,6 +312,7 @@ def main(arguments: list[str]) -> int:
     result: Json = {"schema_version": 1, **parts, "goals": judged(live, batches)}
     if given.output is not None:
         evidence = Evidence(given.output.stem, commit(), given.output.parent)
+        evidence.resume()
         for name in (*parts, "goals"):
             evidence.add(name, result[name])
     print(json.dumps(result) if given.json else as_table(result))

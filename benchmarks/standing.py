@@ -11,14 +11,18 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
-from typing import Any, cast
+from typing import Any
 
+from bridge import progress
 from bridge.census import NOBODY, census
+from bridge.coverage import PointCoverage
 from bridge.incarnation import Incarnation, Setting
 from bridge.pitime import Moment
+from bridge.points import Point
+from bridge.progress import SHARD_KEY, ShardState
 from bridge.samples import DOUBLE, Sample
 from schemas.config import Config
-from schemas.records import Point, Progress
+from schemas.records import Progress
 from schemas.times import TICKS_PER_HOUR, TICKS_PER_SECOND
 from schemas.topics import TOPICS
 
@@ -63,7 +67,7 @@ class Driven:
         keys = range(number, points, self._load.shards)
         left = [(f"main:{key}", _progress(key, self._begin)) for key in keys]
         if self._load.just_taken_over:
-            left.append(("shard", _left_shard(number, self._load.shards, self._begin)))
+            left.append((SHARD_KEY, _left_shard(number, self._load.shards, self._begin)))
         inventory = {f"main:{key}": _point(key) for key in keys}
         shard = Incarnation(Setting(number, self._config, topics, self._chance), inventory, left, self._now())
         for ear in shard.hearing.new_ears(self._now()):
@@ -105,7 +109,7 @@ class Driven:
             if look % 200 == 0:
                 counted = NOBODY
                 for shard, _ in shards:
-                    counted = counted.plus(census(map(shard.coverage.get, shard.points), now.ticks))
+                    counted = counted.plus(census(map(shard.coverage.get, shard.points), now.ticks, shard.rules))
 
 
 def _config(shards: int) -> Config:
@@ -126,21 +130,18 @@ def _config(shards: int) -> Config:
 
 
 def _point(number: int) -> Point:
-    fields: dict[str, Any] = dict.fromkeys(Point.__annotations__)
-    fields |= {"point_key": f"main:{number}", "server": "main", "web_id": f"F1DP{number:06d}", "tag": f"T{number}", "point_type": "Float64"}
-    return cast(Point, fields | {"start_time": _EPOCH // 10})
+    return Point(f"main:{number}", "main", f"F1DP{number:06d}", f"T{number}", None, "Float64", _EPOCH)
 
 
 def _progress(number: int, now: int) -> Progress:
-    record: dict[str, Any] = {"point_key": f"main:{number}", "start": _EPOCH, "low": _EPOCH, "high": now - TICKS_PER_HOUR // 2}
-    return cast(Progress, {"point": record | {"as_of": now // 10, "snapshot": None, "first_event": None, "dirty": []}, "shard": None})
+    covered = PointCoverage(f"main:{number}", _EPOCH, _EPOCH, now - TICKS_PER_HOUR // 2, as_of=now)
+    record = progress.point_record(covered, ())
+    assert record is not None
+    return record
 
 
 def _left_shard(number: int, shards: int, now: int) -> Progress:
-    record: dict[str, Any] = {"shard": number, "epoch": 1, "clock": 1 << 40, "sequences": {}, "partitions": shards, "topic_ids": {}}
-    return cast(
-        Progress, {"point": None, "shard": record | {"alive_at": now // 10 - 60_000_000, "incidents": [], "commands_offset": 0, "jobs": []}}
-    )
+    return ShardState(number, shards, epoch=1, alive_at=now - 60 * TICKS_PER_SECOND).record()
 
 
 def _sample(ticks: int) -> Sample:

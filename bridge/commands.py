@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from bridge.coverage import PointCoverage
 from bridge.pitime import Moment
-from schemas.records import MAX_NAMES, Command, Job, JobState, OpenJob, Point
+from bridge.points import Point
+from schemas.records import MAX_NAMES, Command, Job, JobState, OpenJob
 from schemas.times import TICKS_PER_HOUR, TICKS_PER_MICROSECOND, hour_of
 
 if TYPE_CHECKING:
@@ -243,8 +244,8 @@ def why_refused(command: Command, now_micros: int) -> str | None:
 def _is_meant(point: Point, wanted: Set[str], patterns: list[str]) -> bool:
     if not wanted and not patterns:
         return True
-    name = point["tag"].casefold()
-    return name in wanted or point["point_key"].casefold() in wanted or any(fnmatchcase(name, pattern) for pattern in patterns)
+    name = point.tag.casefold()
+    return name in wanted or point.point_key.casefold() in wanted or any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _hours(record: OpenJob) -> tuple[int, int]:

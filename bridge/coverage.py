@@ -10,6 +10,7 @@ from bridge.away import Aways
 from bridge.ranges import Page, Range, cut_around
 from bridge.rules import Mark, Purpose, Read, Retry, Rules
 from bridge.sums import Sums
+from bridge.unread import Unread
 from bridge.watermarks import Watermarks
 from schemas.times import TICKS_PER_HOUR, hour_of
 
@@ -19,7 +20,7 @@ MAX_SLICE_FACTOR = 64
 """A back-fill slice grows at most so far beyond its configured length where a point has few events."""
 
 
-@dataclass
+@dataclass(slots=True)
 class PointCoverage:
     """Coverage of one point, changed by previews, marks and answers; asks for reads by `owed` and `next_read`."""
 
@@ -48,15 +49,14 @@ class PointCoverage:
     in_flight: Read | None = None
     unheard: bool = False
     """No channel will tell of it: it is not known to be quiet, so it is read as often as a point with previews."""
-    _open: list[tuple[int, int]] = field(default_factory=list)
-    """Previews that the archive has not been read for: the instant of each, and when it came."""
+    _unread: Unread = field(default_factory=Unread)
     _found: int | None = None
     """The newest of these that a read found: when it came is not known."""
     _read_on: bool = False
     """The last forward page was cut: more is there."""
     _slice_factor: int = 1
-    _forward_retry: "Retry" = field(default_factory=lambda: Retry())
-    _reread_retry: "Retry" = field(default_factory=lambda: Retry())
+    _forward_retry: Retry = field(default_factory=Retry)
+    _reread_retry: Retry = field(default_factory=Retry)
     """Apart, so that an archive that is not there for old data does not hold up the newest."""
 
     # -- what happens -------------------------------------------------------------------------------------------------------------
@@ -66,7 +66,7 @@ class PointCoverage:
         if self.snapshot is None or ticks > self.snapshot:
             self.snapshot = ticks
         if self.high is None or ticks >= self.high:
-            self._open.append((ticks, now))
+            self._unread.add(ticks, now)
             self._found = self._found if heard else ticks
             return False
         if ticks < self.start:
@@ -199,7 +199,7 @@ class PointCoverage:
     @property
     def heard(self) -> list[tuple[int, int]]:
         """Time and arrival of the previews that channels told of, and for which the archive has not been read."""
-        return [preview for preview in self._open if preview[0] != self._found]
+        return [preview for preview in self._unread if preview[0] != self._found]
 
     def _settled(self, now: int, rules: Rules) -> int:
         """What came up to this instant is in the archive that is asked at `now`."""
@@ -219,9 +219,9 @@ class PointCoverage:
         if self._read_on or self.as_of == 0:
             return 0
         due = self.as_of + (min(rules.seal_max, rules.quiet) if self.unheard else rules.quiet)
-        if self._open:
+        if self._unread:
             due = min(due, self.as_of + rules.seal_max)
-        return min(due, self.as_of + rules.seal_min) if len(self._open) >= rules.seal_previews else due
+        return min(due, self.as_of + rules.seal_min) if len(self._unread) >= rules.seal_previews else due
 
     def _readable(self, hour: int) -> bool:
         """True if something of the hour is covered, and its archive is not away as far as is known."""
@@ -258,10 +258,10 @@ class PointCoverage:
         self.start = min(self.start if before_start is None else before_start, anchor)
         self.first_event = before_start
         self.watermarks = Watermarks(rules.ages, self._settled(sent, rules))
-        for ticks, came in self._open:
+        for ticks, came in self._unread:
             if self.start <= ticks < anchor:
                 self.mark(hour_of(ticks), came, None)
-        self._open = [(ticks, came) for ticks, came in self._open if ticks >= anchor]
+        self._unread.keep(lambda ticks, _: ticks >= anchor)
         if self.blind is not None and self.start < anchor:
             self._mark_hours(max(self.start, anchor - rules.blind_margin), anchor - 1, *self.blind)
         self._forward_retry.succeeded()
@@ -292,7 +292,7 @@ class PointCoverage:
             self.as_of = sent
             if self.blind is not None and settled >= self.blind[0]:
                 self.blind = None
-        self._open = [(ticks, came) for ticks, came in self._open if ticks >= end and not (ticks == newest == end and came <= settled)]
+        self._unread.keep(lambda ticks, came: ticks >= end and not (ticks == newest == end and came <= settled))
         if more and not self._read_on:
             self._forward_retry.failed(now, rules)  # the next page begins where this one did, until what is on its way has arrived
         else:
@@ -326,7 +326,7 @@ class PointCoverage:
 
     def _young(self, settled: int) -> int | None:
         """The oldest instant of the previews that came after `settled`; None if none did."""
-        return min((ticks for ticks, came in self._open if came > settled), default=None)
+        return min((ticks for ticks, came in self._unread if came > settled), default=None)
 
     def reread_answered(
         self, read: Read, pages: list[tuple[int, int, Page]], sent: int, rules: Rules, page_values: int

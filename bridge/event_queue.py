@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from bridge.coverage import PointCoverage
 from bridge.pitime import Moment
+from bridge.points import Point
 from bridge.ranges import Page
-from schemas.records import Point
 
 if TYPE_CHECKING:
     from bridge.incarnation import Incarnation
@@ -97,7 +97,7 @@ class EventQueues:
 
     def of(self, point: Point, now: Moment) -> EventQueue:
         """The event queue of the point's data server."""
-        return self._queues.get(point["server"]) or self._queues.setdefault(point["server"], self._queue(now))
+        return self._queues.get(point.server) or self._queues.setdefault(point.server, self._queue(now))
 
     def judge(self, sent: int, now: Moment) -> None:
         """After the answers to a request that was sent at `sent`: opens an incident where a queue is stuck, ends it where one moves again.
@@ -112,7 +112,7 @@ class EventQueues:
         self._owner.state.stuck_queues = {server: queue.archived_until for server, queue in self._queues.items() if queue.stuck}
 
     def _points(self, server: str) -> list[Point]:
-        return [point for point in self._owner.points.values() if point["server"] == server]
+        return [point for point in self._owner.points.values() if point.server == server]
 
     def _covered(self, server: str) -> list[PointCoverage]:
         return [self._owner.covering(point) for point in self._points(server)]
@@ -133,7 +133,7 @@ class EventQueues:
     def _opened(self, server: str, queue: EventQueue, now: Moment) -> None:
         owner = self._owner
         queue.incident = f"{owner.config.source}-{owner.number}-{owner.state.epoch}-queue-{server}-{queue.archived_until}"
-        keys = [point["point_key"] for point in self._points(server)]
+        keys = [point.point_key for point in self._points(server)]
         detail = f"data server {server}: live values flow, the archive shows nothing newer for {len(keys)} points: a stuck event queue?"
         owner.incidents.open("EVENT_QUEUE_STUCK", queue.incident, keys, queue.archived_until // 10, now.micros, detail)
         owner.error("event queue stuck", server=server, archived_until=queue.archived_until, points=len(keys))

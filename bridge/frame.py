@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from bridge.digests import digest_of
+from bridge.points import Point
 from bridge.progress import ShardState
 from bridge.ranges import Range
 from bridge.samples import Sample, record_of, size_of
-from schemas.records import FrameHead, Point, SeriesHead, Statement, ValueFrame, Via
+from schemas.records import FrameHead, SeriesHead, Statement, ValueFrame, Via
 from schemas.topics import HISTORY, LIVE, RECORDED, Topic
 
 MAX_FRAME_BYTES = 900_000
@@ -21,19 +22,6 @@ class Limits(NamedTuple):
     seconds: float
     samples: int
     size_bytes: int
-
-
-class Named(NamedTuple):
-    """How a point is written into frames."""
-
-    point_key: str
-    tag: str
-    uom: str | None
-
-
-def named(point: Point) -> Named:
-    """How the point is written into frames."""
-    return Named(point["point_key"], point["tag"], point["engineering_units"])
 
 
 class Series(SeriesHead):
@@ -111,15 +99,15 @@ class FrameBuilder:
         frame.received_micros = received_micros
         by_point = frame.by_point
         for point, some in heard:
-            if (series := by_point.get(point["point_key"])) is None:
-                series = by_point[point["point_key"]] = _series(named(point), None, [])
+            if (series := by_point.get(point.point_key)) is None:
+                series = by_point[point.point_key] = _series(point, None, [])
                 frame.series.append(series)
                 frame.size_bytes += _series_bytes(series)
             series["samples"] += some
         frame.samples += len(samples)
         frame.size_bytes += size_bytes
 
-    def statement(self, named: Named, stated: Stated, history: bool, cause: str | None, received_micros: int, now_seconds: float) -> None:
+    def statement(self, point: Point, stated: Stated, history: bool, cause: str | None, received_micros: int, now_seconds: float) -> None:
         """Adds a statement, cut where it is too long for a frame. Raises InstantTooLarge, adding nothing, if one instant does not fit.
 
         What is confirmed is added without its samples.
@@ -127,7 +115,7 @@ class FrameBuilder:
         pieces = [stated.range] if stated.range.confirmed else list(pieces_of(stated.range, self._limits.size_bytes))
         for piece in pieces:
             samples = [] if piece.confirmed else piece.samples
-            series = _series(named, _statement(piece, stated.as_of, stated.as_of_clock), samples)
+            series = _series(point, _statement(piece, stated.as_of, stated.as_of_clock), samples)
             size = size_of(samples) + _series_bytes(series)
             frame = self._frame(HISTORY if history else RECORDED, "READ", cause, now_seconds, size)
             frame.series.append(series)
@@ -243,8 +231,8 @@ def _instants(samples: list[Sample]) -> Iterator[list[Sample]]:
         yield group
 
 
-def _series(named: Named, statement: Statement | None, samples: list[Sample]) -> Series:
-    return {"point_key": named.point_key, "tag": named.tag, "uom": named.uom, "statement": statement, "samples": samples}
+def _series(point: Point, statement: Statement | None, samples: list[Sample]) -> Series:
+    return {"point_key": point.point_key, "tag": point.tag, "uom": point.uom, "statement": statement, "samples": samples}
 
 
 def _statement(piece: Range, as_of: int, as_of_clock: int) -> Statement:

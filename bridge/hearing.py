@@ -12,9 +12,9 @@ from bridge.budget import DENIED_PAUSE_SECONDS, Chance
 from bridge.errors import PIUnreadable
 from bridge.frame import Heard
 from bridge.pitime import Moment
+from bridge.points import Point
 from bridge.regular import Values, heard, plain, samples_of
 from bridge.wording import written
-from schemas.records import Point
 
 if TYPE_CHECKING:
     from bridge.incarnation import Incarnation
@@ -94,7 +94,7 @@ class Ear:
         self.retired = False
         """Its points share another channel from now on: it ends, and that is no loss."""
         self._incarnation, self._reconnect, self._turn, self._given_up = incarnation, reconnect, turn, given_up
-        self._points = {point["web_id"]: point for point in points}
+        self._points = {point.web_id: point for point in points}
         self._blind, self._incident = blind
         self._listening = False
         self._heard = self._blind
@@ -181,7 +181,7 @@ class Ear:
         self._blind, self._losses = self._heard, self._losses + 1
         owner = self._incarnation
         self._incident = f"{owner.config.source}-{owner.number}-{owner.state.epoch}-channel-{self.number}-{self._losses}"
-        keys = [point["point_key"] for point in self.points]
+        keys = [point.point_key for point in self.points]
         detail = f"channel of {len(keys)} points: {reason}"
         owner.incidents.open("CHANNEL_LOST", self._incident, keys, self._blind // 10, now.micros, detail)
         owner.note("channel lost", channel=self.number, points=len(keys), reason=reason)
@@ -192,11 +192,11 @@ class Ear:
             content = written({"WebId": web_id, "Items": plain(items)})
             owner.dead_letters.add("CHANNEL", f'stream "{web_id:.100}" is none that this channel was opened for', content, now.micros)
             return
-        if point["point_key"] not in owner.points:
+        if point.point_key not in owner.points:
             return
-        samples, unreadable = samples_of(items, point["point_type"])
+        samples, unreadable = samples_of(items, point.point_type)
         for item in unreadable:
-            owner.dead_letters.add("CHANNEL", item.reason, item.content, now.micros, point["point_key"], item.ticks)
+            owner.dead_letters.add("CHANNEL", item.reason, item.content, now.micros, point.point_key, item.ticks)
             if item.ticks is None:
                 owner.heard_again([point], before, None, now)
             else:
@@ -209,12 +209,12 @@ class Ear:
     @property
     def points(self) -> list[Point]:
         """Those of its points that are in scope."""
-        return [point for point in self._points.values() if point["point_key"] in self._incarnation.points]
+        return [point for point in self._points.values() if point.point_key in self._incarnation.points]
 
     @property
     def point_keys(self) -> set[str]:
         """Keys of all its points, in scope or not."""
-        return {point["point_key"] for point in self._points.values()}
+        return {point.point_key for point in self._points.values()}
 
     @property
     def blind(self) -> tuple[int, str | None]:
@@ -322,7 +322,7 @@ class Hearing:
         self._rejoin_at = now.seconds + self._rejoin_seconds / 10
         joined, points = list[Ear](), list[Point]()
         for ear in sorted((ear for ear in self.ears if ear.calm(now, self._rejoin_seconds)), key=lambda ear: len(ear.address)):
-            web_ids = [point["web_id"] for point in (*points, *ear.points)]
+            web_ids = [point.web_id for point in (*points, *ear.points)]
             if len(addresses(owner.config.pi.url, web_ids, channels.heartbeat_polls, channels.url_bytes)) > 1:
                 break
             joined.append(ear)
@@ -333,7 +333,7 @@ class Hearing:
         for ear in joined:
             ear.retired = True
             self.ears.remove(ear)
-        self._rejoined = {point["point_key"] for point in points}
+        self._rejoined = {point.point_key for point in points}
         self._waiting.append(Unheard(points, (since, None), now.seconds))
         owner.note("channels joined", channels=len(joined), points=len(points))
 
@@ -360,8 +360,8 @@ class Hearing:
     def _ears_of(self, entry: Unheard, now: Moment) -> list[Ear]:
         """Channels for these points, as far as there are sockets; who has none is told of, and waits for one."""
         owner, channels = self._incarnation, self._incarnation.config.pi.channels
-        by_web_id = {p["web_id"]: p for point in entry.points if (p := owner.points.get(point["point_key"])) is not None}
-        self._on_channel.difference_update(p["point_key"] for p in entry.points if p["point_key"] not in owner.points)
+        by_web_id = {p.web_id: p for point in entry.points if (p := owner.points.get(point.point_key)) is not None}
+        self._on_channel.difference_update(p.point_key for p in entry.points if p.point_key not in owner.points)
         made, over = [], list[Point]()
         for address, web_ids in addresses(owner.config.pi.url, list(by_web_id), channels.heartbeat_polls, channels.url_bytes):
             points = [by_web_id[web_id] for web_id in web_ids]
@@ -378,12 +378,12 @@ class Hearing:
             self._waiting.append(entry._replace(points=over, given_up=True))
         if over and not entry.given_up:
             self._give_up(over, now)
-            owner.error("points without a channel", points=len(over), first=over[0]["point_key"], sockets=self._sockets, hint=_NO_SOCKET)
+            owner.error("points without a channel", points=len(over), first=over[0].point_key, sockets=self._sockets, hint=_NO_SOCKET)
         return made
 
     def _give_up(self, points: Iterable[Point], now: Moment) -> None:
         """Nobody will hear these points for now: they are read more often, and no incident of the others waits for them."""
-        keys = [point["point_key"] for point in points]
+        keys = [point.point_key for point in points]
         for key in keys:
             self._incarnation.covering(self._incarnation.points[key]).unheard = True
             self._incarnation.agenda.changed(key)

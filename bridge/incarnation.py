@@ -18,13 +18,14 @@ from bridge.frame import FrameBuilder, Heard, Limits
 from bridge.hearing import Hearing
 from bridge.incidents import Incidents
 from bridge.pitime import Moment
+from bridge.points import Point
 from bridge.progress import ShardState
 from bridge.reads import Reads
 from bridge.rules import Rules
 from bridge.urgency import Agenda
 from bridge.watermarks import ages_of
 from schemas.config import Config, Coverage
-from schemas.records import Point, Progress, Via
+from schemas.records import Progress, Via
 from schemas.times import TICKS_PER_SECOND
 from schemas.topics import DEAD_LETTERS, INCIDENTS, JOBS, PROGRESS, Topic
 
@@ -159,10 +160,10 @@ class Incarnation:
 
     def covering(self, point: Point) -> PointCoverage:
         """Coverage of a point in scope, new where there was none."""
-        start = point["start_time"] * 10
-        known = self.coverage.get(point["point_key"])
+        start = point.start
+        known = self.coverage.get(point.point_key)
         if known is None:
-            known = self.coverage[point["point_key"]] = PointCoverage(point["point_key"], start)
+            known = self.coverage[point.point_key] = PointCoverage(point.point_key, start)
         elif start < known.start:
             known.start = start
         return known
@@ -172,8 +173,8 @@ class Incarnation:
         self.frames.previews(heard, via, now.micros, now.seconds)
         told, server, ticks_now = via != "READ", "", now.ticks
         for point, samples in heard:
-            if told and point["server"] != server:
-                server = point["server"]
+            if told and point.server != server:
+                server = point.server
                 self.event_queues.of(point, now).preview(ticks_now)
             coverage, dirty = self.covering(point), False
             for sample in samples:
@@ -186,7 +187,7 @@ class Incarnation:
     def happened(self, point: Point, ticks: int, now: Moment) -> None:
         """A channel told that something happened to a point at an instant, whatever it was."""
         dirty = self.covering(point).preview(ticks, now.ticks, True)
-        (self.changed if dirty else self.agenda.changed)(point["point_key"])
+        (self.changed if dirty else self.agenda.changed)(point.point_key)
 
     def changed(self, point_key: str) -> None:
         """The point's progress goes into the next transaction."""
@@ -207,8 +208,8 @@ class Incarnation:
             superseded = self.covering(point).blinded(since, now.ticks, now.ticks, incident_id, self.rules.blind_margin)
             if incident_id is not None:
                 self.incidents.follow(superseded, incident_id)
-            self.changed(point["point_key"])
-            keys.append(point["point_key"])
+            self.changed(point.point_key)
+            keys.append(point.point_key)
         if incident_id is not None:
             self.incidents.heard(incident_id, keys, now.ticks // 10)
 

@@ -1,6 +1,7 @@
 """The inventory: which points are in scope, from PI to the topic `points` (design 4). Runs with whoever owns shard 0."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any, cast
@@ -13,6 +14,7 @@ from bridge import batch
 from bridge.errors import PIRefused, PITooLarge, PIUnavailable, PIUnreadable
 from bridge.kafka import read_partition
 from bridge.piwebapi import same_origin
+from bridge.points import packed, unpacked
 from bridge.publish import Message, Publisher
 from bridge.shard import World
 from bridge.wording import shown
@@ -38,7 +40,8 @@ class Inventory:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._known: dict[str, Point] = {}
+        self._known: dict[str, bytes] = {}
+        """What was published, by key and packed."""
 
     async def run(self) -> None:
         """Runs until cancelled; PI being away only delays it. Raises ShardLost if another process keeps house."""
@@ -51,31 +54,34 @@ class Inventory:
             self._known = await asyncio.to_thread(self._published)
             while True:
                 try:
-                    found = await self._found()
+                    await self._look(publisher)
                 except (PIUnavailable, PIRefused, PIUnreadable) as error:
                     log.warning("inventory not read", reason=str(error))
                     await asyncio.sleep(_RETRY_SECONDS)
-                    continue
-                self._keep_sources(found)
-                await self._publish(publisher, found)
-                if sources := await self._sources(found):
-                    await self._publish(publisher, found | sources)
-                await asyncio.sleep(config.pi.inventory_seconds)
+                else:
+                    await asyncio.sleep(config.pi.inventory_seconds)
         finally:
             await publisher.close()
 
-    def _published(self) -> dict[str, Point]:
+    async def _look(self, publisher: Publisher) -> None:
+        """Publishes what is new; then the sources of points whose source nobody has told yet."""
+        found = await self._found()
+        await self._publish(publisher, found)
+        if sources := await self._sources(found):
+            await self._publish(publisher, found | sources)
+
+    def _published(self) -> dict[str, bytes]:
         config, codec = self._world.config, self._world.codec
-        known: dict[str, Point] = {}
+        known: dict[str, bytes] = {}
         for partition in range(config.delivery.shards):
             for key, value in read_partition(config, POINTS.name(config.source), partition):
                 if value is not None:
-                    known[key] = cast(Point, codec.decode(POINTS, value))
+                    known[key] = packed(cast(Point, codec.decode(POINTS, value)))
         return known
 
-    async def _found(self) -> dict[str, Point]:
-        """Every point that a selection has, by key. A walk that breaks off raises: half an inventory is none."""
-        pi, found = self._world.config.pi, dict[str, Point]()
+    async def _found(self) -> dict[str, bytes]:
+        """Every point that a selection has, by key and packed. A walk that breaks off raises: half an inventory is none."""
+        pi, found = self._world.config.pi, dict[str, bytes]()
         servers = await self._servers()
         for selection in pi.points:
             page_points = _PAGE
@@ -89,7 +95,7 @@ class Inventory:
                     page_points //= 2  # PI's limit of items may be lower, or the answer too large (trap 27)
         return found
 
-    async def _walk(self, selection: PointSelection, points: str, page_points: int, found: dict[str, Point]) -> None:
+    async def _walk(self, selection: PointSelection, points: str, page_points: int, found: dict[str, bytes]) -> None:
         """Adds the points of a selection, page by page."""
         address: str | None = f"{points}?{query(selection, page_points)}"
         seen, ids_seen = set[str](), set[str]()
@@ -109,26 +115,20 @@ class Inventory:
             if address is not None and len(ids_seen) == known:
                 raise PIUnreadable(f"points of {selection.server}: a page of points that were all there before, and it links to another")
 
-    def _keep_sources(self, found: dict[str, Point]) -> None:
-        """Gives points the source that was read before; it is an attribute, which the list of points does not tell."""
-        for key, point in found.items():
-            if point["point_source"] is None and key in self._known:
-                point["point_source"] = self._known[key]["point_source"]
-
-    async def _sources(self, found: dict[str, Point]) -> dict[str, Point]:
-        """Points whose source was not known, with it; those that PI does not tell now are asked at the next inventory."""
-        unknown = [point for point in found.values() if point["point_source"] is None]
-        told: dict[str, Point] = {}
+    async def _sources(self, found: Mapping[str, bytes]) -> dict[str, bytes]:
+        """Points whose source is not known, with it; those that PI does not tell now are asked at the next inventory."""
+        unknown = [key for key, content in found.items() if unpacked(content)["point_source"] is None]
+        told: dict[str, bytes] = {}
         for at in range(0, len(unknown), _BATCH_SOURCES):
-            part = unknown[at : at + _BATCH_SOURCES]
+            part = {key: unpacked(found[key]) for key in unknown[at : at + _BATCH_SOURCES]}
             try:
-                answered = await self._world.pi.batch({p["point_key"]: source_address(self._world.pi.base, p["web_id"]) for p in part})
+                answered = await self._world.pi.batch({key: source_address(self._world.pi.base, p["web_id"]) for key, p in part.items()})
             except (PIUnavailable, PIRefused, PIUnreadable) as error:
                 log.warning("point sources not read", points=len(unknown) - at, reason=str(error))
                 break
-            for point in part:
-                if (source := source_in(answered.contents[point["point_key"]])) is not None:
-                    told[point["point_key"]] = {**point, "point_source": source}
+            for key, point in part.items():
+                if (source := source_in(answered.contents[key])) is not None:
+                    told[key] = packed({**point, "point_source": source})
         return told
 
     def _next(self, page: dict[str, Any]) -> str | None:
@@ -152,14 +152,16 @@ class Inventory:
             )
         return addresses
 
-    def _add(self, found: dict[str, Point], selection: PointSelection, server_id: UUID, item: Any) -> None:
+    def _add(self, found: dict[str, bytes], selection: PointSelection, server_id: UUID, item: Any) -> None:
         try:
             point = self._point(selection, server_id, item)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             log.warning("point not understood", server=selection.server, point=shown(item, 200), reason=f"{type(error).__name__}: {error}")
             return
+        if point["point_source"] is None and (known := self._known.get(point["point_key"])) is not None:
+            point["point_source"] = unpacked(known)["point_source"]  # an attribute, which the list of points does not tell
         if point["point_key"] not in found and not excluded(selection, point["tag"]):
-            found[point["point_key"]] = point
+            found[point["point_key"]] = packed(point)
 
     def _point(self, selection: PointSelection, server_id: UUID, item: dict[str, Any]) -> Point:
         config, point_id, digits = self._world.config, item["Id"], item.get("DisplayDigits")
@@ -195,11 +197,11 @@ class Inventory:
             "point_source": selection.point_source,
         }
 
-    async def _publish(self, publisher: Publisher, found: dict[str, Point]) -> None:
-        changed = [self._merged(point) for point in found.values() if not _same(self._known.get(point["point_key"]), point)]
-        absent = [point for key, point in self._known.items() if key not in found and point["in_scope"]]
+    async def _publish(self, publisher: Publisher, found: dict[str, bytes]) -> None:
+        changed = [point for key, content in found.items() if (point := self._changed(key, content)) is not None]
+        absent = [key for key, content in self._known.items() if key not in found and unpacked(content)["in_scope"]]
         if absent:
-            log.warning("points are absent from the inventory and stay in scope", points=len(absent), first=absent[0]["point_key"])
+            log.warning("points are absent from the inventory and stay in scope", points=len(absent), first=absent[0])
         name, shards = POINTS.name(self._world.config.source), self._world.config.delivery.shards
         for at in range(0, len(changed), _BATCH_MESSAGES):
             part = changed[at : at + _BATCH_MESSAGES]
@@ -208,14 +210,18 @@ class Inventory:
                 key = point["point_key"]
                 messages.append(Message(name, shard_of(key, shards), key.encode(), self._world.codec.encode(POINTS, point)))
             await self._world.monitoring.transaction(None, (), messages, publisher.commit(messages))
-            self._known.update((point["point_key"], point) for point in part)
+            self._known.update((point["point_key"], packed(point)) for point in part)
         log.info("inventory read", points=len(found), changed=len(changed), absent=len(absent))
 
-    def _merged(self, point: Point) -> Point:
-        """The point as found; a start that counts back from now stays where it was first."""
-        known = self._known.get(point["point_key"])
-        if known is not None and point["start_time"] > known["start_time"]:
-            point["start_time"] = known["start_time"]
+    def _changed(self, key: str, content: bytes) -> Point | None:
+        """The point as found, if it is to be published; a start that counts back from now stays where it was first."""
+        point, before = unpacked(content), self._known.get(key)
+        if before is None:
+            return point
+        known = unpacked(before)
+        if _same(known, point):
+            return None
+        point["start_time"] = min(point["start_time"], known["start_time"])
         return point
 
 
@@ -258,9 +264,7 @@ def _number(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _same(known: Point | None, found: Point) -> bool:
-    if known is None:
-        return False
+def _same(known: Point, found: Point) -> bool:
     if found["start_time"] < known["start_time"]:
         return False
     return all(known[name] == found[name] for name in found if name not in _VOLATILE)  # type: ignore[literal-required]

@@ -9,14 +9,14 @@ from bridge import batch, pitime
 from bridge.allowance import Allowance
 from bridge.coverage import PointCoverage
 from bridge.errors import BridgeError, PIArchiveAway, PIRefused, PIUnavailable, PIUnreadable
-from bridge.frame import InstantTooLarge, Stated, named
+from bridge.frame import InstantTooLarge, Stated
 from bridge.normalise import Unreadable
 from bridge.pitime import Moment
+from bridge.points import Point
 from bridge.ranges import Page, Range, between
 from bridge.rules import Purpose, Read
 from bridge.sizing import MOST_REQUESTS, Sizing
 from bridge.witness import Witness, Witnesses
-from schemas.records import Point
 
 if TYPE_CHECKING:
     from bridge.incarnation import Incarnation
@@ -62,7 +62,7 @@ class Task:
 
     def resources(self, base: str, name: str, now: int, settled: int) -> dict[str, str]:
         """The sub-requests of the next page, by key."""
-        web_id = self.point["web_id"]
+        web_id = self.point.web_id
         if self.read.purpose is Purpose.FIRST:
             return {
                 name + "s": batch.snapshot(base, web_id),
@@ -77,7 +77,7 @@ class Task:
         asked = {name: batch.recorded(base, web_id, self.at, self.asked_to, self.max_count)}
         if self.witness is None:
             return asked
-        return asked | {name + "w": batch.at_or_before(base, self.witness.point["web_id"], self.witness.ticks)}
+        return asked | {name + "w": batch.at_or_before(base, self.witness.point.web_id, self.witness.ticks)}
 
 
 class Batch(NamedTuple):
@@ -168,7 +168,7 @@ class Reads:
         absent = self._servers_without_a_value(asked.tasks, contents)
         for task, content in zip(asked.tasks, contents, strict=True):
             ranged = not task.read.purpose.looks and not task.doubted
-            if ranged and task.point["server"] in absent and batch.empty(content[0]):
+            if ranged and task.point.server in absent and batch.empty(content[0]):
                 self._doubt(task)
             else:
                 self._answered(task, content, asked.sent, now)
@@ -186,7 +186,7 @@ class Reads:
         shown: dict[str, bool] = {}
         for task, content in zip(tasks, contents, strict=True):
             if not task.read.purpose.looks and not isinstance(content[0], BridgeError):
-                server = task.point["server"]
+                server = task.point.server
                 shown[server] = shown.get(server, False) or batch.shows_a_value(content[0])
         return {server for server, any_value in shown.items() if not any_value}
 
@@ -213,7 +213,7 @@ class Reads:
                 if (
                     task.witness is not None
                     and batch.empty(contents[0])
-                    and batch.single_time(contents[1], task.witness.point["point_type"]) is None
+                    and batch.single_time(contents[1], task.witness.point.point_type) is None
                 ):
                     raise PIArchiveAway("no value, and an event that was there before is not shown either: the archive is away")
                 self._page(task, contents[0], sent, now)
@@ -241,7 +241,7 @@ class Reads:
         return True
 
     def _first(self, task: Task, contents: list[Any], sent: Sent) -> None:
-        snapshot, before, settled = (batch.single_time(content, task.point["point_type"]) for content in contents)
+        snapshot, before, settled = (batch.single_time(content, task.point.point_type) for content in contents)
         for found, asked in ((before, task.read.begin), (settled, sent.ticks - self._owner.rules.settle)):
             if found is not None and found > asked:
                 raise PIUnavailable("an event later than the instant at or before which it was asked for")
@@ -252,7 +252,7 @@ class Reads:
         task.coverage.done()
 
     def _start(self, task: Task, contents: list[Any]) -> None:
-        event, *known = (batch.single_time(content, task.point["point_type"]) for content in contents)
+        event, *known = (batch.single_time(content, task.point.point_type) for content in contents)
         if known == [None]:
             raise PIUnavailable("an event that was there before is not shown: the archive is away")
         if event is not None and event > task.read.begin:
@@ -262,7 +262,7 @@ class Reads:
         task.coverage.done()
 
     def _page(self, task: Task, content: Any, sent: Sent, now: Moment) -> None:
-        page, unreadable = batch.page_of(content, task.at, task.read.end, task.asked_to, task.max_count, task.point["point_type"])
+        page, unreadable = batch.page_of(content, task.at, task.read.end, task.asked_to, task.max_count, task.point.point_type)
         self._values_read[task.read.purpose] += len(page.samples)
         self._full_page |= page.cut
         self._set_aside(task, unreadable, now)
@@ -327,9 +327,9 @@ class Reads:
     def _publish(self, task: Task, stated: Range, sent: Sent, now: Moment) -> None:
         history = task.read.purpose in (Purpose.BACKFILL, Purpose.AWAY)
         statement = Stated(stated, sent.ticks, sent.clock)
-        self._owner.frames.statement(named(task.point), statement, history, task.read.cause, now.micros, now.seconds)
+        self._owner.frames.statement(task.point, statement, history, task.read.cause, now.micros, now.seconds)
         if stated.samples:
-            self._witnesses.stated(task.point["server"])
+            self._witnesses.stated(task.point.server)
 
     def _too_large(self, task: Task, error: InstantTooLarge, now: Moment) -> None:
         key = task.coverage.point_key

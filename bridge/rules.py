@@ -62,7 +62,7 @@ class Mark(NamedTuple):
     cause: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Read:
     """A range of a point to be read: [begin, end), the end open for a forward read."""
 
@@ -72,7 +72,7 @@ class Read:
     cause: str | None = None
 
 
-@dataclass
+@dataclass(slots=True)
 class Retry:
     """When a read that failed may be tried again: later and later."""
 

@@ -37,6 +37,8 @@ class World:
     """Kafka's id and number of partitions by dataset."""
     chance: random.Random
     monitoring: Monitoring = field(default_factory=Monitoring)
+    taking_over: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    """Held while the progress of a shard is read: for the moment that takes several times what is kept of it."""
 
     def now(self) -> Moment:
         """The present on all clocks; PI's must have been read once."""
@@ -130,14 +132,15 @@ class OwnedShard:
         config, codec, number = self._world.config, self._world.codec, self.tenure.number
 
         def read() -> list[tuple[str, Progress | None]]:
-            records = read_partition(config, PROGRESS.name(config.source), number)
-            return [(key, None if value is None else cast(Progress, codec.decode(PROGRESS, value))) for key, value in records]
+            newest = dict(read_partition(config, PROGRESS.name(config.source), number))  # compaction may have left many of each key
+            return [(key, None if value is None else cast(Progress, codec.decode(PROGRESS, value))) for key, value in newest.items()]
 
-        try:
-            left = await asyncio.to_thread(read)
-        except WireError as error:
-            raise NotReady(f"a progress record of shard {number} cannot be understood, so nothing can be known: {error}") from error
-        self.tenure.progress_read(left, self._world.now())
+        async with self._world.taking_over:
+            try:
+                left = await asyncio.to_thread(read)
+            except WireError as error:
+                raise NotReady(f"a progress record of shard {number} cannot be understood, so nothing can be known: {error}") from error
+            self.tenure.progress_read(left, self._world.now())
 
     async def _commit(self, records: tuple[Record, ...]) -> None:
         assert self._publisher is not None

@@ -12,7 +12,9 @@ from typing import NamedTuple
 from bridge.errors import NotReady
 from bridge.incarnation import Incarnation, Record, Setting
 from bridge.pitime import Moment
-from schemas.records import Point, Progress
+from bridge.points import Point
+from schemas import records
+from schemas.records import Progress
 
 LOOK_SECONDS = 0.2
 """However long frames gather, what is due and whether to stop is looked at this often."""
@@ -117,10 +119,10 @@ class Tenure:
 
     # -- what happens -------------------------------------------------------------------------------------------------------------
 
-    def point(self, key: str, point: Point | None) -> None:
+    def point(self, key: str, record: records.Point | None) -> None:
         """A record of the inventory; None, or out of scope: the point is gone."""
-        if point is not None and point["in_scope"]:
-            self.points[key] = point
+        if record is not None and record["in_scope"]:
+            self.points[key] = Point.of(record)
         elif self.points.pop(key, None) is None:
             return
         if self.incarnation is not None:

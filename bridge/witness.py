@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from bridge.coverage import PointCoverage
+from bridge.points import Point
 from schemas.digest import EMPTY
-from schemas.records import Point
 from schemas.times import TICKS_PER_SECOND
 
 
@@ -38,7 +38,7 @@ class Witnesses:
 
         Where none is known so early, one that has an event later: it vouches less, for older archives may be away alone.
         """
-        eldest = self._eldest_of(point["server"])
+        eldest = self._eldest_of(point.server)
         for witness in (point, eldest):
             if witness is not None and (event := _event_of(self._covering(witness))) is not None and event <= ticks:
                 return Witness(witness, ticks)
@@ -48,7 +48,7 @@ class Witnesses:
 
     def _eldest_of(self, server: str) -> Point | None:
         if server not in self._eldest:
-            known = {key: _event_of(self._covering(point)) for key, point in self._points.items() if point["server"] == server}
+            known = {key: _event_of(self._covering(point)) for key, point in self._points.items() if point.server == server}
             self._eldest[server] = min(((event, key) for key, event in known.items() if event is not None), default=(0, None))[1]
         return self._points.get(self._eldest[server] or "")
 

@@ -21,7 +21,7 @@ from proofs.simulation.bugs import BUGS
 
 _DESCRIPTION = """\
 Proofs that take too long for `make test`, which holds a short form of each. Results go to docs/evidence/<part>.json
-with the commit they were found at, one by one: an interrupted proof goes on where it was."""
+one by one, each with its commit: an interrupted proof goes on where it was."""
 _EPILOG = """\
 parts:
   seeded_defects   some 25 runs of simulator, bridge, Kafka and Spark, most with a defect on purpose, which the
@@ -139,8 +139,7 @@ def main() -> int:
     try:
         for name in given.parts or PARTS:
             found = Evidence(name, at)
-            if not given.fresh:
-                found.resume()
+            found.resume(given.fresh)
             say(f"{name} at {at}")
             good = PARTS[name](given, found) and good
     except ProofFailed as error:

@@ -1,4 +1,4 @@
-"""Evidence under docs/evidence: one JSON file per part, with the commit that it was found at; what is there need not be done again."""
+"""Evidence under docs/evidence: a JSON file a part, each result with its commit; what is there need not be done again."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "evidence"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def commit() -> str:
@@ -23,24 +23,35 @@ def _git(*arguments: str) -> str:
 
 
 class Evidence:
-    """Results of one part by name, written down one by one. Results of another commit do not count, unless they are `kept`."""
+    """Results of one part by name, written down one by one, each with its commit.
+
+    `results` are those of the commit at hand, which alone count; those of others stay in the file until they are found anew.
+    """
 
     def __init__(self, part: str, at: str, folder: Path = FOLDER) -> None:
         self.path, self._at, self._part = folder / f"{part}.json", at, part
         self.results: dict[str, Any] = {}
+        self._others: dict[str, Any] = {}
 
-    def resume(self) -> None:
-        """Takes over the results that an earlier run of the same commit left."""
+    def resume(self, fresh: bool = False) -> None:
+        """Takes over what earlier runs left; `fresh`: without counting any of it."""
         if not self.path.exists():
             return
-        found = json.loads(self.path.read_text(encoding="utf-8"))
-        if found["schema_version"] == SCHEMA_VERSION and found["commit"] == self._at and not self._at.endswith("+"):
-            self.results = found["results"]
+        document = json.loads(self.path.read_text(encoding="utf-8"))
+        if document["schema_version"] != SCHEMA_VERSION:
+            return
+        for name, found in document["results"].items():
+            if found["commit"] == self._at and not self._at.endswith("+") and not fresh:
+                self.results[name] = found["result"]
+            else:
+                self._others[name] = found
 
     def add(self, name: str, result: Any) -> None:
         """Writes down a result."""
         self.results[name] = result
+        self._others.pop(name, None)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         machine = {"cpus": os.cpu_count(), "system": platform.system(), "python": platform.python_version()}
-        document = {"schema_version": SCHEMA_VERSION, "part": self._part, "commit": self._at, "machine": machine, "results": self.results}
+        results = self._others | {name: {"commit": self._at, "result": found} for name, found in self.results.items()}
+        document = {"schema_version": SCHEMA_VERSION, "part": self._part, "machine": machine, "results": results}
         self.path.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")

@@ -32,8 +32,9 @@ from benchmarks.bridge.ground import (
 from benchmarks.simulator import Process, Simulator, ended
 from bridge import batch, pitime, progress
 from bridge.coverage import PointCoverage
-from bridge.frame import FrameBuilder, Limits, Stated, named
+from bridge.frame import FrameBuilder, Limits, Stated
 from bridge.incarnation import Incarnation
+from bridge.points import Point as ShardPoint
 from bridge.progress import ShardState
 from bridge.ranges import Range
 from bridge.reading import read
@@ -198,7 +199,7 @@ async def in_a_batch(world: World, of: list[Point], begin: int, end: int) -> lis
         page, unreadable = batch.page_of(content, begin, end, end, 10_000, point["point_type"])
         if unreadable or page.cut:
             raise Void(f"the answer for {point['point_key']} is not whole")
-        builder.statement(named(point), Stated(Range(begin, end, page.samples), end, 1), True, None, 0, 0.0)
+        builder.statement(ShardPoint.of(point), Stated(Range(begin, end, page.samples), end, 1), True, None, 0, 0.0)
     return [world.codec.encode(topic, frame) for topic, frame in builder.take(None, everything=True)]
 
 

@@ -16,17 +16,17 @@ from benchmarks.bridge import naive, probe
 
 SEED = 5
 MOST_MESSAGE_BYTES = 1 << 26
-_WEB_ID_LENGTH = len(plant.points()[0].web_id)
+_WEB_ID_LENGTH = len(plant.senders()[0].point.web_id)
 
 
 def channel_messages(streams: int, values: int, total: int) -> list[str]:
     """The messages of a shape, the same in every process."""
-    return plant.messages(plant.points(), streams, values, random.Random(SEED), total)
+    return plant.messages(plant.senders(), streams, values, random.Random(SEED), total)
 
 
 def batch_body(values: int) -> bytes:
     """The answer to a batch of 100 reads, the same in every process."""
-    return plant.batch_answer(plant.points(), random.Random(SEED), values)
+    return plant.batch_answer(plant.senders(), random.Random(SEED), values)
 
 
 def kind_of(resource: str) -> str:
@@ -104,7 +104,7 @@ async def answer_batches() -> None:
         may_answer.clear()
         body = batch_body(order)
         by_number = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-        answers.update((kind.web_id, bytes(by_number[str(kind.number)])) for kind in plant.points())
+        answers.update((sender.point.web_id, bytes(by_number[str(sender.number)])) for sender in plant.senders())
         say({"bytes": len(body)})
         await lines.get()
         may_answer.set()

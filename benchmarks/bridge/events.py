@@ -45,7 +45,7 @@ def sent(point_key: str, item: Json) -> Event:
 
 def of_messages(messages: Iterable[str]) -> "Counter[Event]":
     """The values in channel messages."""
-    keys = {point.web_id: point.named.point_key for point in plant.points()}
+    keys = {sender.point.web_id: sender.point.point_key for sender in plant.senders()}
     return Counter(sent(keys[s["WebId"]], item) for m in messages for s in json.loads(m)["Items"] for item in s["Items"])
 
 

@@ -19,6 +19,8 @@ HISTORY_SECONDS, SETTLE_SECONDS = 600, 30.0
 LOOK_SECONDS = 5.0
 URL_BYTES = 16_384
 """The longest that http.sys takes: a large plant is beyond the number of channels otherwise."""
+REJOIN_SECONDS = SETTLE_SECONDS / 3
+"""Channels of points that came one by one are joined before we count: values of that moment are previews that nobody sees."""
 _START_SECONDS = 600.0
 _MIB = 1 << 20
 
@@ -29,7 +31,11 @@ def measure_load(ground: Ground, options: Options) -> Json:
     simulator = Simulator("--points", options.points, "--rate", rate, "--history", HISTORY_SECONDS)
     with ended(simulator):
         config, port = source_of(
-            ground, "load", simulator, {"channels": {"url_bytes": URL_BYTES}}, coverage={"start": "5m", "settle_seconds": SETTLE_SECONDS}
+            ground,
+            "load",
+            simulator,
+            {"channels": {"url_bytes": URL_BYTES, "rejoin_seconds": REJOIN_SECONDS}},
+            coverage={"start": "5m", "settle_seconds": SETTLE_SECONDS},
         )
         with Bridge(ground, config.source, port) as bridge, closing(kafka.codec(config)) as codec, watch(config, LIVE) as seen:
             settle_down(bridge, simulator, options.points, _START_SECONDS)

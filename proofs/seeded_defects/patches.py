@@ -14,6 +14,7 @@ from bridge import batch, frame, normalise, pitime, publish, ranges, reads, shar
 from bridge.coverage import PointCoverage
 from bridge.errors import BridgeError
 from bridge.pitime import Moment
+from bridge.points import Point
 from bridge.publish import Message, Publisher
 from bridge.ranges import Page, Range
 from bridge.rules import Read, Rules
@@ -159,10 +160,10 @@ def microsecond_truncation() -> None:
 def identity_without_ordinal() -> None:
     """Of several events at one instant one is kept (trap 20)."""
 
-    def statement(self: frame.FrameBuilder, named: frame.Named, stated: frame.Stated, *more: Any) -> None:
+    def statement(self: frame.FrameBuilder, point: Point, stated: frame.Stated, *more: Any) -> None:
         one = {ranges.ticks_of(sample): sample for sample in reversed(stated.range.samples)}
         kept = sorted(one.values(), key=ranges.ticks_of)
-        add(self, named, stated._replace(range=stated.range._replace(samples=kept)), *more)
+        add(self, point, stated._replace(range=stated.range._replace(samples=kept)), *more)
 
     add = frame.FrameBuilder.statement
     _set(frame.FrameBuilder, "statement", statement)

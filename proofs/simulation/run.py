@@ -228,8 +228,8 @@ def _unrest_of(owned: Owned, run: Run) -> str | None:
         return f"{len(incarnation.incidents.records)} incidents open, frames empty: {incarnation.frames.empty}"
     if incarnation.commands.open or incarnation.commands.reports or incarnation.state.commands_offset < len(run.around.commands):
         return "a job is not done"
-    for key, point in incarnation.points.items():
-        coverage, model = incarnation.coverage.get(key), run.plant.points[point["point_id"]]
+    for key in incarnation.points:
+        coverage, model = incarnation.coverage.get(key), run.plant.points[int(key.partition(":")[2])]
         if coverage is None or coverage.low is None or coverage.high is None:
             return f"{key} was never read"
         settled = EPOCH + int(model.changed * TICKS_PER_SECOND) + incarnation.rules.settle

@@ -14,12 +14,13 @@ from benchmarks.bridge import __main__ as command
 from benchmarks.bridge import archive, channels, events
 from benchmarks.bridge.children import batch_body, channel_messages
 from benchmarks.bridge.ground import Void, milliseconds, spread
-from bridge.frame import FrameBuilder, Limits, Stated, named, plain
+from bridge.frame import FrameBuilder, Limits, Stated, plain
+from bridge.points import Point
 from bridge.progress import ShardState
 from bridge.ranges import Range
 from bridge.regular import heard, samples_of
 from proofs.evidence import Evidence
-from schemas.records import Point
+from schemas import records
 from schemas.topics import TOPICS
 
 LIMITS = Limits(0.1, 1000, 256_000)
@@ -35,11 +36,11 @@ def logs_as_before() -> Iterator[None]:
 def frames_of(messages: list[str]) -> list[Any]:
     """What the bridge makes of channel messages."""
     builder = FrameBuilder(ShardState(0, 1, epoch=1), "plant1", LIMITS)
-    known = {point["web_id"]: point for point in channels.points()}
+    known = {sender.point.web_id: sender.point for sender in plant.senders()}
     for message in messages:
         for web_id, values in heard(message):
             point = known[web_id]
-            builder.previews([(point, samples_of(values, point["point_type"])[0])], "CHANNEL", 1, 0.0)
+            builder.previews([(point, samples_of(values, point.point_type)[0])], "CHANNEL", 1, 0.0)
     return [plain(frame) for _, frame in builder.take(1, everything=True)]
 
 
@@ -71,10 +72,10 @@ def test_a_value_that_is_lost_doubled_or_changed_leaves_no_figure(field: str | N
         events.must_be(Counter(), events.of_messages(messages), "frames")
 
 
-def statements(of: list[Point], begin: int = plant.BEGIN) -> list[Any]:
+def statements(of: list[records.Point], begin: int = plant.BEGIN) -> list[Any]:
     builder = FrameBuilder(ShardState(0, 1, epoch=1), "plant1", LIMITS)
-    for point in of:
-        builder.statement(named(point), Stated(Range(begin, plant.END, []), plant.END, 1), True, None, 1, 0.0)
+    for record in of:
+        builder.statement(Point.of(record), Stated(Range(begin, plant.END, []), plant.END, 1), True, None, 1, 0.0)
     return [plain(frame) for _, frame in builder.take(1, everything=True)]
 
 

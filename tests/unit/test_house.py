@@ -24,8 +24,8 @@ PURE = {
     "bridge": {
         "allowance", "away", "batch", "budget", "census", "commands", "coverage", "dead_letters", "digests", "errors", "event_queue",
         "findings", "frame", "frame_encoder", "health", "hearing", "incarnation", "incidents", "masking", "normalise", "pitime",
-        "progress", "ranges", "reads", "regular", "reports", "rules", "samples", "sizing", "sums", "tenure", "urgency", "watermarks",
-        "witness", "wording",
+        "points", "progress", "ranges", "reads", "regular", "reports", "rules", "samples", "sizing", "sums", "tenure", "unread", "urgency",
+        "watermarks", "witness", "wording",
     },
     "spark_jobs": {"evolution", "landed", "quoting", "refined", "sequences", "tables"},
     "stream_processors": {

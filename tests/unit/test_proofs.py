@@ -25,12 +25,30 @@ def test_a_result_of_other_sources_does_not_count(then: str, now: str, tmp_path:
     assert again.results == {}
 
 
+def test_results_of_another_commit_stay_until_they_are_found_anew(tmp_path: Path) -> None:
+    older = Evidence("speed", "abc", tmp_path)
+    older.add("one", 1)
+    older.add("two", 2)
+    newer = Evidence("speed", "def", tmp_path)
+    newer.resume()
+    newer.add("two", 22)
+    written = json.loads((tmp_path / "speed.json").read_text(encoding="utf-8"))["results"]
+    assert written == {"one": {"commit": "abc", "result": 1}, "two": {"commit": "def", "result": 22}}
+
+
+def test_what_is_to_be_found_afresh_does_not_count(tmp_path: Path) -> None:
+    Evidence("speed", "abc", tmp_path).add("one", 1)
+    again = Evidence("speed", "abc", tmp_path)
+    again.resume(fresh=True)
+    assert again.results == {}
+
+
 def test_evidence_names_the_commit_and_is_whole_after_each_result(tmp_path: Path) -> None:
     found = Evidence("speed", "abc", tmp_path)
     for name in ("one", "two"):
         found.add(name, {"seconds": 1.5})
         document = json.loads((tmp_path / "speed.json").read_text(encoding="utf-8"))
-        assert (document["commit"], document["part"], name in document["results"]) == ("abc", "speed", True)
+        assert (document["part"], document["results"][name]) == ("speed", {"commit": "abc", "result": {"seconds": 1.5}})
 
 
 def test_the_commit_is_that_of_the_checkout() -> None:

@@ -10,7 +10,8 @@ from proofs.simulation.bugs import BUGS
 from proofs.simulation.part import EXPECTED, caught, play_with, processes, replay, summary, table
 from proofs.simulation.run import Verdict, play
 
-pytestmark = pytest.mark.simulation
+pytestmark = [pytest.mark.simulation, pytest.mark.timeout(1200)]
+"""The first test waits for two hundred seeds, each of which takes some seconds of CPU."""
 FIRST_SEEDS = {
     "a job that the next owner does not know": 11,
     "an item that no preview told of taken for old": 2,

@@ -11,9 +11,9 @@ from bridge.incarnation import Incarnation, Setting
 from bridge.inventory import Inventory
 from bridge.kafka import Codec
 from bridge.piwebapi import PIWebAPI
+from bridge.points import Point, unpacked
 from bridge.shard import World
 from schemas.config import Config
-from schemas.records import Point
 from simulator import server
 from simulator.server import Running
 from simulator.settings import Settings
@@ -58,11 +58,16 @@ class Simulated:
 
     async def points(self) -> dict[str, Point]:
         """What the inventory finds."""
+        return {key: Point.of(unpacked(content)) for key, content in (await self.found()).items()}
+
+    async def found(self) -> dict[str, bytes]:
+        """The same as the inventory keeps it."""
         return await Inventory(self.world)._found()
 
-    async def point_sources(self, points: dict[str, Point]) -> dict[str, Point]:
-        """Those points with the source that the inventory asks for afterwards."""
-        return await Inventory(self.world)._sources(points)
+    async def point_sources(self, found: dict[str, bytes]) -> dict[str, str | None]:
+        """The sources that the inventory asks for afterwards."""
+        told = await Inventory(self.world)._sources(found)
+        return {key: unpacked(content)["point_source"] for key, content in told.items()}
 
     def incarnation(self, points: dict[str, Point]) -> Incarnation:
         """A core with these points in scope."""

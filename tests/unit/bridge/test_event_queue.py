@@ -114,7 +114,7 @@ def test_an_incident_opens_for_all_points_of_the_server_and_closes_when_they_wer
     other = point(3, server="other", point_key="other:3")
     bridge.points["other:3"] = other
     for one in bridge.points.values():
-        bridge.coverage[one["point_key"]] = covered("06:00", "09:00", as_of="09:59")
+        bridge.coverage[one.point_key] = covered("06:00", "09:00", as_of="09:59")
     looked_at = bridge.event_queues.of(bridge.points["main:1"], moment("10:00"))
     for n in range(100):
         bridge.previews([(bridge.points["main:1"], [sample(at("10:00", n * SECOND))])], "CHANNEL", moment("10:01"))

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.digests import digest_of
-from bridge.frame import MAX_FRAME_BYTES, Frame, FrameBuilder, InstantTooLarge, Limits, Named, Stated, pieces_of, plain
+from bridge.frame import MAX_FRAME_BYTES, Frame, FrameBuilder, InstantTooLarge, Limits, Stated, pieces_of, plain
 from bridge.normalise import MAX_VALUE_BYTES
+from bridge.points import Point
 from bridge.progress import ShardState
 from bridge.ranges import Range, ticks_of
 from bridge.samples import Sample, size_of
@@ -18,7 +19,7 @@ from schemas.digest import add
 from schemas.topics import HISTORY, LIVE, RECORDED, Topic
 from tests.unit.bridge.world import HOUR, at, point, sample
 
-ONE, TWO = Named("main:1", "TI-101", "degC"), Named("main:2", "TI-102", None)
+ONE, TWO = point(1, tag="TI-101", engineering_units="degC"), point(2, tag="TI-102")
 LIMITS = Limits(seconds=0.1, samples=1000, size_bytes=256_000)
 
 
@@ -29,12 +30,11 @@ class Builder(FrameBuilder):
         self.state = ShardState(5, 12, epoch=epoch)
         super().__init__(self.state, "plant1", limits)
 
-    def live(self, named: Named, *samples: Sample, now: float = 0.0) -> None:
-        of = point(int(named.point_key.partition(":")[2]), tag=named.tag, engineering_units=named.uom)
+    def live(self, of: Point, *samples: Sample, now: float = 0.0) -> None:
         self.previews([(of, list(samples))], "CHANNEL", 1, now)
 
-    def state_range(self, stated: Range, named: Named = ONE, history: bool = False, cause: str | None = None, now: float = 0.0) -> None:
-        self.statement(named, Stated(stated, at("10:00", 3), self.state.take_clock()), history, cause, 1, now)
+    def state_range(self, stated: Range, of: Point = ONE, history: bool = False, cause: str | None = None, now: float = 0.0) -> None:
+        self.statement(of, Stated(stated, at("10:00", 3), self.state.take_clock()), history, cause, 1, now)
 
     def all(self) -> list[tuple[Topic, Frame]]:
         return self.take(7, everything=True)
@@ -155,7 +155,7 @@ def test_an_empty_statement_is_a_statement() -> None:
 def test_back_fill_and_each_cause_get_frames_of_their_own() -> None:
     builder = Builder()
     builder.state_range(Range(1, 2, []))
-    builder.state_range(Range(1, 2, []), named=TWO)
+    builder.state_range(Range(1, 2, []), of=TWO)
     builder.state_range(Range(2, 3, []), cause="lost")
     builder.state_range(Range(3, 4, []), history=True)
     assert [(topic, frame["cause"], len(frame["series"])) for topic, frame in builder.all()] == [
@@ -308,10 +308,10 @@ def test_a_statement_of_any_length_makes_frames_below_the_limit_of_kafka() -> No
 
 def test_the_longest_names_do_not_push_a_frame_over_the_limit() -> None:
     builder = Builder()
-    named = Named("main:1", "t" * 1023, "u" * 24)
+    of = point(1, tag="t" * 1023, engineering_units="u" * 24)
     instant = [text(99_000, at("09:00"), n) for n in range(9)]
-    builder.state_range(Range(at("09:00"), at("10:00"), instant[:8]), named)
-    builder.state_range(Range(at("09:00"), at("10:00"), [*instant[:8], text(106_300, at("09:00"), 8)]), named)
+    builder.state_range(Range(at("09:00"), at("10:00"), instant[:8]), of)
+    builder.state_range(Range(at("09:00"), at("10:00"), [*instant[:8], text(106_300, at("09:00"), 8)]), of)
     assert all(encoded(frame) <= MAX_FRAME_BYTES for _, frame in builder.all())
 
 

@@ -182,7 +182,7 @@ def test_trap_35_a_refused_channel_is_split_until_the_bad_stream_stands_alone_wh
     heard: set[str] = set()
     for _ in range(10):
         for ear in waiting:
-            keys = {point["point_key"] for point in ear.points}
+            keys = {point.point_key for point in ear.points}
             if "main:5" in keys:
                 assert ear.lost("404", now, 404)
                 owner.hearing.refused(ear, now)
@@ -192,7 +192,7 @@ def test_trap_35_a_refused_channel_is_split_until_the_bad_stream_stands_alone_wh
         waiting = owner.hearing.new_ears(now)
     assert heard == {f"main:{n}" for n in range(8)} - {"main:5"}
     (alone,) = owner.hearing.new_ears(now._replace(seconds=now.seconds + 301))
-    assert [point["point_key"] for point in alone.points] == ["main:5"]
+    assert [point.point_key for point in alone.points] == ["main:5"]
 
 
 def test_a_point_that_appears_later_gets_a_channel_of_its_own() -> None:
@@ -202,7 +202,7 @@ def test_a_point_that_appears_later_gets_a_channel_of_its_own() -> None:
     owner.points["main:2"] = incarnation(2).points["main:2"]
     owner.scope_changed("main:2")
     (ear,) = owner.hearing.new_ears(moment("10:02"))
-    assert [point["point_key"] for point in ear.points] == ["main:2"]
+    assert [point.point_key for point in ear.points] == ["main:2"]
 
 
 def test_channels_are_opened_one_after_the_other() -> None:

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from bridge.hearing import Ear
 from bridge.incarnation import Incarnation
@@ -15,7 +16,7 @@ HEARTBEAT = b'{"Links":{},"Items":[]}'
 
 
 def keys(ear: Ear) -> set[str]:
-    return {point["point_key"] for point in ear.points}
+    return {point.point_key for point in ear.points}
 
 
 def opened_by(owner: Incarnation, bad: set[str], *, accepts: bool, rounds: int = 400) -> tuple[set[str], int]:
@@ -136,7 +137,7 @@ def test_a_stream_whose_web_id_changed_is_tried_under_the_new_one() -> None:
     owner = incarnation(1)
     (ear,) = owner.hearing.new_ears(moment("10:00"))
     owner.hearing.refused(ear, moment("10:00"))
-    owner.points["main:1"] = owner.points["main:1"] | {"web_id": "NEW"}
+    owner.points["main:1"] = structs.replace(owner.points["main:1"], web_id="NEW")
     (again,) = owner.hearing.new_ears(moment("10:06"))
     assert "webId=NEW" in again.address
 

@@ -44,7 +44,7 @@ def test_good_streams_of_a_channel_that_was_split_share_one_again_and_nothing_is
     calm = later(REJOIN_SECONDS)
     speak(owner, later(REJOIN_SECONDS - 1))
     (joined,) = owner.hearing.new_ears(calm)
-    assert {point["point_key"] for point in joined.points} == set(owner.points)
+    assert {point.point_key for point in joined.points} == set(owner.points)
     assert owner.hearing.ears == [joined]
     assert all(ear.why_close(calm) for ear in apart)
     assert owner.hearing.heard_until(calm) == later(REJOIN_SECONDS - 1).ticks, "until it is open nobody hears"

@@ -24,7 +24,7 @@ def narrow(sockets: int, **channels: Any) -> Incarnation:
 
 
 def heard(owner: Incarnation) -> set[str]:
-    return {point["point_key"] for ear in owner.hearing.ears for point in ear.points}
+    return {point.point_key for ear in owner.hearing.ears for point in ear.points}
 
 
 def _forward(read: Read) -> bool:
@@ -78,7 +78,7 @@ def test_a_socket_that_becomes_free_is_taken_and_the_time_without_it_is_owed_a_r
     owner = narrow(2)
     first, _ = owner.hearing.new_ears(moment("10:00"))
     for gone in first.points[1:]:
-        del owner.points[gone["point_key"]]
+        del owner.points[gone.point_key]
     was_heard = heard(owner)
     owner.hearing.refused(first, moment("10:10"))
     (taken,) = owner.hearing.new_ears(moment("10:10"))

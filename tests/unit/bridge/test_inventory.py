@@ -4,36 +4,37 @@ import pytest
 from structlog.testing import capture_logs
 
 from bridge.inventory import Inventory, source_in
+from bridge.points import packed, unpacked
 from tests.unit.bridge.simulated import simulated
+
+
+def sources(found: dict[str, bytes]) -> set[str | None]:
+    return {unpacked(content)["point_source"] for content in found.values()}
 
 
 async def test_points_get_the_source_that_pi_keeps_among_their_attributes() -> None:
     async with simulated(points=230) as plant:
-        points = await plant.points()
-        assert {point["point_source"] for point in points.values()} == {None}
-        told = await plant.point_sources(points)
-        assert told.keys() == points.keys()
+        found = await plant.found()
+        assert sources(found) == {None}
         truth = {f"main:{stream.point.point_id}": stream.point.source for stream in plant.running.store.streams}
-        assert {key: point["point_source"] for key, point in told.items()} == truth
+        assert await plant.point_sources(found) == truth
         assert len(set(truth.values())) > 1
-        assert {point["point_source"] for point in points.values()} == {None}, "what was published is not changed under Kafka's hands"
 
 
 async def test_a_source_that_was_selected_or_read_before_is_not_asked_for() -> None:
     async with simulated(points=50, selections=[{"server": "main", "point_source": "OPC1"}]) as plant:
-        points = await plant.points()
-        assert {point["point_source"] for point in points.values()} == {"OPC1"}
-        assert await plant.point_sources(points) == {}
+        found = await plant.found()
+        assert sources(found) == {"OPC1"}
+        assert await plant.point_sources(found) == {}
     async with simulated(points=5) as plant:
-        inventory, points = Inventory(plant.world), await plant.points()
-        inventory._known = {key: {**point, "point_source": "LAB"} for key, point in points.items()}
-        inventory._keep_sources(points)
-        assert {point["point_source"] for point in points.values()} == {"LAB"}
+        inventory = Inventory(plant.world)
+        inventory._known = {key: packed({**unpacked(content), "point_source": "LAB"}) for key, content in (await plant.found()).items()}
+        assert sources(await inventory._found()) == {"LAB"}
 
 
 async def test_points_whose_source_pi_does_not_tell_now_are_left_for_later() -> None:
     async with simulated(points=5) as plant:
-        points = await plant.points()
+        points = await plant.found()
         await plant.fault("refuse_inner", status=500)
         assert await plant.point_sources(points) == {}
         await plant.end_faults()

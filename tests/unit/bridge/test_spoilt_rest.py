@@ -15,6 +15,7 @@ from bridge.errors import PIRefused, PIUnavailable, PIUnreadable
 from bridge.inventory import Inventory
 from bridge.kafka import Codec
 from bridge.piwebapi import PIWebAPI
+from bridge.points import unpacked
 from bridge.shard import World
 from schemas import wire
 from schemas.records import Point
@@ -70,9 +71,10 @@ def asked(answer: Answer, call: Callable[[World], Any]) -> Any:
 def inventory(answer: Answer) -> dict[str, Point] | None:
     """The points that an inventory finds, each of which Kafka could take; None if it ended in a failure that the bridge names."""
     try:
-        found: dict[str, Point] = asked(answer, lambda world: Inventory(world)._found())
+        kept: dict[str, bytes] = asked(answer, lambda world: Inventory(world)._found())
     except (PIUnavailable, PIRefused, PIUnreadable):
         return None
+    found = {key: unpacked(content) for key, content in kept.items()}
     for point in found.values():
         assert len(wire.encode(1, wire.schema("point"), cast(dict[str, Any], point))) < 1_000_000
     return found

@@ -77,7 +77,7 @@ def test_a_point_that_comes_into_scope_walks_over_no_others() -> None:
     assert ear.point_keys == {"main:4"}
     asked = owner.reads.next(moment("10:01"))
     assert asked is not None
-    assert [task.point["point_key"] for task in asked.tasks] == ["main:4"]
+    assert [task.point.point_key for task in asked.tasks] == ["main:4"]
 
 
 @pytest.mark.parametrize("walk", ["keys", "values", "items", "__iter__"])

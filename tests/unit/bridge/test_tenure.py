@@ -6,7 +6,7 @@ from bridge.errors import NotReady
 from bridge.pitime import Moment
 from bridge.tenure import Act, Fencings, Patience, Tenure
 from schemas.records import Progress
-from tests.unit.bridge.world import at, config, moment, point, setting
+from tests.unit.bridge.world import at, config, moment, point_record, setting
 
 NOW = moment("10:00")
 
@@ -17,7 +17,7 @@ def later(seconds: float) -> Moment:
 
 def tenure() -> Tenure:
     made = Tenure(setting(config(session_timeout_seconds=10.0)), Fencings())
-    made.point("main:1", point(1))
+    made.point("main:1", point_record(1))
     made.points_known()
     return made
 
@@ -156,8 +156,8 @@ def test_a_call_is_repeated_while_its_outcome_is_still_to_be_had_and_patience_la
 def test_the_points_of_the_inventory_are_those_in_scope() -> None:
     shard = tenure()
     acts(shard, 4)
-    shard.point("main:2", point(2))
-    shard.point("main:1", point(1) | {"in_scope": False})
+    shard.point("main:2", point_record(2))
+    shard.point("main:1", point_record(1, in_scope=False))
     shard.point("main:3", None)
     assert set(shard.points) == {"main:2"}
     assert shard.incarnation is not None

@@ -5,13 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from bridge import batch, piwebapi
 from bridge.channel import Channel
 from bridge.errors import PIRefused, PITooLarge, PIUnavailable, PIUnreadable
 from bridge.listening import listen
+from bridge.points import Point
 from bridge.reading import read
-from schemas.records import Point
 from tests.unit.bridge.simulated import Simulated, simulated
 
 
@@ -23,7 +24,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def snapshots(sim: Simulated, points: dict[str, Point]) -> dict[str, Any]:
-    return (await sim.pi.batch({key: batch.snapshot(sim.pi.base, point["web_id"]) for key, point in points.items()})).contents
+    return (await sim.pi.batch({key: batch.snapshot(sim.pi.base, point.web_id) for key, point in points.items()})).contents
 
 
 # -- envelope and transport
@@ -36,7 +37,7 @@ async def test_trap_1_trap_4_every_answer_of_a_shuffled_batch_is_its_points_and_
         alone = {key: (await snapshots(sim, {key: point}))[key] for key, point in points.items()}
         assert answers == alone
         bad = next(iter(points))
-        points[bad] = points[bad] | {"web_id": "I1DPnot_a_web_id"}
+        points[bad] = structs.replace(points[bad], web_id="I1DPnot_a_web_id")
         answers = await snapshots(sim, points)
         assert isinstance(answers.pop(bad), PIRefused)
         assert answers == {key: alone[key] for key in answers}
@@ -110,7 +111,7 @@ async def test_trap_8_trap_47_when_pi_sends_one_request_away_no_other_goes_out_b
 
 async def test_trap_9_all_pages_of_the_inventory_are_walked() -> None:
     async with simulated(2300) as sim:
-        assert {point["point_id"] for point in (await sim.points()).values()} == {s.point.point_id for s in sim.running.store.streams}
+        assert (await sim.points()).keys() == {f"main:{s.point.point_id}" for s in sim.running.store.streams}
 
 
 async def test_trap_9_a_link_to_another_host_is_not_followed() -> None:
@@ -137,7 +138,7 @@ async def test_trap_21_a_point_that_two_selections_find_is_one_point() -> None:
     async with simulated(20, selections=selections) as sim:
         points = await sim.points()
         assert len(points) == 20
-        assert {point["web_id"][:4] for point in points.values()} == {"I1DP"}
+        assert {point.web_id[:4] for point in points.values()} == {"I1DP"}
 
 
 async def test_trap_27_an_answer_beyond_the_limit_of_bytes_is_known_as_too_large() -> None:
@@ -151,7 +152,7 @@ async def test_trap_27_an_answer_beyond_the_limit_of_bytes_is_known_as_too_large
 async def test_trap_27_pis_own_refusal_of_too_many_values_is_known_as_one_that_may_be_about_the_size() -> None:
     async with simulated(1) as sim:
         (point,) = (await sim.points()).values()
-        address = batch.recorded(sim.pi.base, point["web_id"], sim.pi.now() - 36_000_000_000, sim.pi.now(), 150_001)
+        address = batch.recorded(sim.pi.base, point.web_id, sim.pi.now() - 36_000_000_000, sim.pi.now(), 150_001)
         answers = (await sim.pi.batch({"0": address})).contents
         assert batch.may_be_too_many(answers["0"])
         assert "greater than the maximum allowed" in str(answers["0"])
@@ -182,10 +183,10 @@ async def test_trap_35_pi_refuses_a_channel_for_one_bad_web_id_and_all_others_ar
     async with simulated(40) as sim:
         points = await sim.points()
         bad = sorted(points)[17]
-        points[bad] = points[bad] | {"web_id": "I1DP" + "A" * 28}
+        points[bad] = structs.replace(points[bad], web_id="I1DP" + "A" * 28)
         owner = sim.incarnation(points)
         keeping = asyncio.create_task(listen(sim.world, owner.hearing))
-        await until(lambda: {p["point_key"] for ear in owner.hearing.ears if ear.listening for p in ear.points} == points.keys() - {bad})
+        await until(lambda: {p.point_key for ear in owner.hearing.ears if ear.listening for p in ear.points} == points.keys() - {bad})
         await ended(keeping)
 
 
@@ -207,7 +208,7 @@ async def test_trap_36_a_message_larger_than_the_limit_ends_the_channel_and_it_c
         keeping = asyncio.create_task(Channel(sim.world.pi, sim.world.config.pi, ear, sim.world.now).run())
         await until(lambda: ear.listening)
         await sim.fault("oversize_frames", bytes=50_000)
-        await sim.write(next(iter(owner.points.values()))["point_id"])
+        await sim.write(int(next(iter(owner.points)).partition(":")[2]))
         sim.running.tick()
         await until(lambda: bool(owner.incidents.records))
         (incident,) = owner.incidents.records.values()

@@ -1,8 +1,8 @@
 from typing import Any
 
 from bridge.coverage import PointCoverage
+from bridge.points import Point
 from bridge.witness import Witnesses
-from schemas.records import Point
 from tests.unit.bridge.world import at, point
 
 EVENTS = {1: None, 2: "05:00", 3: "03:00", 4: "01:00"}
@@ -30,11 +30,11 @@ class Plant:
         self.witnesses = Witnesses(self.points, self.covering)
 
     def covering(self, of: Point) -> PointCoverage:
-        return self.coverage[of["point_key"]]
+        return self.coverage[of.point_key]
 
     def witness(self, number: int, clock: str) -> str | None:
         found = self.witnesses.of(self.points[f"main:{number}"], at(clock))
-        return None if found is None else found.point["point_key"]
+        return None if found is None else found.point.point_key
 
 
 def test_a_point_vouches_for_itself_if_it_can_and_else_the_one_of_its_server_whose_event_is_oldest() -> None:

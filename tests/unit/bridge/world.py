@@ -8,12 +8,13 @@ from bridge.coverage import PointCoverage
 from bridge.frame import plain
 from bridge.incarnation import Incarnation, Record, Setting
 from bridge.pitime import Moment
+from bridge.points import Point
 from bridge.ranges import Page, Range, ticks_of
 from bridge.rules import Rules
 from bridge.samples import NUMBER_COLUMN, Flags, Sample, blob_shape, shape, text_shape
 from schemas import records, wire
 from schemas.config import Config
-from schemas.records import Point, Progress
+from schemas.records import Progress
 from schemas.times import TICKS_PER_HOUR, TICKS_PER_SECOND
 from schemas.topics import TOPICS
 from tests.unit.schemas import frames
@@ -130,8 +131,8 @@ def moment(clock: str, seconds: float | None = None) -> Moment:
     return Moment((ticks - at("00:00")) / SECOND if seconds is None else seconds, ticks, ticks // 10)
 
 
-def point(number: int, start: str = "00:00", **fields: Any) -> Point:
-    """A point in scope."""
+def point_record(number: int, start: str = "00:00", **fields: Any) -> records.Point:
+    """A point in scope, as the inventory has it."""
     record: dict[str, Any] = {
         "source": "plant1", "point_key": f"main:{number}", "server": "main", "server_id": "", "point_id": number, "web_id": f"W{number}",
         "tag": f"T{number}", "path": "", "descriptor": None, "point_class": None, "point_type": "Float64", "digital_set": None,
@@ -139,7 +140,12 @@ def point(number: int, start: str = "00:00", **fields: Any) -> Point:
         "start_time": at(start) // 10, "received_time": 0, "point_source": None,
     }  # fmt: skip
     record.update(fields)
-    return cast(Point, record)
+    return cast(records.Point, record)
+
+
+def point(number: int, start: str = "00:00", **fields: Any) -> Point:
+    """A point in scope, as a shard carries it."""
+    return Point.of(point_record(number, start, **fields))
 
 
 def incarnation(
