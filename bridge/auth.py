@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from bridge.errors import PINotLetIn
-from bridge.masking import Mask
+from runtime.masking import Mask
 from bridge.metrics import Metrics
 from bridge.oauth import Tokens
 from schemas.config import PI, Anonymous, BasicAuth, BearerAuth, OAuth

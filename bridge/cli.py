@@ -16,8 +16,8 @@ from bridge import findings, jobs
 from bridge.check import check
 from bridge.commands import why_refused
 from bridge.errors import BridgeError
-from bridge.logs import log_as_json
-from bridge.masking import Mask, secrets_of
+from runtime.logs import log_as_json
+from runtime.masking import Mask, secrets_of
 from bridge.metrics import reference
 from bridge.reports import Reports
 from bridge.run import run, stops_it

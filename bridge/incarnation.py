@@ -11,7 +11,7 @@ from bridge import progress
 from bridge.budget import Chance
 from bridge.commands import Commands
 from bridge.coverage import PointCoverage
-from bridge.dead_letters import DeadLetters
+from runtime.dead_letters import DeadLetters
 from bridge.errors import NotReady
 from bridge.event_queue import EventQueues
 from bridge.frame import FrameBuilder, Heard, Limits

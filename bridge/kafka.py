@@ -17,8 +17,9 @@ from fastavro.types import Schema
 
 from bridge.errors import BridgeError, NotReady, Unreachable
 from bridge.frame_encoder import encoder_of
+from runtime import registry
 from schemas import wire
-from schemas.config import Config, Registry
+from schemas.config import Config
 from schemas.topics import OF_BRIDGE, Topic
 
 LIBRARY_LOG = logging.getLogger("librdkafka")
@@ -112,19 +113,9 @@ def publish(config: Config, topic: Topic, key: str, record: Any) -> None:
         raise KafkaException(failed[0])
 
 
-def registry(config: Registry) -> SchemaRegistryClient:
-    """A client of the schema registry."""
-    settings: dict[str, Any] = {"url": config.url, "timeout": _SECONDS}
-    if config.auth.kind == "basic":
-        settings["basic.auth.user.info"] = f"{config.auth.username}:{config.auth.password.get_secret_value()}"
-    if config.ca_file is not None:
-        settings["ssl.ca.location"] = config.ca_file
-    return SchemaRegistryClient(settings)
-
-
 def codec(config: Config) -> Codec:
     """The codec of this source's topics. Raises NotReady if a subject lacks the schema of this version: producers never register."""
-    client = registry(config.registry)
+    client = registry.client(config.registry)
     try:
         return Codec({topic.dataset: _registered(client, topic, config) for topic in OF_BRIDGE}, client)
     except BridgeError:

@@ -10,7 +10,7 @@ from urllib.parse import quote_plus, urlsplit
 import httpx2
 
 from bridge.errors import BridgeError, PINotLetIn, PIUnavailable, PIUntrusted
-from bridge.masking import Mask
+from runtime.masking import Mask
 from bridge.metrics import Metrics
 from bridge.tls import distrust, trust
 from schemas.config import OAuth

@@ -18,7 +18,7 @@ from schemas.processors import Processors
 from schemas.records import Assessment, ClockSkew, Incident, LateSamples, Point, QualityFinding, ScopePeriod, ValueFrame
 from stream_processors import floors, lateness, quality
 from stream_processors.clock_skew import Clocks
-from stream_processors.columns import columns_of
+from stream_processors.columns import Samples, columns_of, samples_of
 from stream_processors.rollup import Rollup
 from stream_processors.state import ShardState
 
@@ -55,8 +55,11 @@ class Shard:
         self._source, self._settings = source, settings
         self.state = ShardState(shard, settings)
 
-    def frame(self, dataset: Dataset, frame: ValueFrame, now: int) -> Assessed:
-        """Applies the rules to a frame; `now` is the wall clock, microseconds, and only tells whether the frame is from the future."""
+    def frame(self, dataset: Dataset, frame: ValueFrame, now: int, samples: Samples | None = None) -> Assessed:
+        """Applies the rules to a frame; `now` is the wall clock, microseconds, and only tells whether the frame is from the future.
+
+        `samples` are those of a frame that was decoded by column; without them they stand in the frame.
+        """
         state, received = self.state, frame["received_time"]
         last = state.sequences.get(dataset)
         if last is not None and frame["sequence"] <= last:
@@ -76,13 +79,13 @@ class Shard:
             for series in frame["series"]:
                 lateness.cover(state, series)
         elif frame["via"] != "READ":
-            assessed.late = self._previews(frame)
+            assessed.late = self._previews(frame, samples_of(frame) if samples is None else samples)
         return assessed
 
-    def _previews(self, frame: ValueFrame) -> list[LateSamples]:
+    def _previews(self, frame: ValueFrame, samples: Samples) -> list[LateSamples]:
         """Values that PI told us of by itself: only these are on their way when they come."""
         state, known = self.state, len(self.state)
-        columns = columns_of(frame, state)
+        columns = columns_of(frame["series"], samples, state)
         if columns is None:
             return []
         for slot in range(known, len(state)):

@@ -8,7 +8,7 @@ from typing import Any
 from bridge import run
 from bridge.channel import Channel
 from bridge.coverage import PointCoverage
-from bridge.dead_letters import DeadLetters
+from runtime.dead_letters import DeadLetters
 from bridge.frame import FrameBuilder
 from bridge.hearing import Ear
 from bridge.incarnation import Incarnation

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.monitoring import Monitoring, Port
+from bridge.monitoring import Monitoring
+from runtime.port import Port
 from schemas import config
 
 

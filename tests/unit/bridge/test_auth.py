@@ -15,7 +15,7 @@ import pytest
 from bridge.channel import Channel
 from bridge.errors import PINotLetIn, PIRefused, PIUnavailable
 from bridge.hearing import Ear, Reconnect, addresses
-from bridge.masking import MASKED, Mask
+from runtime.masking import MASKED, Mask
 from bridge.pitime import Moment
 from bridge.piwebapi import PIWebAPI
 from simulator.server import Running

@@ -12,8 +12,9 @@ import pytest
 from bridge.errors import NotReady, ShardLost
 from bridge.health import LOOP_SECONDS, Health
 from bridge.metrics import Metrics
-from bridge.monitoring import Monitoring, Port
+from bridge.monitoring import Monitoring
 from bridge.publish import Message
+from runtime.port import Port, PortTaken
 from schemas import config
 from tests.unit.bridge.test_metrics import value
 
@@ -158,7 +159,7 @@ def test_a_port_that_is_taken_is_a_sentence() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         number = taken.getsockname()[1]
-        with pytest.raises(NotReady, match=f"127.0.0.1:{number} cannot be listened on"):
+        with pytest.raises(PortTaken, match=f"127.0.0.1:{number} cannot be listened on"):
             Port(config.Monitoring(port=number), Monitoring())
 
 

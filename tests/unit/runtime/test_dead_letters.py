@@ -2,7 +2,7 @@ from typing import Any, cast
 
 import pytest
 
-from bridge.dead_letters import MAX_CONTENT_BYTES, MAX_REASON_BYTES, DeadLetters
+from runtime.dead_letters import MAX_CONTENT_BYTES, MAX_REASON_BYTES, DeadLetters
 from schemas import wire
 from schemas.records import DeadLetter
 
@@ -55,7 +55,7 @@ def test_a_reason_that_quotes_what_was_refused_can_still_be_written(letters: Dea
 
 
 def test_memory_of_what_was_set_aside_is_bounded_and_forgets_the_oldest(letters: DeadLetters, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bridge.dead_letters._REMEMBERED", 3)
+    monkeypatch.setattr("runtime.dead_letters._REMEMBERED", 3)
     for content in (b"1", b"2", b"3"):
         assert letters.add("READ", "why", content, 1)
     assert not letters.add("READ", "why", b"1", 1)  # asked again: it is the youngest now
