@@ -9,7 +9,7 @@ from typing import Protocol, Self
 
 import structlog
 
-from schemas import config
+from schemas import sections
 
 log = structlog.get_logger("runtime.port")
 _PATIENCE_SECONDS = 5.0
@@ -69,7 +69,7 @@ class _Get(BaseHTTPRequestHandler):
 class Port:
     """The HTTP port, served by threads of its own: it answers even if the event loop hangs, which is when it is needed."""
 
-    def __init__(self, section: config.Monitoring, asked: Asked) -> None:
+    def __init__(self, section: sections.Monitoring, asked: Asked) -> None:
         """Listens. Raises PortTaken if it cannot."""
         get = type("_Get", (_Get,), {"asked": asked})
         try:

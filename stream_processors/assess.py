@@ -8,6 +8,8 @@ and is called with the wall clock only when everything has been read, so that a 
 Second stage, one `Overview` for the source: it takes the assessments of all shards and finds what no shard sees alone.
 """
 
+import json
+import zlib
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Literal
@@ -28,6 +30,8 @@ _UNHEARD = 300 * _SECOND
 _CLOCK_TOLERANCE = 300 * _SECOND
 _GRACE_PERIODS = 2
 """The others do not wait longer for a shard that says nothing."""
+VERSION = 1
+"""What is known of another version is not read: it is learnt anew."""
 _GAPS: dict[str, bool] = {"CHANNEL_LOST": True, "BRIDGE_DOWN": True}
 
 Dataset = Literal["live", "recorded"]
@@ -189,6 +193,26 @@ class Overview:
         self._reached: dict[int, int] = {}
         """By shard, the last period that it told of."""
         self._judged = 0
+
+    def dump(self) -> bytes:
+        """All that is known, so that another one can go on with it."""
+        known = {
+            "version": VERSION, "clocks": self.clocks.dump(), "rollup": self.rollup.dump(), "reached": self._reached,
+            "periods": [[period, list(told.values())] for period, told in self._periods.items()], "judged": self._judged,
+        }  # fmt: skip
+        return zlib.compress(json.dumps(known).encode(), 1)
+
+    def load(self, content: bytes) -> bool:
+        """Takes over what `dump` gave; False, and all as it was, if that is of another version."""
+        known = json.loads(zlib.decompress(content))
+        if known["version"] != VERSION:
+            return False
+        self.clocks.load(known["clocks"])
+        self.rollup.load(known["rollup"])
+        self._reached = {int(shard): period for shard, period in known["reached"].items()}
+        self._periods.update({period: {said["shard"]: said for said in told} for period, told in known["periods"]})
+        self._judged = known["judged"]
+        return True
 
     def take(self, said: Assessment) -> tuple[list[ClockSkew], list[QualityFinding]]:
         """Adds an assessment, each shard's in their order; what the periods that are now complete showed.

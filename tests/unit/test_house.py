@@ -30,7 +30,7 @@ PURE = {
     },
     "spark_jobs": {"evolution", "landed", "quoting", "refined", "sequences", "tables"},
     "stream_processors": {
-        "assess", "clock_skew", "columns", "consensus", "decode", "delays", "errors", "floors", "health", "lateness", "order", "quality",
+        "assess", "clock_skew", "columns", "consensus", "decode", "delays", "errors", "floors", "health", "lateness", "order", "pieces", "quality",
         "rollup", "state", "track",
     },
     "verifier": {
