@@ -218,7 +218,7 @@ class Landing:
         return max(1, min(parallelism, -(-count // _ROWS_PER_FILE)))
 
 
-def _refusal(oddities: Sequence[sequences.Oddity]) -> str:
+def _refusal(oddities: Sequence[Oddity]) -> str:
     first, others = oddities[0], len(oddities) - 1
     more = f" (and {others} more, see pibridge incidents)" if others else ""
     return (

@@ -6,8 +6,9 @@ end, as of a moment ago; and not for ever, since somebody may have left a transa
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from schemas.wire import WireError
 from stream_processors.assess import Dataset
 from stream_processors.decode import Decoded
 
@@ -18,13 +19,16 @@ DATASETS: tuple[Dataset, ...] = ("live", "recorded")
 
 
 class Waiting(NamedTuple):
-    """A frame that came."""
+    """A message that came."""
 
     dataset: Dataset
     offset: int
-    decoded: Decoded
-    size: int
-    """Bytes of its message."""
+    decoded: Decoded | None
+    """None if it could not be read; its turn is behind the frame before it."""
+    problem: WireError | None
+    message: bytes
+    token: Any
+    """What the reader knows it by."""
     came: float
 
 
@@ -34,6 +38,8 @@ class Order:
 
     ended: dict[Dataset, float | None] = field(default_factory=lambda: dict.fromkeys(DATASETS))
     """Since when each topic is known to be read to its end; None if it is not."""
+    waiting_bytes: int = 0
+    """Of all messages that wait."""
     _queues: dict[Dataset, deque[Waiting]] = field(default_factory=lambda: {dataset: deque() for dataset in DATASETS})
 
     def __len__(self) -> int:
@@ -47,6 +53,7 @@ class Order:
     def add(self, waiting: Waiting) -> None:
         """Takes a frame; those of a topic come in their order."""
         self._queues[waiting.dataset].append(waiting)
+        self.waiting_bytes += len(waiting.message)
         self.ended[waiting.dataset] = None
 
     def read_to_end(self, dataset: Dataset, ended: bool, now: float) -> None:
@@ -65,9 +72,10 @@ class Order:
         heads = [queue[0] for queue in self._queues.values() if queue]
         if not heads:
             return None
-        first = min(heads, key=lambda waiting: waiting.decoded.frame["clock"])
-        if len(heads) < len(DATASETS) and not self._goes_first(first, now):
+        first = min(heads, key=_turn)
+        if first.decoded is not None and len(heads) < len(DATASETS) and not self._goes_first(first, now):
             return None
+        self.waiting_bytes -= len(first.message)
         return self._queues[first.dataset].popleft()
 
     def _goes_first(self, waiting: Waiting, now: float) -> bool:
@@ -80,3 +88,7 @@ class Order:
     def _nothing_comes(self, dataset: Dataset, now: float) -> bool:
         since = self.ended[dataset]
         return since is not None and now - since >= _ON_ITS_WAY_SECONDS
+
+
+def _turn(waiting: Waiting) -> int:
+    return -1 if waiting.decoded is None else waiting.decoded.frame["clock"]

@@ -115,6 +115,8 @@ class ShardState:
         """Last sequence by dataset that is part of this."""
         self.offsets: dict[str, int] = {}
         """Where in Kafka the frames of these sequences lie, as far as that was told."""
+        self.unreadable: dict[str, int] = {}
+        """Messages behind these frames that could not be read: they may have been the ones that are missed next."""
         self.holes = 0
         self.our_gaps: list[tuple[int, int]] = []
         """When we did not listen, microseconds; the last few."""
@@ -195,7 +197,7 @@ class ShardState:
             "group": {name: column.tolist() for name, column in self.group.items()}, "assets": self.assets, "period": self.period,
             "window": self.window, "window_whole": self.window_whole, "heard_at": self.heard_at, "began": self.began,
             "server_ahead": self.server_ahead, "corrections": self.corrections, "sequences": self.sequences, "offsets": self.offsets,
-            "holes": self.holes, "our_gaps": self.our_gaps, "changes": self.changes,
+            "unreadable": self.unreadable, "holes": self.holes, "our_gaps": self.our_gaps, "changes": self.changes,
         }  # fmt: skip
 
     def _block(self, block: int) -> bytes:
@@ -220,7 +222,8 @@ class ShardState:
         self.heard_at, self.began, self.server_ahead, self.corrections = (
             head["heard_at"], head["began"], head["server_ahead"], head["corrections"],
         )  # fmt: skip
-        self.sequences, self.offsets, self.holes, self.changes = head["sequences"], head["offsets"], head["holes"], head["changes"]
+        self.sequences, self.offsets, self.unreadable = head["sequences"], head["offsets"], head["unreadable"]
+        self.holes, self.changes = head["holes"], head["changes"]
         self.our_gaps = [(begin, end) for begin, end in head["our_gaps"]]
         self.groups = [(server, name) for server, name in head["groups"]]
         self.group_of = {name: number for number, (_, name) in enumerate(self.groups)}

@@ -21,7 +21,7 @@ ROOMS: dict[str, set[str]] = {
 }
 """Each room, and the rooms it may import."""
 PURE = {
-    "schemas": {"wire", "records", "shards", "digest", "topics", "values", "times"},
+    "schemas": {"oddities", "wire", "records", "shards", "digest", "topics", "values", "times"},
     "runtime": {"dead_letters", "masking"},
     "bridge": {
         "allowance", "away", "batch", "budget", "census", "commands", "coverage", "digests", "errors", "event_queue", "findings", "frame",
