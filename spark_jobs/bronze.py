@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 from pyspark.sql import DataFrame
 
+from schemas.oddities import Oddity
 from spark_jobs import delta, rows, sequences, tables
 from spark_jobs.checkpoint import Checkpoint, Plan
 from spark_jobs.decode import Decoder, Tally, frames_of

@@ -62,6 +62,8 @@ class _Owned:
     taken: list[Any] = field(default_factory=list)
     """Messages that are part of the state, and that nobody has acknowledged yet."""
     changed: bool = False
+    informed: bool = False
+    """All that is known beside frames was told."""
 
 
 class Worker:
@@ -125,6 +127,11 @@ class Worker:
 
     # -- what else is known
 
+    def informed(self, number: int) -> None:
+        """All was told that was known of a shard when it was taken over: its frames can be judged."""
+        if (owned := self._owned.get(number)) is not None:
+            owned.informed = True
+
     def point(self, number: int, point: Point) -> None:
         """Takes a record of `points`."""
         if (owned := self._owned.get(number)) is not None:
@@ -163,7 +170,7 @@ class Worker:
     def work(self, number: int, now: int, moment: float) -> Iterator[list[Output]]:
         """Judges the frames of a shard whose turn it is, one after the other; what came of each."""
         owned = self._owned.get(number)
-        while owned is not None and (waiting := owned.order.next(moment)) is not None:
+        while owned is not None and owned.informed and (waiting := owned.order.next(moment)) is not None:
             owned.taken.append(waiting.token)
             owned.changed = True
             yield self._judge(number, owned, waiting, now)
@@ -173,7 +180,7 @@ class Worker:
         """Closes the periods of shards of which everything was read, by the wall clock."""
         outputs = list[Output]()
         for number, owned in self._owned.items():
-            if owned.order.at_end(moment) and (closed := owned.shard.advance(now - _GRACE)):
+            if owned.informed and owned.order.at_end(moment) and (closed := owned.shard.advance(now - _GRACE)):
                 owned.changed = True
                 outputs += self._assessments(number, closed)
         return outputs
