@@ -8,8 +8,7 @@ from contextlib import closing
 from typing import Any, cast
 
 import httpx2
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicCollection, TopicPartition, Uuid
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition, Uuid
 from confluent_kafka.schema_registry import Schema as RegistrySchema
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
@@ -18,6 +17,7 @@ from fastavro.types import Schema
 from bridge.errors import BridgeError, NotReady, Unreachable
 from bridge.frame_encoder import encoder_of
 from runtime import registry
+from runtime.topics import described
 from schemas import wire
 from schemas.config import Config
 from schemas.topics import OF_BRIDGE, Topic
@@ -141,29 +141,7 @@ def _text_of(topic_id: Uuid) -> str:
 
 def topic_ids(config: Config) -> dict[str, tuple[str, int]]:
     """Kafka's id and number of partitions of each topic of the source, by dataset. Raises NotReady if one is missing or misshapen."""
-    admin = AdminClient({**config.kafka.client_settings(), "logger": LIBRARY_LOG})  # type: ignore[dict-item]
-    try:
-        return _found_topics(config, admin)
-    finally:
-        admin.poll(0)  # for its log
-
-
-def _found_topics(config: Config, admin: AdminClient) -> dict[str, tuple[str, int]]:
-    names = {topic.name(config.source): topic for topic in OF_BRIDGE}
-    found: dict[str, tuple[str, int]] = {}
-    for name, future in admin.describe_topics(TopicCollection(list(names)), request_timeout=_SECONDS).items():
-        topic = names[name]
-        try:
-            described = future.result()
-        except KafkaException as error:
-            if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                raise NotReady(f"topic {name} does not exist; run: pibridge topics apply") from error
-            raise
-        wanted = topic.partition_count(config.delivery.shards)
-        if len(described.partitions) != wanted:
-            raise NotReady(
-                f"topic {name} has {len(described.partitions)} partitions, and the configuration says {wanted}: "
-                "set delivery.shards to what the topics were created with"
-            )
-        found[topic.dataset] = (_text_of(described.topic_id), len(described.partitions))
-    return found
+    found, problems = described(config, OF_BRIDGE)
+    if problems:
+        raise NotReady(problems[0])
+    return {dataset: (_text_of(topic.topic_id), len(topic.partitions)) for dataset, topic in found.items()}

@@ -1,17 +1,15 @@
 """What the parts of the process tell about themselves: figures and health."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Sequence
 
 from bridge.health import Health
 from bridge.metrics import Metrics
 from bridge.publish import Message
+from runtime import heartbeat
 from runtime.port import answer
 from schemas.records import ValueFrame
 from schemas.topics import Topic
-
-_BEAT_SECONDS = 0.5
 
 
 class Monitoring:
@@ -43,12 +41,7 @@ class Monitoring:
 
     async def beat(self) -> None:
         """Tells that the event loop turns, until cancelled."""
-        loop = asyncio.get_running_loop()
-        while True:
-            self.health.beat(time.monotonic())
-            due = loop.time() + _BEAT_SECONDS
-            await asyncio.sleep(_BEAT_SECONDS)
-            self.metrics.loop_delay.set(max(0.0, loop.time() - due))
+        await heartbeat.beat(self.health.beat, self.metrics.loop_delay.set)
 
     def answer(self, path: str) -> tuple[int, str, bytes]:
         """Status, content type and body of a GET."""

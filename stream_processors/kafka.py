@@ -7,19 +7,23 @@ start. Everything else in `kafka.client` tunes librdkafka and has no meaning her
 import ssl
 from typing import Any
 
-from schemas import config
-from stream_processors.errors import NotReady
+from confluent_kafka import KafkaException
+
+from runtime.topics import described
+from schemas.config import Config, Kafka
+from schemas.topics import DEAD_LETTERS, INCIDENTS, LIVE, OF_PROCESSORS, OF_STATE, POINTS, RECORDED
+from stream_processors.errors import NotReady, Unavailable
 
 _SECURITY = ("ssl.", "sasl.", "security.")
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
 
-def brokers(kafka: config.Kafka) -> list[str]:
+def brokers(kafka: Kafka) -> list[str]:
     """The addresses as Faust takes them."""
     return [f"kafka://{address.strip()}" for address in kafka.bootstrap_servers.split(",")]
 
 
-def login(kafka: config.Kafka) -> dict[str, Any]:
+def login(kafka: Kafka) -> dict[str, Any]:
     """How the brokers are spoken to: mechanism, username and password, and a TLS context, as far as there are such. Raises NotReady."""
     given = {key: str(value) for key, value in kafka.client_settings().items() if key.startswith(_SECURITY)}
     protocol = given.pop("security.protocol", "plaintext").lower()
@@ -35,6 +39,16 @@ def login(kafka: config.Kafka) -> dict[str, Any]:
     if given:
         raise NotReady(f"kafka.client sets {', '.join(sorted(given))}, which the processors have no counterpart for")
     return found
+
+
+def check_topics(config: Config) -> None:
+    """Raises NotReady if a topic is missing or misshapen, Unavailable if no broker answers."""
+    try:
+        _, problems = described(config, (LIVE, RECORDED, POINTS, INCIDENTS, DEAD_LETTERS, *OF_PROCESSORS, *OF_STATE))
+    except KafkaException as error:
+        raise Unavailable(f"Kafka at {config.kafka.bootstrap_servers} does not answer: {error.args[0].str()}") from error
+    if problems:
+        raise NotReady("; ".join(problems))
 
 
 def _context(given: dict[str, str]) -> ssl.SSLContext:
