@@ -29,7 +29,7 @@ OVERVIEW = "overview"
 LETTERS_A_MINUTE = 60
 """A flood of garbage is counted, and not copied."""
 _MINUTE = 60_000_000
-_GRACE = 2_000_000
+_GRACE = 10_000_000
 """Frames come so much after their values, microseconds: until then no period is closed by the wall clock."""
 Read = Callable[[str], bytes | None]
 
