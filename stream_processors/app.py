@@ -6,6 +6,7 @@ and the state's changelog alike; whoever gets the one partition of `assessments`
 """
 
 import asyncio
+import contextlib
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -205,17 +206,17 @@ class Processors:
 
     async def _work(self) -> None:
         """Judges what has come, turn by turn."""
-        worker = self._worker
+        worker, more = self._worker, False
         while True:
-            try:
-                await asyncio.wait_for(self._wake.wait(), _TURN_SECONDS)
-            except TimeoutError:
-                pass
+            if not more:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), _TURN_SECONDS)
             self._wake.clear()
+            more = False
             for shard in sorted(worker.shards):
                 self._look_for_ends(shard)
-                while await self._judge(shard):
-                    await asyncio.sleep(0)
+                more |= await self._judge(shard)
+                await asyncio.sleep(0)
             async with self._saying:
                 await self._publish(worker.close_periods(_now(), time.monotonic()))
             self._monitoring.health.waits("frames", worker.waiting_since())
@@ -301,19 +302,23 @@ class Processors:
         waited = cast("list[asyncio.Future[Any]]", [stopping, self._failure, self._context.failure, *chores])
         try:
             await _first(waited, starting)
-            if stop.is_set() and self._worker.shards:
-                await asyncio.wait_for(self.checkpoint(), _STOP_SECONDS)
-                await self._app.consumer.commit()
+            if stop.is_set():
+                await _in_time(self._write_and_commit(), "what is known was not written: it is judged again at the next start")
         finally:
             for task in (stopping, *chores):
                 task.cancel()
             await asyncio.gather(stopping, *chores, return_exceptions=True)
             await self._context.stop()
-            await self._app.stop()
+            await _in_time(self._app.stop(), "Faust did not end")
             starting.cancel()
             await asyncio.gather(starting, return_exceptions=True)
         if (reason := self._app.crash_reason) is not None:
             raise Unavailable(f"Faust ended: {reason!r}") from reason
+
+    async def _write_and_commit(self) -> None:
+        await self.checkpoint()
+        if self._worker.shards:
+            await self._app.consumer.commit()
 
     async def _take_stock(self) -> None:
         while True:
@@ -330,6 +335,14 @@ async def _first(waited: list["asyncio.Future[Any]"], starting: "asyncio.Task[No
             task.result()
         if done - {starting}:
             return
+
+
+async def _in_time(step: Awaitable[Any], otherwise: str) -> None:
+    """A step of the way out, which must not last for ever."""
+    try:
+        await asyncio.wait_for(step, _STOP_SECONDS)
+    except TimeoutError:
+        log.warning(otherwise)
 
 
 def _reader(table: Any) -> Callable[[str], bytes | None]:

@@ -9,7 +9,7 @@ Needed = Literal["Kafka", "registry"]
 _NEEDED: tuple[Needed, ...] = ("Kafka", "registry")
 LOOP_SECONDS = 10.0
 """An event loop that has not turned for so long hangs."""
-STUCK_SECONDS = 120.0
+STUCK_SECONDS = 180.0
 """Frames do not wait so long, nor does a state that has to be written."""
 
 

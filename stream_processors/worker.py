@@ -5,6 +5,7 @@ checkpoint says what has to be written, and which messages are part of it: these
 out before. So a message is either part of what is remembered, or comes again.
 """
 
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
@@ -31,6 +32,8 @@ LETTERS_A_MINUTE = 60
 _MINUTE = 60_000_000
 _GRACE = 10_000_000
 """Frames come so much after their values, microseconds: until then no period is closed by the wall clock."""
+_UNUSABLE = (LookupError, ValueError, TypeError, zlib.error)
+"""What comes of reading a state that somebody else wrote into, or that is of another version."""
 Read = Callable[[str], bytes | None]
 
 
@@ -98,7 +101,7 @@ class Worker:
         try:
             if not shard.state.load(read) and read(f"{number}") is not None:
                 raise LookupError(f"the state of shard {number} is of another version")
-        except LookupError as problem:
+        except _UNUSABLE as problem:
             log.error("the state of a shard cannot be used and is learnt anew", shard=number, problem=str(problem))
             self._metrics.states_lost.inc()
             shard = Shard(self._config.source, number, self._config.processors)
@@ -115,7 +118,7 @@ class Worker:
             content = self._pieces.join(read)
             if content is not None and not self._overview.load(content):
                 raise LookupError("what is known of clocks and sources is of another version")
-        except LookupError as problem:
+        except _UNUSABLE as problem:
             log.error("what is known of clocks and sources cannot be used and is learnt anew", problem=str(problem))
             self._metrics.states_lost.inc()
             self._overview = Overview(self._config.source, self._config.processors)

@@ -180,10 +180,10 @@ def _frame(plant: Plant, shard: int, sequence: int, clock: int, at: float, serie
 
 
 def sent(plant: Plant) -> list[tuple[Topic, int, str | None, Any]]:
-    """All frames in the order in which a bridge would send them, shard by shard within a second."""
+    """All frames in the order in which a bridge would send them, shards side by side."""
     topic: dict[Dataset, Topic] = {"live": LIVE, "recorded": RECORDED}
-    all_frames = [(frame["received_time"], topic[dataset], shard, frame) for shard, made in plant.made.items() for dataset, frame in made]
-    return [(of, shard, None, frame) for _, of, shard, frame in sorted(all_frames, key=lambda one: one[0])]
+    all_frames = [(topic[dataset], shard, None, frame) for shard, made in plant.made.items() for dataset, frame in made]
+    return sorted(all_frames, key=lambda one: one[3]["clock"])
 
 
 # What has to be found
@@ -319,7 +319,7 @@ def tapped(plant: Plant, late: list[Any]) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        assert "SLIGHTLY_LATE by 17" in process.stdout.readline()
+        assert "SLIGHTLY_LATE by 18000" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
         assert "Traceback" not in process.stderr.read()
