@@ -26,6 +26,13 @@ def test_a_letter_tells_what_where_and_why(letters: DeadLetters) -> None:
     assert sent(letter) == letter
 
 
+def test_what_came_out_of_kafka_says_where_it_lies(letters: DeadLetters) -> None:
+    letters.add("PROCESS", "garbage", b"x", 7, place=("pi.plant1.live", 3, 4711))
+    (letter,) = letters.take()
+    assert (letter["topic"], letter["partition"], letter["offset"]) == ("pi.plant1.live", 3, 4711)
+    assert sent(letter) == letter
+
+
 def test_the_same_content_of_the_same_point_is_set_aside_once(letters: DeadLetters) -> None:
     assert letters.add("READ", "why", b"x", 1, "main:1")
     assert not letters.add("READ", "why", b"x", 2, "main:1")

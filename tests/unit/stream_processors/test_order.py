@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.wire import WireError
+from stream_processors import order as order_module
 from stream_processors.decode import Decoded
 from stream_processors.order import Order, Waiting
 
@@ -37,6 +39,12 @@ def test_the_frame_that_was_made_first_goes_first_whatever_came_first() -> None:
         order.add(waiting(dataset, clock))
     assert given_out(order, 0.0) == [(LIVE, 1), (LIVE, 3), (RECORDED, 4), (RECORDED, 7)]
     assert len(order) == 1, "whether recorded has an earlier one than 9 is not known"
+
+
+def test_an_order_without_clocks_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(order_module, "_turn", lambda _: 0)
+    with pytest.raises(AssertionError):
+        test_the_frame_that_was_made_first_goes_first_whatever_came_first()
 
 
 def test_a_topic_that_was_read_to_its_end_is_not_waited_for() -> None:
