@@ -160,7 +160,10 @@ def main() -> int:
 
 
 def _table(speeds: list[Speed], remembered: Memory) -> str:
-    lines = ["| frames of | values/s, rules | decoding | decoding by fastavro | rules and decoding | late records |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| frames of | values/s, rules | decoding | decoding by fastavro | rules and decoding | late records |",
+        "|---|---|---|---|---|---|",
+    ]
     for each in speeds:
         lines.append(
             f"| {each.shape} | {each.rules_values_per_second:,.0f} | {each.decoded_values_per_second:,.0f} "

@@ -7,8 +7,8 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from bridge.findings import Finding, Status
-from runtime import registry
 from bridge.tls import distrust
+from runtime import registry
 from schemas import wire
 from schemas.config import Config
 from schemas.topics import OF_BRIDGE

@@ -16,11 +16,11 @@ from bridge import findings, jobs
 from bridge.check import check
 from bridge.commands import why_refused
 from bridge.errors import BridgeError
-from runtime.logs import log_as_json
-from runtime.masking import Mask, secrets_of
 from bridge.metrics import reference
 from bridge.reports import Reports
 from bridge.run import run, stops_it
+from runtime.logs import log_as_json
+from runtime.masking import Mask, secrets_of
 from schemas.config import CONFIG_VARIABLE, DEFAULT_CONFIG, Config, ConfigError, instant_of, load
 from schemas.records import JobKind
 

@@ -64,7 +64,9 @@ SKEW = Topic("skew", "skew", "clock group", settings=_compacted())
 QUALITY = Topic("quality", "quality", "<check>/<scope>", partitions=3, settings=_kept(30))
 ASSESSMENTS = Topic("assessments", "assessment", "shard", settings=_kept(1))
 
-SHARD_STATE = Topic("processors-shards", "", "<shard>, <shard>/<block>/<side>; partition = shard", sharded=True, settings=_often_compacted())
+SHARD_STATE = Topic(
+    "processors-shards", "", "<shard>, <shard>/<block>/<side>; partition = shard", sharded=True, settings=_often_compacted()
+)
 OVERVIEW_STATE = Topic("processors-overview", "", "name, <name>/<piece>/<side>", settings=_often_compacted())
 
 TOPICS = (LIVE, RECORDED, HISTORY, POINTS, INCIDENTS, DEAD_LETTERS, PROGRESS, COMMANDS, JOBS, LATE, SKEW, QUALITY, ASSESSMENTS)

@@ -289,7 +289,9 @@ class Processors:
             for sent in messages:
                 await sent
         except KafkaError as error:
-            raise Unavailable(f"Kafka does not take what was found: {error!r}; what was not written is done again at the next start") from error
+            raise Unavailable(
+                f"Kafka does not take what was found: {error!r}; what was not written is done again at the next start"
+            ) from error
 
     # -- from begin to end
 
@@ -297,7 +299,9 @@ class Processors:
         """Works until `stop`, and then writes what it knows. Raises what ended it otherwise."""
         self._context.start()
         starting = asyncio.create_task(self._app.start())
-        chores = [asyncio.create_task(chore) for chore in (self._work(), self._write_states(), self._take_stock(), self._app.wait_until_stopped())]
+        chores = [
+            asyncio.create_task(chore) for chore in (self._work(), self._write_states(), self._take_stock(), self._app.wait_until_stopped())
+        ]
         stopping = asyncio.create_task(stop.wait())
         waited = cast("list[asyncio.Future[Any]]", [stopping, self._failure, self._context.failure, *chores])
         try:

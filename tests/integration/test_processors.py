@@ -257,7 +257,9 @@ def test_one_worker_finds_what_the_rules_find_sets_bad_input_aside_and_ends_when
         future["received_time"] = micros(now + 3600)
         for dataset, frame in plant.made[2][500:]:  # a point that changes its type
             if dataset == "live":
-                frame["series"][0]["samples"] = [cast(Any, one | {"value_type": "LONG", "value_double": None, "value_long": 7}) for one in frame["series"][0]["samples"]]
+                frame["series"][0]["samples"] = [
+                    cast(Any, one | {"value_type": "LONG", "value_double": None, "value_long": 7}) for one in frame["series"][0]["samples"]
+                ]
         late, said = expected(plant, now)
         records = sent(plant)
         records[1000:1000] = [(LIVE, 0, None, b"garbage"), (LIVE, 1, None, b"\x00\x00\x0f\x42\x3fbody"), (ASSESSMENTS, 0, None, b"garbage")]
@@ -276,7 +278,9 @@ def test_one_worker_finds_what_the_rules_find_sets_bad_input_aside_and_ends_when
         assert {("GOOD_RATE", plant.keys[shard][3]) for shard in range(SHARDS)} | {("SCHEMA_DRIFT", plant.keys[2][0])} <= told
 
         reasons = sorted(letter["reason"] for letter in plant.read(DEAD_LETTERS))
-        assert [reason for reason in reasons if "ahead of this machine" in reason or "not known to the registry" in reason or "header" in reason] == reasons
+        assert [
+            reason for reason in reasons if "ahead of this machine" in reason or "not known to the registry" in reason or "header" in reason
+        ] == reasons
         assert len(reasons) == 4 - 1, "garbage on two topics is one content"
         (incident,) = plant.read(INCIDENTS)
         assert (incident["kind"], incident["shard"], incident["from_sequence"]) == ("SEQUENCE_HOLE", 1, hole[1]["sequence"])

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx2
 import pytest
 
-from bridge.errors import NotReady, ShardLost
+from bridge.errors import ShardLost
 from bridge.health import LOOP_SECONDS, Health
 from bridge.metrics import Metrics
 from bridge.monitoring import Monitoring

@@ -75,7 +75,9 @@ def test_an_id_that_was_not_known_is_asked_for_again_after_a_minute(codec: Codec
     assert codec.frame(content).samples.counts == [1]
 
 
-@pytest.mark.parametrize("error", [httpx2.ConnectError("refused"), SchemaRegistryError(500, 50001, "error in the store")], ids=["away", "500"])
+@pytest.mark.parametrize(
+    "error", [httpx2.ConnectError("refused"), SchemaRegistryError(500, 50001, "error in the store")], ids=["away", "500"]
+)
 def test_a_registry_that_does_not_answer_is_no_answer(codec: Codec, registry: Registry, error: Exception) -> None:
     registry.error = error
     with pytest.raises(Unavailable, match="registry does not"):

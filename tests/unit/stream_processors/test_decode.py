@@ -41,7 +41,9 @@ PLAIN = st.builds(
     lambda time, ticks, value: sample(time, ticks=ticks, value_type="DOUBLE", value_double=value),
     st.integers(NINE, NINE + 10**10), st.integers(0, 9), st.floats(),
 )  # fmt: skip
-POINTS = st.tuples(st.sampled_from(["main:1", "main:2", "größer:3", "main:" + "9" * 70]), st.text(max_size=5), st.sampled_from([None, "°C"]))
+POINTS = st.tuples(
+    st.sampled_from(["main:1", "main:2", "größer:3", "main:" + "9" * 70]), st.text(max_size=5), st.sampled_from([None, "°C"])
+)
 STATEMENTS = st.one_of(st.none(), st.builds(lambda digest, count: statement(digest=digest, count=count), LONGS, LONGS))
 FRAMES = st.lists(
     st.tuples(POINTS, STATEMENTS, st.one_of(st.lists(PLAIN, max_size=4), st.lists(SAMPLES, max_size=4))), max_size=6
