@@ -65,9 +65,9 @@ class Plant:
         return [point(key, "OPC2" if number % 10 == 9 else "OPC1") for number, key in enumerate(self.keys[shard])]
 
     def start(self) -> subprocess.Popen[str]:
-        log = (self.path.parent / f"worker{len(self.workers)}.log").open("w")
         command = [sys.executable, "-m", "stream_processors", "run", "--config", str(self.path)]
-        self.workers.append(subprocess.Popen(command, stderr=log, text=True, cwd=ROOT))
+        with (self.path.parent / f"worker{len(self.workers)}.log").open("w") as log:
+            self.workers.append(subprocess.Popen(command, stderr=log, text=True, cwd=ROOT))
         return self.workers[-1]
 
     def log(self, number: int = -1) -> str:
