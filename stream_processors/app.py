@@ -59,6 +59,8 @@ class Processors:
         self._overview_table = self._table("overview", OVERVIEW_STATE, 1)
         self._unsure: list[asyncio.Future[Any]] = []
         """Messages that were sent, and of which Kafka has not said that it has them."""
+        self._taken: dict[TP, int] = {}
+        """Offset of the last message that the worker has of each partition."""
         self._wake = asyncio.Event()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._saying, self._checkpointing = asyncio.Lock(), asyncio.Lock()
@@ -127,6 +129,8 @@ class Processors:
         except TimeoutError:
             log.warning("shards are given back while their state is being written: it may have to be learnt anew")
             self._worker.forget()
+        self._taken.clear()
+        self._consumer.begin_again()
         self._context.follow(frozenset())
         self._monitoring.health.loaded = frozenset()
 
@@ -174,6 +178,7 @@ class Processors:
             if not await self._prepared(message, value, lambda number=message.partition: number in self._worker.shards):
                 continue
             self._worker.take(datasets[message.topic], message.partition, message.offset, value, message, time.monotonic())
+            self._taken[message.tp] = message.offset
             self._wake.set()
             while self._worker.waiting_bytes() > _MOST_WAITING_BYTES:
                 await asyncio.sleep(_TURN_SECONDS)
@@ -234,7 +239,8 @@ class Processors:
 
     def _look_for_ends(self, shard: int) -> None:
         for dataset, topic in TOPICS.items():
-            ended = not self._app.rebalancing and self._consumer.read_to_end(TP(topic.name(self._config.source), shard))
+            tp = TP(topic.name(self._config.source), shard)
+            ended = not self._app.rebalancing and self._consumer.read_to_end(tp, self._taken.get(tp, -1))
             self._worker.read_to_end(shard, dataset, ended, time.monotonic())
 
     async def _publish(self, outputs: Iterable[Output]) -> None:

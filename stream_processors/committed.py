@@ -11,24 +11,39 @@ from typing import Any, cast
 
 import aiokafka
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
+from faust.transport.consumer import RecordMap
 from faust.types import TP
 
 
 class CommittedThread(AIOKafkaConsumerThread):
     """Reads committed records only."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.fetched: dict[TP, int] = {}
+        """Offset of the last record that was fetched of each partition."""
+
     def _create_worker_consumer(self, transport: Transport) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         consumer._isolation_level = "read_committed"  # it is looked at when the consumer starts
         return consumer
 
-    def read_to_end(self, tp: TP) -> bool:
-        """True if everything of a partition that was committed when Kafka answered last was fetched; in whatever thread."""
+    async def _fetch_records(self, *arguments: Any, **named: Any) -> RecordMap:
+        records = await super()._fetch_records(*arguments, **named)
+        self.fetched.update({tp: own[-1].offset for tp, own in records.items() if own})
+        return records
+
+    def read_to_end(self, tp: TP, taken: int) -> bool:
+        """True if everything of a partition that was committed when Kafka answered last was fetched, and taken up to the offset `taken`.
+
+        Called by the event loop, beside which this thread fetches: to be believed if it is still so a moment later.
+        """
         subscription = self._ensure_consumer()._subscription.subscription
         if subscription is None or subscription.assignment is None or tp not in subscription.assignment.tps:
             return False
         state = subscription.assignment.state_value(tp)
-        return bool(state.has_valid_position and state.lso is not None and state.position >= state.lso)
+        ended = state.has_valid_position and state.lso is not None and state.position >= state.lso
+        return bool(ended and self.fetched.get(tp, -1) <= taken)
 
 
 class CommittedConsumer(Consumer):
@@ -43,9 +58,13 @@ class CommittedConsumer(Consumer):
         """`offset_to` is the record that came, which Faust takes for the last one that is missing."""
         await super()._add_gap(tp, offset_from, offset_to - 1)
 
-    def read_to_end(self, tp: TP) -> bool:
+    def read_to_end(self, tp: TP, taken: int) -> bool:
         """As `CommittedThread.read_to_end`."""
-        return self._thread.read_to_end(tp)
+        return self._thread.read_to_end(tp, taken)
+
+    def begin_again(self) -> None:
+        """To be told when partitions were revoked: what was fetched and not acknowledged comes again."""
+        self._thread.fetched.clear()
 
 
 class CommittedTransport(Transport):

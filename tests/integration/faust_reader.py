@@ -12,20 +12,14 @@ from typing import Any
 import faust
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 
-from stream_processors.committed import CommittedConsumer, CommittedThread, CommittedTransport
+from stream_processors.committed import CommittedConsumer, CommittedTransport
 
 COMMIT_SECONDS = 0.2
 
 
-class _PlainThread(AIOKafkaConsumerThread):
-    """Isolation as Faust has it."""
-
-    read_to_end = CommittedThread.read_to_end
-
-
 class WithoutIsolation(CommittedConsumer):
     def _new_consumer_thread(self) -> Any:
-        return _PlainThread(self, loop=self.loop, beacon=self.beacon)
+        return AIOKafkaConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
 
 class WithoutGaps(CommittedConsumer):
