@@ -2,8 +2,8 @@
 
 Frames of 100 values are made beforehand, encoded, and given to one shard: decoding and rules are charged apart, in CPU time; decoding by
 fastavro, value by value, beside it. Shapes: 100 points with a value each, the same of a plant in which 13 of 100 are no floating-point
-numbers, 10 points with 10, one point with 100; and a shard of 100,000 points whose state is measured, written down and read again. No Kafka,
-no Faust: those are benchmarks of their own.
+numbers, 10 points with 10, one point with 100; and a shard of 100,000 points whose state is measured, written down and read again. No
+Kafka, no Faust: those are benchmarks of their own.
 """
 
 import argparse
@@ -161,7 +161,7 @@ def main() -> int:
 
 def _table(speeds: list[Speed], remembered: Memory) -> str:
     lines = [
-        "| frames of | values/s, rules | decoding | decoding by fastavro | rules and decoding | late records |",
+        "| frames of | values/s, rules | decoding | fastavro | rules and decoding | late records |",
         "|---|---|---|---|---|---|",
     ]
     for each in speeds:

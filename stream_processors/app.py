@@ -1,8 +1,8 @@
 """The main path of the processors: a Faust app that hands Kafka's messages to the worker, publishes what it says, and writes what it knows.
 
 Messages are acknowledged when a checkpoint has them: what was said before is in Kafka, and then the state is. Until then they come again
-after whatever happens, and the state's sequences tell which are new. The group shares out shards, which are partitions of `live`, `recorded`
-and the state's changelog alike; whoever gets the one partition of `assessments` puts the shards together.
+after whatever happens, and the state's sequences tell which are new. The group shares out shards, which are partitions of `live`,
+`recorded` and the state's changelog alike; whoever gets the one partition of `assessments` puts the shards together.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import closing, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -107,7 +108,7 @@ class Processors:
 
     def _subscribe(self) -> None:
         app, source = self._app, self._config.source
-        raw = {"key_type": bytes, "value_type": bytes, "value_serializer": "raw", "allow_empty": True}
+        raw: Any = {"key_type": bytes, "value_type": bytes, "value_serializer": "raw", "allow_empty": True}
         frames = app.topic(*(topic.name(source) for topic in TOPICS.values()), **raw)
         assessments = app.topic(ASSESSMENTS.name(source), **raw)
         app.agent(frames, name="frames")(self._agent(self._read_frames))
@@ -175,12 +176,12 @@ class Processors:
             message = event.message
             value = message.value or b""
             message.value = event.value = None
-            if not await self._prepared(message, value, lambda number=message.partition: number in self._worker.shards):
+            if not await self._prepared(message, value, partial(self._worker.owns, message.partition)):
                 continue
             self._worker.take(datasets[message.topic], message.partition, message.offset, value, message, time.monotonic())
             self._taken[message.tp] = message.offset
             self._wake.set()
-            while self._worker.waiting_bytes() > _MOST_WAITING_BYTES:
+            while self._worker.waiting_bytes() > _MOST_WAITING_BYTES:  # noqa: ASYNC110 - it changes with each frame
                 await asyncio.sleep(_TURN_SECONDS)
 
     async def _read_assessments(self, stream: Any) -> None:
@@ -229,10 +230,8 @@ class Processors:
     async def _judge(self, shard: int) -> bool:
         """Some frames of a shard; True if there may be more."""
         async with self._saying:
-            judged = 0
-            for outputs in self._worker.work(shard, _now(), time.monotonic()):
+            for judged, outputs in enumerate(self._worker.work(shard, _now(), time.monotonic()), 1):
                 await self._publish(outputs)
-                judged += 1
                 if judged == _FRAMES_A_TURN:
                     return True
             return False
@@ -269,7 +268,7 @@ class Processors:
             began = time.monotonic()
             self._monitoring.health.waits("state", began)
             for shard in sorted(self._worker.shards):
-                await self._write(SHARD_STATE, shard, lambda shard=shard: self._worker.checkpoint(shard))
+                await self._write(SHARD_STATE, shard, partial(self._worker.checkpoint, shard))
             await self._write(OVERVIEW_STATE, 0, self._worker.checkpoint_overview)
             self._monitoring.health.waits("state", None)
             self._monitoring.metrics.state_seconds.observe(time.monotonic() - began)
@@ -295,9 +294,7 @@ class Processors:
             for sent in messages:
                 await sent
         except KafkaError as error:
-            raise Unavailable(
-                f"Kafka does not take what was found: {error!r}; what was not written is done again at the next start"
-            ) from error
+            raise Unavailable(f"Kafka does not take what was found: {error!r}; it is judged again at the next start") from error
 
     # -- from begin to end
 
@@ -305,9 +302,8 @@ class Processors:
         """Works until `stop`, and then writes what it knows. Raises what ended it otherwise."""
         self._context.start()
         starting = asyncio.create_task(self._app.start())
-        chores = [
-            asyncio.create_task(chore) for chore in (self._work(), self._write_states(), self._take_stock(), self._app.wait_until_stopped())
-        ]
+        works = (self._work(), self._write_states(), self._take_stock(), self._app.wait_until_stopped())
+        chores = [asyncio.create_task(work) for work in works]
         stopping = asyncio.create_task(stop.wait())
         waited = cast("list[asyncio.Future[Any]]", [stopping, self._failure, self._context.failure, *chores])
         try:

@@ -1,7 +1,7 @@
 """Every figure that the processors show to Prometheus: name, type, unit, labels with all their values, meaning. The only list of them.
 
-No label names a point or a clock group: the number of series is the same for ten points and for half a million. `docs/metrics-processors.md`
-is written from here by `python -m stream_processors metrics`.
+No label names a point or a clock group: the number of series is the same for ten points and for half a million.
+`docs/metrics-processors.md` is written from here by `python -m stream_processors metrics`.
 """
 
 from typing import get_args

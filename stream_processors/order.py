@@ -1,7 +1,7 @@
 """Frames of a shard's topics in the order in which they were made, which their clocks tell. Pure; times are monotonic seconds.
 
-Of two topics, the one from which nothing waits may still have an earlier frame on its way. It is waited for until that topic was read to its
-end, as of a moment ago; and not for ever, since somebody may have left a transaction open there.
+Of two topics, the one from which nothing waits may still have an earlier frame on its way. It is waited for until that topic was read to
+its end, as of a moment ago; and not for ever, since somebody may have left a transaction open there.
 """
 
 from collections import deque

@@ -90,6 +90,10 @@ class Worker:
         """Those whose state was read."""
         return frozenset(self._owned)
 
+    def owns(self, number: int) -> bool:
+        """True if the state of a shard was read."""
+        return number in self._owned
+
     @property
     def oversees(self) -> bool:
         """True if this process puts the shards together."""
@@ -277,7 +281,7 @@ class Worker:
     # -- what is remembered
 
     def checkpoint(self, number: int) -> Checkpoint | None:
-        """This moment's state of a shard; None if nothing has changed since the last one."""
+        """The state of a shard at this moment; None if nothing has changed since the last one."""
         owned = self._owned.get(number)
         if owned is None or not owned.changed:
             return None

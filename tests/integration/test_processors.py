@@ -155,7 +155,7 @@ def frames(plant: Plant, count_of_frames: int, begin: float, step_seconds: float
             clock += 1
             if n % 50 == 25:
                 stated = _frame(plant, shard, count, clock, at + 0.1, [_statement(keys[0], at)])
-                plant.made[shard].append(("recorded", stated | {"origin": "RECORDED", "via": "READ"}))  # type: ignore[typeddict-item]
+                plant.made[shard].append(("recorded", stated | {"origin": "RECORDED", "via": "READ"}))
                 clock, count = clock + 1, count + 1
 
 
@@ -279,11 +279,10 @@ def test_one_worker_finds_what_the_rules_find_sets_bad_input_aside_and_ends_when
         changes = [(change["point_key"], change["quality_check"]) for one in plant.read(ASSESSMENTS) for change in one["changes"]]
         assert (plant.keys[2][0], "SCHEMA_DRIFT") in changes, "over before the shards were put together, if these are read one by one"
 
-        reasons = sorted(letter["reason"] for letter in plant.read(DEAD_LETTERS))
-        assert [
-            reason for reason in reasons if "ahead of this machine" in reason or "not known to the registry" in reason or "header" in reason
-        ] == reasons
-        assert len(reasons) == 4 - 1, "garbage on two topics is one content"
+        reasons = [letter["reason"] for letter in plant.read(DEAD_LETTERS)]
+        for words in ("without the header", "schema id 999999 is not known to the registry", "ahead of this machine's clock"):
+            assert sum(words in reason for reason in reasons) == 1, "garbage on two topics is one content"
+        assert len(reasons) == 3
         (incident,) = plant.read(INCIDENTS)
         assert (incident["kind"], incident["shard"], incident["from_sequence"]) == ("SEQUENCE_HOLE", 1, hole[1]["sequence"])
 

@@ -30,8 +30,8 @@ PURE = {
     },
     "spark_jobs": {"evolution", "landed", "quoting", "refined", "sequences", "tables"},
     "stream_processors": {
-        "assess", "clock_skew", "columns", "consensus", "decode", "delays", "errors", "floors", "health", "lateness", "order", "pieces", "quality",
-        "rollup", "state", "track",
+        "assess", "clock_skew", "columns", "consensus", "decode", "delays", "errors", "floors", "health", "lateness", "order", "pieces",
+        "quality", "rollup", "state", "track",
     },
     "verifier": {
         "archive", "checks", "differences", "digest", "disconnects", "errors", "events", "findings", "frames", "landing", "ledger", "names",

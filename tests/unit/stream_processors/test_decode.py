@@ -70,7 +70,7 @@ def same(found: Decoded, made: ValueFrame) -> None:
         assert one.dtype == other.dtype, name
     head, expected_head = ({name: value for name, value in each.items() if name != "series"} for each in (found.frame, made))
     assert head == expected_head
-    series = [{name: one[name] for name in ("point_key", "tag", "uom", "statement")} for one in made["series"]]  # type: ignore[literal-required]
+    series = [{name: one[name] for name in ("point_key", "tag", "uom", "statement")} for one in made["series"]]
     assert [{name: value for name, value in one.items() if name != "samples"} for one in found.frame["series"]] == series
 
 
@@ -94,10 +94,9 @@ def test_what_fastavro_refuses_it_refuses_and_what_is_changed_is_read_alike(part
     broken = bytes(content[: data.draw(st.integers(5, len(content)))])
     try:
         expected = read_frame(broken, lambda _: SCHEMA)
-    except wire.WireError as error:
-        with pytest.raises(wire.WireError, match="does not fit|longer than"):
+    except wire.WireError:
+        with pytest.raises(wire.WireError, match="body of"):
             decoded(broken)
-        assert "body of" in str(error)
     else:
         same(decoded(broken), expected)
 
@@ -117,7 +116,7 @@ def test_frames_as_a_plant_sends_them_never_need_fastavro(parts: int, each: int,
     made = usual(parts, each)
     made["series"][0]["samples"] += [sample(value_type="DIGITAL", digital_code=3, value_string="On"), sample(system_state=246, good=False)]
     content = message(made)
-    monkeypatch.setattr(decode.wire, "decode", None)
+    monkeypatch.setattr(wire, "decode", None)
     same(decoded(content), made)
 
 

@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from schemas.wire import WireError
 from stream_processors import order as order_module
+from stream_processors.assess import Dataset
 from stream_processors.decode import Decoded
 from stream_processors.order import Order, Waiting
 
-LIVE, RECORDED = "live", "recorded"
+LIVE: Dataset = "live"
+RECORDED: Dataset = "recorded"
 
 
 def waiting(dataset: Any, clock: int | None, came: float = 0.0) -> Waiting:
@@ -105,13 +107,13 @@ def test_at_the_end_nothing_waits_and_nothing_is_on_its_way() -> None:
 
 @given(st.lists(st.sampled_from([LIVE, RECORDED]), max_size=30), st.randoms(use_true_random=False))
 def test_however_two_topics_are_told_their_frames_are_given_out_by_clock(made: list[str], chance: Any) -> None:
-    topics = {dataset: [clock for clock, one in enumerate(made) if one == dataset] for dataset in (LIVE, RECORDED)}
+    topics: dict[Any, list[int]] = {dataset: [clock for clock, one in enumerate(made) if one == dataset] for dataset in (LIVE, RECORDED)}
     order, found, now = Order(), [], 0.0
     while any(topics.values()):
         dataset = chance.choice([name for name, clocks in topics.items() if clocks])
         order.add(waiting(dataset, topics[dataset].pop(0), now))
         for name, clocks in topics.items():
-            order.read_to_end(name, not clocks, now)  # type: ignore[arg-type]
+            order.read_to_end(name, not clocks, now)
         now += 0.1
         found += given_out(order, now)
     found += given_out(order, now + 1)

@@ -32,7 +32,8 @@ def test_who_goes_on_writes_to_the_other_place() -> None:
 
 
 def test_nothing_written_is_nothing_and_a_piece_that_is_missing_or_changed_is_an_error() -> None:
-    assert Pieces("overview").join({}.get) is None
+    nothing: dict[str, bytes] = {}
+    assert Pieces("overview").join(nothing.get) is None
     store = dict(Pieces("overview").split(b"content"))
     for broken in ({name: content for name, content in store.items() if "/" not in name}, store | {"overview/0/1": b"another"}):
         with pytest.raises(LookupError, match="not what was written"):

@@ -73,7 +73,7 @@ class Driven:
         """Everything that waits is judged; both topics were read to their ends."""
         self.moment += 10
         for dataset in ("live", "recorded"):
-            self.worker.read_to_end(shard, dataset, True, self.moment)  # type: ignore[arg-type]
+            self.worker.read_to_end(shard, dataset, True, self.moment)
         self.moment += 1
         outputs = [output for outputs in self.worker.work(shard, micros(now), self.moment) for output in outputs]
         self.said += outputs
