@@ -5,16 +5,13 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Any, cast
+from typing import Any
 
-import httpx2
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition, Uuid
-from confluent_kafka.schema_registry import Schema as RegistrySchema
 from confluent_kafka.schema_registry import SchemaRegistryClient
-from confluent_kafka.schema_registry.error import SchemaRegistryError
 from fastavro.types import Schema
 
-from bridge.errors import BridgeError, NotReady, Unreachable
+from bridge.errors import NotReady, Unreachable
 from bridge.frame_encoder import encoder_of
 from runtime import registry
 from runtime.topics import described
@@ -117,21 +114,13 @@ def codec(config: Config) -> Codec:
     """The codec of this source's topics. Raises NotReady if a subject lacks the schema of this version: producers never register."""
     client = registry.client(config.registry)
     try:
-        return Codec({topic.dataset: _registered(client, topic, config) for topic in OF_BRIDGE}, client)
-    except BridgeError:
+        return Codec({topic.dataset: registry.id_of(client, topic, config.source) for topic in OF_BRIDGE}, client)
+    except registry.Unregistered as error:
         client.close()
-        raise
-
-
-def _registered(client: SchemaRegistryClient, topic: Topic, config: Config) -> int:
-    subject = topic.subject(config.source)
-    try:
-        found = client.lookup_schema(subject, RegistrySchema(wire.schema_text(topic.record), "AVRO"))
-    except (SchemaRegistryError, httpx2.HTTPError) as error:
-        if isinstance(error, SchemaRegistryError) and error.http_status_code == 404:
-            raise NotReady(f"subject {subject} lacks this version's schema; run: pibridge schemas register") from error
-        raise Unreachable(f"registry {config.registry.url} does not answer as it should: {error}") from error
-    return cast(int, found.schema_id)
+        raise NotReady(str(error)) from error
+    except registry.Away as error:
+        client.close()
+        raise Unreachable(f"{config.registry.url}: {error}") from error
 
 
 def _text_of(topic_id: Uuid) -> str:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -68,8 +69,6 @@ incidents_app = typer.Typer(help="What was lost, refused or late, and what becam
 app.add_typer(topics_app, name="topics")
 app.add_typer(incidents_app, name="incidents")
 app.add_typer(schemas_app, name="schemas")
-tap_app = typer.Typer(help="What the processors find, as it comes. Ctrl-C ends.", no_args_is_help=True)
-app.add_typer(tap_app, name="tap")
 
 ConfigOption = Annotated[Path, typer.Option("--config", help="Configuration file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
@@ -148,47 +147,30 @@ def process(config: ConfigOption = _DEFAULT_CONFIG) -> None:
     _dispatch("stream_processors", "run", "--config", str(config))
 
 
+class Finding(StrEnum):
+    """What can be tapped."""
+
+    LATE = "late"
+    SKEW = "skew"
+    QUALITY = "quality"
+
+
 BeginningOption = Annotated[bool, typer.Option("--from-beginning", help="All that the topic holds first.")]
 LinesOption = Annotated[bool, typer.Option("--json", help="One JSON object a line, times in microseconds since 1970.")]
 CountOption = Annotated[int | None, typer.Option("--count", min=1, help="End after so many.")]
 
 
-@tap_app.command("late")
-def tap_late(
+@app.command()
+def tap(
+    what: Annotated[Finding, typer.Argument(help="late: values beyond their threshold; skew: clocks; quality: checks that fail or pass.")],
     from_beginning: BeginningOption = False,
     count: CountOption = None,
     as_json: LinesOption = False,
     config: ConfigOption = _DEFAULT_CONFIG,
 ) -> None:
-    """Values that came later than their point's threshold allows, or from the future, and why."""
-    _tap("late", config, from_beginning, count, as_json)
-
-
-@tap_app.command("skew")
-def tap_skew(
-    from_beginning: BeginningOption = False,
-    count: CountOption = None,
-    as_json: LinesOption = False,
-    config: ConfigOption = _DEFAULT_CONFIG,
-) -> None:
-    """What is known of the clocks of the plant's interfaces, and of PI Web API's own, when it changes."""
-    _tap("skew", config, from_beginning, count, as_json)
-
-
-@tap_app.command("quality")
-def tap_quality(
-    from_beginning: BeginningOption = False,
-    count: CountOption = None,
-    as_json: LinesOption = False,
-    config: ConfigOption = _DEFAULT_CONFIG,
-) -> None:
-    """Points, sources and assets that fail a quality check from now on, or pass it again."""
-    _tap("quality", config, from_beginning, count, as_json)
-
-
-def _tap(name: str, config: Path, from_beginning: bool, count: int | None, as_json: bool) -> None:
+    """Print what the processors find, as it comes: a line a finding, until Ctrl-C."""
     try:
-        tapping.tap(_load(config), name, from_beginning, as_json, count)
+        tapping.tap(_load(config), what.value, from_beginning, as_json, count)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     except BrokenPipeError:  # whoever read has seen enough

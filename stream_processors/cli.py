@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import structlog
 
 from runtime.logs import log_as_json
 from runtime.masking import Mask, secrets_of
+from runtime.signals import Told
 from schemas.config import CONFIG_VARIABLE, DEFAULT_CONFIG, Config, ConfigError, load
 from stream_processors.errors import ProcessorsError
 from stream_processors.metrics import reference
@@ -65,19 +65,11 @@ async def _until_told(config: Config) -> int:
     from stream_processors.app import run  # Faust takes a second to import
 
     log = structlog.get_logger("processors")
-    stop = asyncio.Event()
-    signals: list[signal.Signals] = []
-
-    def told(number: signal.Signals) -> None:
-        signals.append(number)
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told, number)
+    told = Told()
     try:
-        await run(config, stop)
+        await run(config, told.stop)
     except ProcessorsError as error:
         log.error("the processors stopped", reason=str(error))
         return error.exit_code
     log.info("stopped")
-    return 130 if signal.SIGINT in signals else 0
+    return told.exit_code

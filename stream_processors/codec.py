@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import httpx2
-from confluent_kafka.schema_registry import Schema as RegistrySchema
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 from fastavro.schema import SchemaParseException
@@ -105,22 +104,10 @@ def codec(config: Config) -> Codec:
     """The codec of this source's topics. Raises NotReady if a subject lacks this version's schema, Unavailable without an answer."""
     client = registry.client(config.registry)
     try:
-        return Codec({topic.dataset: _registered(client, topic, config) for topic in WRITTEN}, client)
-    except Exception:
+        return Codec({topic.dataset: registry.id_of(client, topic, config.source) for topic in WRITTEN}, client)
+    except registry.Unregistered as error:
         client.close()
-        raise
-
-
-def _registered(client: SchemaRegistryClient, topic: Topic, config: Config) -> int:
-    subject = topic.subject(config.source)
-    try:
-        schema_id = client.lookup_schema(subject, RegistrySchema(wire.schema_text(topic.record), "AVRO")).schema_id
-    except SchemaRegistryError as error:
-        if error.http_status_code == 404:
-            raise NotReady(f"subject {subject} lacks this version's schema; run: pibridge schemas register") from error
-        raise Unavailable(f"registry {config.registry.url} does not answer as it should: {error}") from error
-    except httpx2.HTTPError as error:
-        raise Unavailable(f"registry {config.registry.url} does not answer: {error!r}") from error
-    if schema_id is None:
-        raise Unavailable(f"registry {config.registry.url} names no id for subject {subject}")
-    return schema_id
+        raise NotReady(str(error)) from error
+    except registry.Away as error:
+        client.close()
+        raise Unavailable(f"{config.registry.url}: {error}") from error

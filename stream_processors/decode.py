@@ -8,7 +8,8 @@ Between 1978-12-02 and the year 3111 a time takes exactly eight bytes as an Avro
 """
 
 import struct
-from typing import Any, NamedTuple, cast
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 from fastavro.types import Schema
@@ -18,6 +19,8 @@ from schemas import wire
 from schemas.records import FrameHead, Origin, SeriesHead, Statement, StatementKind, ValueFrame, Via
 from schemas.times import TICKS_PER_MICROSECOND
 from stream_processors.columns import KINDS, Samples, number_of, samples_of
+
+T = TypeVar("T")
 
 _POINTS_KEPT = 1 << 17
 """Beyond so many all are forgotten, and read anew as they come. A point takes some 500 bytes."""
@@ -122,7 +125,7 @@ class Decoder:
     def _read_point(self, message: bytes, begin: int) -> tuple[_Point, int]:
         key, end_of_key = _text(message, begin)
         tag, at = _text(message, end_of_key)
-        uom, at = _optional_text(message, at)
+        uom, at = _optional(message, at, _text)
         point = _Point(message[end_of_key:at], {"point_key": key, "tag": tag, "uom": uom, "statement": None})
         if message[begin] < _SHORT_KEY:  # whose length is one byte, so that the key is found by it
             if len(self._points) >= _POINTS_KEPT:
@@ -168,34 +171,15 @@ class _Rows:
         kind, at = _long(message, at)
         if not 0 <= kind < len(KINDS):
             raise _Unusual
-        double = long = code = state = None
-        text = content = None
-        if _present(message, at):
-            (double,) = _NUMBER.unpack_from(message, at + 1)
-            at += _NUMBER.size
-        at += 1
-        if _present(message, at):
-            long, at = _long(message, at + 1)
-        else:
-            at += 1
-        if _present(message, at):
-            text, at = _bytes(message, at + 1)
-            text.decode()
-        else:
-            at += 1
-        if _present(message, at):
-            content, at = _bytes(message, at + 1)
-        else:
-            at += 1
-        if _present(message, at):
-            code, at = _long(message, at + 1)
-        else:
-            at += 1
-        if _present(message, at):
-            state, at = _long(message, at + 1)
-        else:
-            at += 1
-        _, at = _optional_text(message, at)
+        double, at = _optional(message, at, _double)
+        long, at = _optional(message, at, _long)
+        text, at = _optional(message, at, _bytes)
+        if text is not None:
+            text.decode()  # for what it raises
+        content, at = _optional(message, at, _bytes)
+        code, at = _optional(message, at, _long)
+        state, at = _optional(message, at, _long)
+        _, at = _optional(message, at, _text)
         good, questionable, substituted, annotated = message[at : at + 4]
         if max(good, questionable, substituted, annotated) > 1:
             raise _Unusual
@@ -251,8 +235,8 @@ def _head(message: bytes) -> tuple[FrameHead, int]:
     origin, at = _long(message, at)
     via, at = _long(message, at)
     received, at = _long(message, at)
-    server, at = _long(message, at + 1) if _present(message, at) else (None, at + 1)
-    cause, at = _optional_text(message, at)
+    server, at = _optional(message, at, _long)
+    cause, at = _optional(message, at, _text)
     return {
         "source": source, "shard": shard, "epoch": epoch, "sequence": sequence, "clock": clock, "origin": _ORIGINS[_positive(origin, 0)],
         "via": _VIAS[_positive(via, 0)], "received_time": received, "server_time": server, "cause": cause,
@@ -318,5 +302,11 @@ def _text(message: bytes, at: int) -> tuple[str, int]:
     return content.decode(), at
 
 
-def _optional_text(message: bytes, at: int) -> tuple[str | None, int]:
-    return _text(message, at + 1) if _present(message, at) else (None, at + 1)
+def _double(message: bytes, at: int) -> tuple[float, int]:
+    (double,) = _NUMBER.unpack_from(message, at)
+    return double, at + _NUMBER.size
+
+
+def _optional(message: bytes, at: int, read: Callable[[bytes, int], tuple[T, int]]) -> tuple[T | None, int]:
+    """A union of null and what `read` reads."""
+    return read(message, at + 1) if _present(message, at) else (None, at + 1)
