@@ -7,8 +7,8 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from bridge.findings import Finding, Status
-from bridge.kafka import registry
 from bridge.tls import distrust
+from runtime import registry
 from schemas import wire
 from schemas.config import Config
 from schemas.topics import OF_BRIDGE
@@ -21,7 +21,7 @@ def check_registry(config: Config) -> list[Finding]:
     """Every finding about the registry; registers nothing."""
     url = config.registry.url
     try:
-        with registry(config.registry) as client:
+        with registry.client(config.registry) as client:
             client.get_subjects()
             found = [finding for topic in OF_BRIDGE for finding in _subject(client, topic.subject(config.source), topic.record)]
     except SchemaRegistryError as error:

@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import json
 import os
-import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,11 +15,12 @@ from bridge import findings, jobs
 from bridge.check import check
 from bridge.commands import why_refused
 from bridge.errors import BridgeError
-from bridge.logs import log_as_json
-from bridge.masking import Mask, secrets_of
 from bridge.metrics import reference
 from bridge.reports import Reports
 from bridge.run import run, stops_it
+from runtime.logs import log_as_json
+from runtime.masking import Mask, secrets_of
+from runtime.signals import Told
 from schemas.config import CONFIG_VARIABLE, DEFAULT_CONFIG, Config, ConfigError, instant_of, load
 from schemas.records import JobKind
 
@@ -177,19 +177,11 @@ def _check(config: Config, mask: Mask, as_json: bool) -> int:
 
 async def _until_told(config: Config, mask: Mask) -> int:
     log = structlog.get_logger("bridge")
-    stop = asyncio.Event()
-    signals: list[signal.Signals] = []
-
-    def told(number: signal.Signals) -> None:
-        signals.append(number)
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told, number)
+    told = Told()
     try:
-        await run(config, stop, mask)
+        await run(config, told.stop, mask)
     except (BridgeError, KafkaException) as error:
         log.error("the bridge stopped", reason=str(error))
         return stops_it(error)
     log.info("stopped")
-    return 130 if signal.SIGINT in signals else 0
+    return told.exit_code

@@ -11,7 +11,6 @@ from bridge import progress
 from bridge.budget import Chance
 from bridge.commands import Commands
 from bridge.coverage import PointCoverage
-from bridge.dead_letters import DeadLetters
 from bridge.errors import NotReady
 from bridge.event_queue import EventQueues
 from bridge.frame import FrameBuilder, Heard, Limits
@@ -24,6 +23,7 @@ from bridge.reads import Reads
 from bridge.rules import Rules
 from bridge.urgency import Agenda
 from bridge.watermarks import ages_of
+from runtime.dead_letters import DeadLetters
 from schemas.config import Config, Coverage
 from schemas.records import Progress, Via
 from schemas.times import TICKS_PER_SECOND

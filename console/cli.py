@@ -1,9 +1,11 @@
 """The `pibridge` command: what a person touches. It dispatches and starts processes; no data passes through it."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -19,6 +21,7 @@ from bridge.errors import BridgeError
 from bridge.run import stops_it
 from console import demo as demonstration
 from console import incidents, lakehouse, subjects, topics
+from console import tap as tapping
 from console.stack import StackError
 from schemas.config import Config, ConfigError, load
 from schemas.records import Incident
@@ -136,6 +139,42 @@ def check(config: ConfigOption = _DEFAULT_CONFIG, as_json: JsonOption = False) -
 def run(config: ConfigOption = _DEFAULT_CONFIG) -> None:
     """Run the bridge: PI to Kafka. The same as `python -m bridge run`."""
     _dispatch("bridge", "run", "--config", str(config))
+
+
+@app.command()
+def process(config: ConfigOption = _DEFAULT_CONFIG) -> None:
+    """Run the processors: late data, clock skew and quality in what the bridge publishes. The same as `python -m stream_processors run`."""
+    _dispatch("stream_processors", "run", "--config", str(config))
+
+
+class Finding(StrEnum):
+    """What can be tapped."""
+
+    LATE = "late"
+    SKEW = "skew"
+    QUALITY = "quality"
+
+
+BeginningOption = Annotated[bool, typer.Option("--from-beginning", help="All that the topic holds first.")]
+LinesOption = Annotated[bool, typer.Option("--json", help="One JSON object a line, times in microseconds since 1970.")]
+CountOption = Annotated[int | None, typer.Option("--count", min=1, help="End after so many.")]
+
+
+@app.command()
+def tap(
+    what: Annotated[Finding, typer.Argument(help="late: values beyond their threshold; skew: clocks; quality: checks that fail or pass.")],
+    from_beginning: BeginningOption = False,
+    count: CountOption = None,
+    as_json: LinesOption = False,
+    config: ConfigOption = _DEFAULT_CONFIG,
+) -> None:
+    """Print what the processors find, as it comes: a line a finding, until Ctrl-C."""
+    try:
+        tapping.tap(_load(config), what.value, from_beginning, as_json, count)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    except BrokenPipeError:  # whoever read has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 PointOption = Annotated[

@@ -13,11 +13,14 @@ from schemas.topics import (
     DEAD_LETTERS,
     INCIDENTS,
     JOBS,
+    LATE,
     LIVE,
     OF_BRIDGE,
     OF_PROCESSORS,
+    OF_STATE,
     POINTS,
     PROGRESS,
+    QUALITY,
     RECORDED,
     SKEW,
     TOPICS,
@@ -46,7 +49,7 @@ class Planned:
 
 def plan(config: Config) -> list[Planned]:
     """Every topic of the source beside what Kafka has. Raises KafkaException if Kafka does not answer."""
-    wanted = {topic.name(config.source): topic for topic in TOPICS}
+    wanted = {topic.name(config.source): topic for topic in (*TOPICS, *OF_STATE)}
     found: dict[str, int | None] = {}
     admin = _admin(config)  # must live as long as its futures
     for name, future in admin.describe_topics(TopicCollection(list(wanted)), request_timeout=_SECONDS).items():
@@ -87,8 +90,13 @@ def acls(config: Config) -> list[tuple[str, str, str, str]]:
     rules += [("bridge", "Write, Describe", "transactional id, by prefix", f"{kafka.transactional_prefix}.{source}.")]
     read = (LIVE, POINTS, RECORDED, INCIDENTS, SKEW, ASSESSMENTS)
     rules += [("stream_processors", "Read, Describe", "topic", topic.name(source)) for topic in read]
-    rules += [("stream_processors", "Write, Describe", "topic", topic.name(source)) for topic in (*OF_PROCESSORS, DEAD_LETTERS)]
-    rules += [("stream_processors", "Read", "group", config.processors.group_id)]
+    written = (*OF_PROCESSORS, *OF_STATE, DEAD_LETTERS, INCIDENTS)
+    rules += [("stream_processors", "Write, Describe", "topic", topic.name(source)) for topic in written]
+    rules += [("stream_processors", "Read", "topic", topic.name(source)) for topic in OF_STATE]
+    groups = (f"{config.processors.group_id}.{source}", f"{kafka.group_id}-reader")
+    rules += [("stream_processors", "Read", "group", group) for group in groups]
+    rules += [("pibridge tap", "Read, Describe", "topic", topic.name(source)) for topic in (LATE, SKEW, QUALITY)]
+    rules += [("pibridge tap", "Read", "group", f"{kafka.group_id}-reader")]
     own = (PROGRESS, COMMANDS, JOBS, ASSESSMENTS)
     rules += [("spark_jobs", "Read, Describe", "topic", topic.name(source)) for topic in TOPICS if topic not in own]
     rules += [("spark_jobs", "Write", "topic", topic.name(source)) for topic in (INCIDENTS, COMMANDS)]

@@ -20,7 +20,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_v
 
 from schemas.processors import Processors
 from schemas.references import Referenced, Secret, resolve
-from schemas.sections import Count, Seconds, SecondsOrNone, Section
+from schemas.sections import Count, Monitoring, Seconds, SecondsOrNone, Section
 
 CONFIG_VARIABLE, DEFAULT_CONFIG = "PIBRIDGE_CONFIG", "pibridge.yaml"
 """Where the configuration is looked for if it is not named: what the environment variable says, or this file."""
@@ -320,14 +320,6 @@ class Lakehouse(Section):
     """Unity Catalog server to register the tables in; without one they are only files."""
 
 
-class Monitoring(Section):
-    """Where the bridge answers /metrics, /livez and /readyz, to anybody who can connect."""
-
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65_535)] = 9464
-    """0: a free one, which the log names."""
-
-
 class Config(Section):
     source: Name
     """Id of this PI Web API in topics and tables."""
@@ -339,7 +331,7 @@ class Config(Section):
     lakehouse: Lakehouse | None = None
     processors: Processors = Processors()
     monitoring: Monitoring | None = None
-    """Absent: no port is opened."""
+    """Of the bridge. Absent: no port is opened."""
 
     @model_validator(mode="after")
     def _servers_of_clocks_exist(self) -> "Config":

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from schemas.sections import Count, Seconds, SecondsOrNone, Section
+from schemas.sections import Count, Monitoring, Seconds, SecondsOrNone, Section
 
 
 class ConfiguredThreshold(Section):
@@ -90,8 +90,15 @@ class Processors(Section):
     """Stream processors: late data, clock skew, quality."""
 
     group_id: str = "pibridge-processors"
+    """The group of a source's workers is <group_id>.<source>."""
     period_seconds: Annotated[int, Field(ge=1, le=60)] = 60
     """Clocks and sources are judged so often, and clocks from the least delays of such periods: short ones are for trying things out."""
+    state_seconds: Annotated[float, Field(ge=0.1, le=60)] = 10.0
+    """What is remembered is written so often; after a kill that much is read again, and nothing is counted twice."""
+    session_timeout_seconds: Annotated[float, Field(ge=1, le=300)] = 10.0
+    """A worker that the brokers do not hear of for so long loses its shards to the others."""
+    monitoring: Monitoring | None = None
+    """Of the processors. Absent: no port is opened."""
     lateness: Lateness = Lateness()
     skew: Skew = Skew()
     quality: Quality = Quality()

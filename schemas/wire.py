@@ -65,6 +65,18 @@ def _without_logical_types(node: Any) -> Any:
     return node
 
 
+_LAYOUT = ("type", "name", "fields", "items", "values", "symbols", "size")
+
+
+def layout(node: Any) -> Any:
+    """What of a definition decides how a record lies in bytes: two records of one layout are read and written alike."""
+    if isinstance(node, dict):
+        return {key: layout(node[key]) for key in _LAYOUT if key in node}
+    if isinstance(node, list):
+        return [layout(item) for item in node]
+    return node
+
+
 def header(schema_id: int) -> bytes:
     """What stands before the Avro body of a message."""
     return _HEADER.pack(0, schema_id)

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 from pyspark.sql import DataFrame
 
+from schemas.oddities import Oddity
 from spark_jobs import delta, rows, sequences, tables
 from spark_jobs.checkpoint import Checkpoint, Plan
 from spark_jobs.decode import Decoder, Tally, frames_of
@@ -218,7 +219,7 @@ class Landing:
         return max(1, min(parallelism, -(-count // _ROWS_PER_FILE)))
 
 
-def _refusal(oddities: Sequence[sequences.Oddity]) -> str:
+def _refusal(oddities: Sequence[Oddity]) -> str:
     first, others = oddities[0], len(oddities) - 1
     more = f" (and {others} more, see pibridge incidents)" if others else ""
     return (

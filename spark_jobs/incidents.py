@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 
 from schemas import topics, wire
 from schemas.config import Config
+from schemas.oddities import Oddity
 from schemas.records import MAX_NAMES, Command, Incident, IncidentKind
 from schemas.times import micros_of
 from spark_jobs import kafka, tables
@@ -23,7 +24,7 @@ from spark_jobs.brokers import Brokers
 from spark_jobs.destination import Destination
 from spark_jobs.landed import Offsets
 from spark_jobs.registry import Registry
-from spark_jobs.sequences import Oddity, Place
+from spark_jobs.sequences import Place
 
 _HOUR_MICROS = 3_600_000_000
 _READ_AGAIN = (topics.RECORDED.dataset, topics.HISTORY.dataset)
@@ -72,21 +73,7 @@ class Incidents:
     def open_oddities(self, oddities: Iterable[Oddity]) -> None:
         """Tell of frames that are missing or came twice."""
         for oddity in oddities:
-            self._publish(
-                self._incident(
-                    oddity.incident_id,
-                    oddity.kind,
-                    oddity.text,
-                    micros_of(self._now()),
-                    shard=oddity.partition,
-                    topic=oddity.topic,
-                    partition=oddity.partition,
-                    from_offset=oddity.offset,
-                    to_offset=oddity.offset + 1,
-                    from_sequence=oddity.expected,
-                    to_sequence=oddity.found,
-                )
-            )
+            self._publish(oddity.incident(self._source, micros_of(self._now())))
 
     def accepted(self, ids: Iterable[str]) -> set[str]:
         """Those of the incidents that a person accepted."""

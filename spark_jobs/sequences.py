@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
+
+from schemas.oddities import Oddity
 
 Place = tuple[str, int]
 """Topic and partition."""
@@ -15,39 +17,6 @@ class Expected:
     sequence: int
     unreadable: int = 0
     """Records since the last frame that could not be read: they may have been the frames that are missing."""
-
-
-@dataclass(frozen=True)
-class Oddity:
-    """A frame whose sequence is not the one that was to come."""
-
-    topic: str
-    partition: int
-    offset: int
-    """Of the frame."""
-    expected: int
-    found: int
-
-    @property
-    def kind(self) -> Literal["SEQUENCE_HOLE", "SEQUENCE_REPEATED"]:
-        """A hole, or a sequence that was there before."""
-        return "SEQUENCE_HOLE" if self.found > self.expected else "SEQUENCE_REPEATED"
-
-    @property
-    def incident_id(self) -> str:
-        """The same whenever the same oddity is met again."""
-        word = "hole" if self.found > self.expected else "repeated"
-        return f"{word}-{self.topic}-{self.partition}-{self.offset}-{self.expected}-{self.found}"
-
-    @property
-    def text(self) -> str:
-        """What was found, in a sentence."""
-        where = f"{self.topic} partition {self.partition}"
-        if self.found > self.expected:
-            last = self.found - 1
-            missing = f"sequence {self.expected}" if last == self.expected else f"sequences {self.expected} to {last}"
-            return f"{where} lacks {missing} before offset {self.offset}"
-        return f"{where} has sequence {self.found} at offset {self.offset}, where {self.expected} was to come"
 
 
 @dataclass

@@ -8,6 +8,8 @@ and is called with the wall clock only when everything has been read, so that a 
 Second stage, one `Overview` for the source: it takes the assessments of all shards and finds what no shard sees alone.
 """
 
+import json
+import zlib
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Literal
@@ -18,7 +20,7 @@ from schemas.processors import Processors
 from schemas.records import Assessment, ClockSkew, Incident, LateSamples, Point, QualityFinding, ScopePeriod, ValueFrame
 from stream_processors import floors, lateness, quality
 from stream_processors.clock_skew import Clocks
-from stream_processors.columns import columns_of
+from stream_processors.columns import Samples, columns_of, samples_of
 from stream_processors.rollup import Rollup
 from stream_processors.state import ShardState
 
@@ -28,6 +30,8 @@ _UNHEARD = 300 * _SECOND
 _CLOCK_TOLERANCE = 300 * _SECOND
 _GRACE_PERIODS = 2
 """The others do not wait longer for a shard that says nothing."""
+VERSION = 1
+"""What is known of another version is not read: it is learnt anew."""
 _GAPS: dict[str, bool] = {"CHANNEL_LOST": True, "BRIDGE_DOWN": True}
 
 Dataset = Literal["live", "recorded"]
@@ -55,8 +59,11 @@ class Shard:
         self._source, self._settings = source, settings
         self.state = ShardState(shard, settings)
 
-    def frame(self, dataset: Dataset, frame: ValueFrame, now: int) -> Assessed:
-        """Applies the rules to a frame; `now` is the wall clock, microseconds, and only tells whether the frame is from the future."""
+    def frame(self, dataset: Dataset, frame: ValueFrame, now: int, samples: Samples | None = None) -> Assessed:
+        """Applies the rules to a frame; `now` is the wall clock, microseconds, and only tells whether the frame is from the future.
+
+        `samples` are those of a frame that was decoded by column; without them they stand in the frame.
+        """
         state, received = self.state, frame["received_time"]
         last = state.sequences.get(dataset)
         if last is not None and frame["sequence"] <= last:
@@ -76,13 +83,13 @@ class Shard:
             for series in frame["series"]:
                 lateness.cover(state, series)
         elif frame["via"] != "READ":
-            assessed.late = self._previews(frame)
+            assessed.late = self._previews(frame, samples_of(frame) if samples is None else samples)
         return assessed
 
-    def _previews(self, frame: ValueFrame) -> list[LateSamples]:
+    def _previews(self, frame: ValueFrame, samples: Samples) -> list[LateSamples]:
         """Values that PI told us of by itself: only these are on their way when they come."""
         state, known = self.state, len(self.state)
-        columns = columns_of(frame, state)
+        columns = columns_of(frame["series"], samples, state)
         if columns is None:
             return []
         for slot in range(known, len(state)):
@@ -186,6 +193,26 @@ class Overview:
         self._reached: dict[int, int] = {}
         """By shard, the last period that it told of."""
         self._judged = 0
+
+    def dump(self) -> bytes:
+        """All that is known, so that another one can go on with it."""
+        known = {
+            "version": VERSION, "clocks": self.clocks.dump(), "rollup": self.rollup.dump(), "reached": self._reached,
+            "periods": [[period, list(told.values())] for period, told in self._periods.items()], "judged": self._judged,
+        }  # fmt: skip
+        return zlib.compress(json.dumps(known).encode(), 1)
+
+    def load(self, content: bytes) -> bool:
+        """Takes over what `dump` gave; False, and all as it was, if that is of another version."""
+        known = json.loads(zlib.decompress(content))
+        if known["version"] != VERSION:
+            return False
+        self.clocks.load(known["clocks"])
+        self.rollup.load(known["rollup"])
+        self._reached = {int(shard): period for shard, period in known["reached"].items()}
+        self._periods.update({period: {said["shard"]: said for said in told} for period, told in known["periods"]})
+        self._judged = known["judged"]
+        return True
 
     def take(self, said: Assessment) -> tuple[list[ClockSkew], list[QualityFinding]]:
         """Adds an assessment, each shard's in their order; what the periods that are now complete showed.

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from schemas.processors import Processors
 from schemas.records import Assessment, ClockSkew, GroupPeriod, SkewEvidence, SkewKind, SkewVerdict
@@ -126,6 +127,19 @@ class _Seen:
     """How much the others of the server differ."""
 
 
+@dataclass
+class _Remembered:
+    """All that `Clocks` knows between two periods."""
+
+    groups: dict[str, Clock]
+    pi: dict[int, Track]
+    pi_clock: Clock
+    together: dict[str, Clock]
+
+
+_FORM = TypeAdapter(_Remembered)
+
+
 class Clocks:
     """All clocks of a source. `take` what shards say of a period, then `judge` it, period by period in their order."""
 
@@ -138,6 +152,16 @@ class Clocks:
         self._together: dict[str, Clock] = {}
         self._said: dict[str, list[tuple[int, GroupPeriod]]] = defaultdict(list)
         """By group, what shards said of the period that is judged next."""
+
+    def dump(self) -> dict[str, Any]:
+        """All that is known between two periods, as JSON takes it."""
+        known: dict[str, Any] = _FORM.dump_python(_Remembered(self.groups, self._pi, self._pi_clock, self._together))
+        return known
+
+    def load(self, known: dict[str, Any]) -> None:
+        """Takes over what `dump` gave."""
+        found = _FORM.validate_python(known)
+        self.groups, self._pi, self._pi_clock, self._together = found.groups, found.pi, found.pi_clock, found.together
 
     def _track(self) -> Track:
         return Track(self._settings.window_periods, self._period_seconds)

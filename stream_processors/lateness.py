@@ -237,5 +237,8 @@ def cover(state: ShardState, series: Series) -> None:
 
 def gap(state: ShardState, begin: int, end: int) -> None:
     """Takes note that we did not listen in [begin, end], microseconds: what is stamped in it may come late, and that is ours."""
+    if (begin, end) in state.our_gaps:
+        return
     state.our_gaps = [*state.our_gaps[-15:], (begin, end)]
-    state.window_whole = False
+    if end >= state.window:
+        state.window_whole = False

@@ -6,6 +6,7 @@ stale by its own cadence, the quickest of all, so mostly before any point of it.
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -49,6 +50,31 @@ class Rollup:
         self._told: dict[tuple[str, QualityCheck], PointChange] = {}
         """What was said to fail, point by point."""
         self._failing: dict[tuple[str, QualityCheck], PointChange] = {}
+
+    def dump(self) -> dict[str, Any]:
+        """All that is known between two periods, as JSON takes it."""
+        scopes = [
+            {
+                "key": key, "points": scope.points, "heard": scope.heard, "gaps": scope.gaps[0].tolist(), "failed": sorted(scope.failed),
+                "failing": {check: sorted(points) for check, points in scope.failing.items()},
+            }
+            for key, scope in self.scopes.items()
+        ]  # fmt: skip
+        return {"scopes": scopes, "waiting": self._waiting, "told": [*self._told.values()], "failing": [*self._failing.values()]}
+
+    def load(self, known: dict[str, Any]) -> None:
+        """Takes over what `dump` gave."""
+        self.scopes.clear()
+        for one in known["scopes"]:
+            kind, name = one["key"]
+            scope = self.scopes[kind, name]
+            scope.points, scope.heard = ({int(shard): number for shard, number in one[part].items()} for part in ("points", "heard"))
+            scope.gaps[0], scope.failed = one["gaps"], set(one["failed"])
+            scope.failing.update({check: set(points) for check, points in one["failing"].items()})
+        self._waiting = [(period, change) for period, change in known["waiting"]]
+        self._told, self._failing = (
+            {(change["point_key"], change["quality_check"]): change for change in known[part]} for part in ("told", "failing")
+        )
 
     def take(self, said: Assessment) -> None:
         """Adds what one shard said of the period that is judged next."""

@@ -2,7 +2,7 @@
 
 About 500 bytes a point with its name and key. Blocks of 512 points are written when they changed, each to the other of its two places;
 the head, written last, says which places count. Whoever reads the head therefore reads one moment's state, however the writing ended:
-frames up to its sequences are in it, once.
+frames up to its sequences are in it, once. Checksums tell where somebody else wrote in between.
 """
 
 import json
@@ -113,10 +113,15 @@ class ShardState:
         """What lateness takes off by clock group and by server alias, microseconds."""
         self.sequences: dict[str, int] = {}
         """Last sequence by dataset that is part of this."""
+        self.offsets: dict[str, int] = {}
+        """Where in Kafka the frames of these sequences lie, as far as that was told."""
+        self.unreadable: dict[str, int] = {}
+        """Messages behind these frames that could not be read: they may have been the ones that are missed next."""
         self.holes = 0
         self.our_gaps: list[tuple[int, int]] = []
         """When we did not listen, microseconds; the last few."""
         self._sides: list[int] = []
+        self._checksums: list[int] = []
         self._touched: set[int] = set()
 
     def __len__(self) -> int:
@@ -177,19 +182,22 @@ class ShardState:
         """What has to be written, key and content, in this order: blocks that changed, then the head."""
         blocks = -(-len(self.keys) // BLOCK_POINTS)
         self._sides += [0] * (blocks - len(self._sides))
+        self._checksums += [0] * (blocks - len(self._checksums))
         for block in sorted(self._touched):
             self._sides[block] ^= 1
-            yield f"{self.shard}/{block}/{self._sides[block]}", self._block(block)
+            content = self._block(block)
+            self._checksums[block] = zlib.crc32(content)
+            yield f"{self.shard}/{block}/{self._sides[block]}", content
         self._touched.clear()
         yield f"{self.shard}", zlib.compress(json.dumps(self._head()).encode(), 1)
 
     def _head(self) -> dict[str, Any]:
         return {
-            "version": VERSION, "points": len(self.keys), "sides": self._sides, "groups": self.groups, "assets": self.assets,
-            "group": {name: column.tolist() for name, column in self.group.items()}, "period": self.period, "window": self.window,
-            "window_whole": self.window_whole, "heard_at": self.heard_at, "began": self.began, "server_ahead": self.server_ahead,
-            "corrections": self.corrections, "sequences": self.sequences, "holes": self.holes, "our_gaps": self.our_gaps,
-            "changes": self.changes,
+            "version": VERSION, "points": len(self.keys), "sides": self._sides, "checksums": self._checksums, "groups": self.groups,
+            "group": {name: column.tolist() for name, column in self.group.items()}, "assets": self.assets, "period": self.period,
+            "window": self.window, "window_whole": self.window_whole, "heard_at": self.heard_at, "began": self.began,
+            "server_ahead": self.server_ahead, "corrections": self.corrections, "sequences": self.sequences, "offsets": self.offsets,
+            "unreadable": self.unreadable, "holes": self.holes, "our_gaps": self.our_gaps, "changes": self.changes,
         }  # fmt: skip
 
     def _block(self, block: int) -> bytes:
@@ -202,7 +210,7 @@ class ShardState:
     def load(self, read: Callable[[str], bytes | None]) -> bool:
         """Takes over what `dump` wrote, by key; False, and all as it was, if there is nothing or it is of another version.
 
-        Raises LookupError if a block is missing.
+        Raises LookupError if a block is missing, or is not the one that was written with the head.
         """
         content = read(f"{self.shard}")
         if content is None:
@@ -214,12 +222,13 @@ class ShardState:
         self.heard_at, self.began, self.server_ahead, self.corrections = (
             head["heard_at"], head["began"], head["server_ahead"], head["corrections"],
         )  # fmt: skip
-        self.sequences, self.holes, self.changes = head["sequences"], head["holes"], head["changes"]
+        self.sequences, self.offsets, self.unreadable = head["sequences"], head["offsets"], head["unreadable"]
+        self.holes, self.changes = head["holes"], head["changes"]
         self.our_gaps = [(begin, end) for begin, end in head["our_gaps"]]
         self.groups = [(server, name) for server, name in head["groups"]]
         self.group_of = {name: number for number, (_, name) in enumerate(self.groups)}
         self.group = {name: np.array(head["group"][name], kind) for name, (kind, _) in GROUP_FIELDS.items()}
-        self.assets, self._sides = head["assets"], head["sides"]
+        self.assets, self._sides, self._checksums = head["assets"], head["sides"], head["checksums"]
         self._read_blocks(read, head["points"])
         return True
 
@@ -230,6 +239,8 @@ class ShardState:
             content = read(f"{self.shard}/{block}/{side}")
             if content is None:
                 raise LookupError(f"block {block} of shard {self.shard} is missing")
+            if zlib.crc32(content) != self._checksums[block]:
+                raise LookupError(f"block {block} of shard {self.shard} is not the one that was written with the head")
             plain = zlib.decompress(content)
             at = 4 + int.from_bytes(plain[:4], "big")
             for known, more in zip(names, json.loads(plain[4:at]), strict=True):

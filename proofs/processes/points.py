@@ -8,7 +8,6 @@ from typing import Any
 from bridge import run
 from bridge.channel import Channel
 from bridge.coverage import PointCoverage
-from bridge.dead_letters import DeadLetters
 from bridge.frame import FrameBuilder
 from bridge.hearing import Ear
 from bridge.incarnation import Incarnation
@@ -23,6 +22,7 @@ from proofs.processes import transactions
 from proofs.processes.accident import Accident
 from proofs.processes.transactions import Kind, Moment
 from proofs.seeded_defects.patches import _set as replace
+from runtime.dead_letters import DeadLetters
 
 When = Callable[..., bool]
 

@@ -26,7 +26,9 @@ def broken(tmp_path: Path) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("command", [("topics", "plan"), ("schemas", "plan"), ("check",), ("run",), ("land",), ("jobs",)])
+@pytest.mark.parametrize(
+    "command", [("topics", "plan"), ("schemas", "plan"), ("check",), ("run",), ("process",), ("land",), ("jobs",), ("tap", "late")]
+)
 def test_a_bad_configuration_is_named_with_all_that_is_wrong_and_exit_code_2(command: tuple[str, ...], broken: str) -> None:
     done = pibridge(*command, "--config", broken)
     assert done.returncode == 2

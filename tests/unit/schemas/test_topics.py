@@ -11,6 +11,7 @@ from schemas.topics import (
     LIVE,
     OF_BRIDGE,
     OF_PROCESSORS,
+    OF_STATE,
     POINTS,
     PROGRESS,
     QUALITY,
@@ -64,6 +65,12 @@ def test_findings_expire_after_a_month_and_what_is_known_of_a_clock_does_not() -
         assert topic.settings == {"cleanup.policy": "delete", "retention.ms": str(30 * DAY_MS)}
     assert SKEW.settings == {"cleanup.policy": "compact"}
     assert [topic.partition_count(24) for topic in (LATE, SKEW, QUALITY, ASSESSMENTS)] == [24, 1, 3, 1]
+
+
+def test_what_the_processors_remember_is_compacted_often_and_has_no_schema() -> None:
+    assert [(topic.record, topic.partition_count(24)) for topic in OF_STATE] == [("", 24), ("", 1)]
+    assert all(topic.settings == PROGRESS.settings for topic in OF_STATE)
+    assert not [topic for topic in OF_STATE if topic in TOPICS]
 
 
 def test_a_topic_is_the_bridges_or_the_processors() -> None:

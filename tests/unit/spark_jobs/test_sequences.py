@@ -1,4 +1,5 @@
-from spark_jobs.sequences import Expected, Oddity, as_json, follow, from_json
+from schemas.oddities import Oddity
+from spark_jobs.sequences import Expected, as_json, follow, from_json
 
 PLACE = ("pi.p.live", 3)
 FIVE = Expected(5)

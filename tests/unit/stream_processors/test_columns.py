@@ -3,7 +3,7 @@
 from typing import Any
 
 from schemas.processors import Processors
-from stream_processors.columns import KINDS, columns_of
+from stream_processors.columns import KINDS, columns_of, samples_of
 from stream_processors.state import ShardState
 from tests.unit.schemas.frames import frame as plain_frame
 from tests.unit.stream_processors.world import micros, null, series, value
@@ -11,7 +11,7 @@ from tests.unit.stream_processors.world import micros, null, series, value
 
 def columns(*parts: Any) -> Any:
     state = ShardState(3, Processors())
-    return columns_of({**plain_frame(), "series": list(parts)}, state), state
+    return columns_of(list(parts), samples_of({**plain_frame(), "series": list(parts)}), state), state
 
 
 def test_samples_stand_in_the_order_of_the_frame_point_by_point() -> None:

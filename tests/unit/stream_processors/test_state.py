@@ -36,6 +36,8 @@ def same(one: Shard, other: Shard) -> None:
         "window",
         "heard_at",
         "sequences",
+        "offsets",
+        "unreadable",
         "our_gaps",
         "changes",
         "corrections",
@@ -85,6 +87,8 @@ def test_a_block_that_is_missing_is_an_error_and_another_version_is_learnt_anew(
     store = dict(lively(5).shard.state.dump())
     with pytest.raises(LookupError, match="block 0 of shard 3 is missing"):
         Heard().shard.state.load({"3": store["3"]}.get)
+    with pytest.raises(LookupError, match="block 0 of shard 3 is not the one that was written with the head"):
+        Heard().shard.state.load((store | {"3/0/1": dict(lively(4).shard.state.dump())["3/0/1"]}).get)
     monkeypatch.setattr("stream_processors.state.VERSION", 2)
     assert not Heard().shard.state.load(store.get)
 

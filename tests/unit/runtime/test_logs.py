@@ -11,8 +11,8 @@ SECRET = 'hun"ter2 ö'
 _BEGIN = f"""
 import asyncio, logging, warnings
 import structlog
-from bridge.logs import log_as_json
-from bridge.masking import Mask
+from runtime.logs import log_as_json
+from runtime.masking import Mask
 secret = {SECRET!r}
 log_as_json(Mask([secret]))
 log = structlog.get_logger("test")

@@ -2,7 +2,7 @@ from typing import Any, cast
 
 import pytest
 
-from bridge.dead_letters import MAX_CONTENT_BYTES, MAX_REASON_BYTES, DeadLetters
+from runtime.dead_letters import MAX_CONTENT_BYTES, MAX_REASON_BYTES, DeadLetters
 from schemas import wire
 from schemas.records import DeadLetter
 
@@ -23,6 +23,13 @@ def test_a_letter_tells_what_where_and_why(letters: DeadLetters) -> None:
     (letter,) = letters.take()
     assert (letter["stage"], letter["reason"], letter["content"], letter["point_key"]) == ("READ", "a boolean", b"true", "main:1")
     assert (letter["event_time"], letter["received_time"], letter["content_bytes"]) == (12, 7, 4)
+    assert sent(letter) == letter
+
+
+def test_what_came_out_of_kafka_says_where_it_lies(letters: DeadLetters) -> None:
+    letters.add("PROCESS", "garbage", b"x", 7, place=("pi.plant1.live", 3, 4711))
+    (letter,) = letters.take()
+    assert (letter["topic"], letter["partition"], letter["offset"]) == ("pi.plant1.live", 3, 4711)
     assert sent(letter) == letter
 
 
@@ -55,7 +62,7 @@ def test_a_reason_that_quotes_what_was_refused_can_still_be_written(letters: Dea
 
 
 def test_memory_of_what_was_set_aside_is_bounded_and_forgets_the_oldest(letters: DeadLetters, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bridge.dead_letters._REMEMBERED", 3)
+    monkeypatch.setattr("runtime.dead_letters._REMEMBERED", 3)
     for content in (b"1", b"2", b"3"):
         assert letters.add("READ", "why", content, 1)
     assert not letters.add("READ", "why", b"1", 1)  # asked again: it is the youngest now

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from bridge.masking import MASKED, Mask, secrets_of
+from runtime.masking import MASKED, Mask, secrets_of
 from tests.unit.bridge.plant import BASIC, PASSWORD, USER, config_of
 
 SERVER = "85bb49d6-f101-4807-baf9-57c2fbd33000"

@@ -20,9 +20,16 @@ class DeadLetters:
         self._waiting: list[DeadLetter] = []
 
     def add(
-        self, stage: Stage, reason: str, content: bytes, now_micros: int, point_key: str | None = None, ticks: int | None = None
+        self,
+        stage: Stage,
+        reason: str,
+        content: bytes,
+        now_micros: int,
+        point_key: str | None = None,
+        ticks: int | None = None,
+        place: tuple[str, int, int] | None = None,
     ) -> bool:
-        """Sets bytes aside; False if this very content of this point was set aside before."""
+        """Sets bytes aside, from PI or from a `place`: topic, partition and offset. False if this very content of this point was before."""
         digest = xxh3_128_hexdigest(content)
         if (point_key, digest) in self._seen:
             self._seen.move_to_end((point_key, digest))
@@ -39,9 +46,9 @@ class DeadLetters:
             "content": content[:MAX_CONTENT_BYTES],
             "content_bytes": len(content),
             "content_hash": digest,
-            "topic": None,
-            "partition": None,
-            "offset": None,
+            "topic": place[0] if place else None,
+            "partition": place[1] if place else None,
+            "offset": place[2] if place else None,
             "received_time": now_micros,
         }
         self._waiting.append(letter)

@@ -7,7 +7,7 @@ from types import TracebackType
 
 import structlog
 
-from bridge.masking import Mask
+from runtime.masking import Mask
 
 
 def log_as_json(mask: Mask) -> None:
