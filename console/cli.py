@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -18,9 +19,10 @@ from typer.core import TyperGroup
 from bridge.errors import BridgeError
 from bridge.run import stops_it
 from console import demo as demonstration
-from console import incidents, lakehouse, subjects, topics
+from console import answers, incidents, lakehouse, reconcile, subjects, topics
+from console.answers import NoAnswer
 from console.stack import StackError
-from schemas.config import Config, ConfigError, load
+from schemas.config import Config, ConfigError, instant_of, load
 from schemas.records import Incident
 
 
@@ -36,6 +38,8 @@ class Sentences(TyperGroup):
             self._say(str(error), 2)
         except StackError as error:
             self._say(str(error), error.exit_code)
+        except NoAnswer as error:
+            raise typer.Exit(error.exit_code) from error
         except incidents.NotAcceptable as error:
             self._say(str(error), 1)
         except BridgeError as error:
@@ -265,6 +269,68 @@ def refine(
 ) -> None:
     """Run the Spark job: bronze to silver and gold. The same as `python -m spark_jobs refine`."""
     _dispatch("spark_jobs", "refine", "--config", str(config), *(["--available-now"] if available_now else []))
+
+
+@app.command("reconcile", epilog="Exit codes: 0 complete, 1 something is missing or altered, 2 usage, 3 something does not answer, 130 interrupted.")
+def reconcile_(
+    begin: Annotated[str, typer.Option("--from", metavar="T", help="An instant such as 2024-01-31T00:00:00Z, or 30d: so long ago.")] = "7d",
+    end: Annotated[str | None, typer.Option("--to", metavar="T", help="The end, exclusive; default: now.")] = None,
+    pi: Annotated[bool, typer.Option("--pi/--no-pi", help="Ask PI for its own counts too, gently.")] = True,
+    repair: Annotated[bool, typer.Option("--repair", help="Have what is not as it should be read again, wait, and look again.")] = False,
+    wait: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="After a repair: how long landing and refining may take.")] = 900.0,
+    picture: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw a heat map of points and hours there, as SVG.")] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = _DEFAULT_CONFIG,
+) -> None:
+    """Hold the coverage ledger, the tables and PI's own counts against each other, by point and hour.
+
+    Statements are recounted bit by bit, holes in coverage looked for, silver compared with bronze. All of it goes to silver.pi_completeness.
+    A repair needs bridge, land and refine to be running.
+    """
+    now = datetime.now(UTC)
+    try:
+        range_ = instant_of(begin, now), now if end is None else instant_of(end, now)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    answer = reconcile.run(config, _load(config), reconcile.Options(*range_, pi, repair, wait, picture))
+    _print(answer.result, as_json)
+    raise typer.Exit(answer.exit_code)
+
+
+@app.command(epilog="Exit codes: 0 answered, 1 the question failed, 2 usage or no question, 3 there are no tables yet, 130 interrupted.")
+def query(
+    sql: Annotated[str | None, typer.Argument(metavar="SQL", help="The question.")] = None,
+    file: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="A file with the question, or one that comes along: corrections_of_day, gaps, hourly_averages, known_at, last_values, "
+            "late_share.",
+        ),
+    ] = None,
+    param: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A parameter, :name in the SQL; may be repeated.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Rows at most.")] = 1000,
+    as_json: JsonOption = False,
+    config: ConfigOption = _DEFAULT_CONFIG,
+) -> None:
+    """Ask the tables by name, in Spark's SQL; nothing can be changed. pi_timeseries_now has the newest of everything.
+
+    For example: pibridge query --file last_values --param tag=FIC%
+    """
+    if (sql is None) == (file is None):
+        raise typer.BadParameter("give the question itself, or --file")
+    asked = ["--", sql] if sql is not None else [f"--file={file}"]  # a question may begin with a comment
+    more = [f"--param={given}" for given in param or []]
+    answer = answers.answer_of("spark_jobs", "query", "--config", str(config), "--limit", str(limit), *more, *asked)
+    if as_json:
+        _print(answer.result, True)
+        return
+    table = Table(*answer.result["columns"])
+    for row in answer.result["rows"]:
+        table.add_row(*("" if row[name] is None else str(row[name]) for name in answer.result["columns"]))
+    Console().print(table)
+    if answer.result["more_rows"]:
+        sys.stderr.write(f"there are more rows than {limit}: see --limit\n")
 
 
 def _dispatch(*module: str) -> NoReturn:

@@ -15,6 +15,7 @@ from proofs.accuracy import part as accuracy
 from proofs.deployment import ProofFailed
 from proofs.evidence import ROOT, Evidence
 from proofs.processes import part as processes
+from proofs.reconciliation import part as reconciliation
 from proofs.seeded_defects import part as seeded_defects
 from proofs.simulation import part as simulation
 from proofs.simulation.bugs import BUGS
@@ -34,6 +35,8 @@ parts:
                    each, and 50 seeds for each bug on purpose; one to two seconds of CPU a seed
   accuracy         clocks that are wrong by a known amount, a day without a fault, and late values of known cause, given to the
                    rules of the stream processors; and defects on purpose; about ten minutes, without servers
+  reconcile        120 holes and alterations put into bronze at random and in secret, others into silver and PI: all have to be found,
+                   and mended by `pibridge reconcile --repair`; and defects on purpose; some twenty minutes
 
 examples:
   make prove
@@ -101,6 +104,16 @@ def prove_accuracy(given: argparse.Namespace, found: Evidence) -> bool:
     return good
 
 
+def prove_reconcile(given: argparse.Namespace, found: Evidence) -> bool:
+    """Damage that is found and mended; prints its table."""
+    with tempfile.TemporaryDirectory(prefix="pibridge-proof-", ignore_cleanup_errors=True) as temporary:
+        directory = Path(temporary) if given.directory is None else given.directory
+        with running(directory / "stack") as stack:
+            good = reconciliation.run(stack, directory, found, say, given.only)
+    sys.stdout.write((json.dumps(found.results) if given.json else reconciliation.table(found.results)) + "\n")
+    return good
+
+
 PARTS: dict[str, Part] = {
     "simulation": prove_simulation,
     "seeded_defects": prove_seeded_defects,
@@ -108,6 +121,7 @@ PARTS: dict[str, Part] = {
     "simulator_benchmark": prove_simulator_benchmark,
     "bridge_benchmark": prove_bridge_benchmark,
     "accuracy": prove_accuracy,
+    "reconcile": prove_reconcile,
 }
 
 

@@ -78,6 +78,8 @@ def run(spark: SparkSession, config: Config, lakehouse: Lakehouse, order: Order)
         raise Misconfigured("silver and gold are written by path: set lakehouse.warehouse")
     if order.begin >= order.end:
         raise Misconfigured("there is nothing to reconcile: the range ends before it begins")
+    if order.pi_counts is not None and not order.pi_counts.is_file():
+        raise Misconfigured(f"there is no file {order.pi_counts} with PI's counts")
     warehouse = storage.absolute(lakehouse.warehouse)
     destination = ByPath(spark, storage.Storage(spark), warehouse)
     if missing := [table for table in (tables.TIMESERIES, tables.COVERAGE, CLEANED, WATERMARKS) if not destination.exists(table)]:
@@ -101,7 +103,7 @@ def run(spark: SparkSession, config: Config, lakehouse: Lakehouse, order: Order)
         result = reports.result(judged, order.begin, order.end, checked, counts_bad if order.pi_counts is not None else None)
         if order.picture is not None:
             title = f"{config.source}: {result['hours_complete']:,} of {result['hours']:,} hours of points are complete"
-            order.picture.write_text(heat_map.svg(reports.grid(judged), title), encoding="utf-8")
+            _draw(heat_map.svg(reports.grid(judged), title), order.picture)
     _register(lakehouse, warehouse, config.source)
     return result
 
@@ -165,6 +167,13 @@ def _write(destination: ByPath, judged: DataFrame, order: Order) -> None:
     rows = judged.select(*(column.name for column in COMPLETENESS.columns)).coalesce(1)
     writer = rows.write.format("delta").mode("overwrite").option("replaceWhere", f"hour >= {begin} AND hour < {end}")
     destination.save(writer, COMPLETENESS)
+
+
+def _draw(picture: str, place: Path) -> None:
+    try:
+        place.write_text(picture, encoding="utf-8")
+    except OSError as error:
+        raise Misconfigured(f"the picture cannot be written: {error}") from error
 
 
 def _register(lakehouse: Lakehouse, warehouse: str, source: str) -> None:
