@@ -5,7 +5,7 @@ So it is with a disk or a tool that goes wrong: streams that read the table pass
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from urllib.parse import quote, unquote
 from uuid import uuid4
@@ -14,7 +14,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
+from proofs.reconciliation.choice import Damage, cleaned_edit, coverage_edit, timeseries_edit
+
 Edit = Callable[[pa.Table], pa.Table]
+
+
+def damage(warehouse: Path, damages: Collection[Damage]) -> None:
+    """Puts damages into the tables below a warehouse."""
+    rewrite(warehouse / "bronze" / "pi_timeseries", timeseries_edit(damages))
+    rewrite(warehouse / "bronze" / "pi_coverage", coverage_edit(damages))
+    rewrite(warehouse / "silver" / "pi_timeseries_cleaned", cleaned_edit(damages))
 
 
 def rewrite(place: Path, edit: Edit) -> int:

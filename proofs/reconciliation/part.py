@@ -4,7 +4,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,9 @@ from proofs.deployment import Conditions, Deployment, ProofFailed
 from proofs.evidence import Evidence
 from proofs.reconciliation import choice
 from proofs.reconciliation.choice import Choice, Damage, Spot
-from proofs.reconciliation.damage import rewrite
+from proofs.reconciliation.damage import damage
 from proofs.reconciliation.defects import DEFECTS
+from proofs.reconciliation.judgement import flagged, judge
 from schemas.times import TICKS_PER_HOUR, micros_of
 
 _REST_SECONDS = 300.0
@@ -56,27 +57,6 @@ class Amounts:
     deleted_in_pi: int = 5
 
 
-@dataclass
-class Found:
-    """What a reconciliation said of the damages, by the table that it wrote."""
-
-    exit_code: int
-    by_kind: dict[str, tuple[int, int]]
-    """Found, of so many."""
-    false_alarms: list[str]
-    result: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def all_found(self) -> bool:
-        """Everything was found, and nothing besides."""
-        return self.exit_code == 1 and not self.false_alarms and all(found == of for found, of in self.by_kind.values())
-
-    def as_json(self) -> dict[str, Any]:
-        """For the evidence."""
-        shown = {name: self.result.get(name) for name in ("hours", "hours_complete", "findings", "hours_compared_with_pi", "bronze_events")}
-        return {"by_kind": self.by_kind, "false_alarms": len(self.false_alarms), "examples": self.false_alarms[:3], **shown}
-
-
 def run(stack: Stack, directory: Path, evidence: Evidence, say: Callable[[str], None], wanted: str = "") -> bool:
     """Plays it all in one deployment, unless it has results; of the defects those with `wanted` in their names. True if all is as expected."""
     defects = [name for name in DEFECTS if wanted in name]
@@ -107,11 +87,9 @@ class Scene:
         whole = self._reconcile("console", "reconcile")
         self._add("undamaged", whole[0] == 0 and not self._flagged(), {"exit_code": whole[0], "result": whole[1]})
         damages = self._damage()
-        found = self._judge(damages, *self._reconcile("console", "reconcile", "--picture", str(picture)))
-        self._add(_DAMAGED, found.all_found, found.as_json())
+        self._add(_DAMAGED, *self._judge(damages, True, *self._reconcile("console", "reconcile", "--picture", str(picture))))
         for name in defects:
-            found = self._judge(damages, *self._reconcile("proofs.reconciliation", name, "reconcile"))
-            self._add(f"defect: {name}", not found.all_found, found.as_json())
+            self._add(f"defect: {name}", *self._judge(damages, False, *self._reconcile("proofs.reconciliation", name, "reconcile")))
         self._repair()
 
     def _add(self, name: str, as_expected: bool, result: dict[str, Any]) -> None:
@@ -163,9 +141,7 @@ class Scene:
             *drawing.draw(amounts.silver, choice.silver_event_gone),
             *choice.harmless(drawing, amounts.harmless),
         ]
-        rewrite(self._warehouse / "bronze" / "pi_timeseries", choice.timeseries_edit(damages))
-        rewrite(self._warehouse / "bronze" / "pi_coverage", choice.coverage_edit(damages))
-        rewrite(self._warehouse / "silver" / "pi_timeseries_cleaned", choice.cleaned_edit(damages))
+        damage(self._warehouse, damages)
         damages += self._delete_in_pi(drawing)
         self.say(f"{len(damages)} things are wrong, at {len(drawing.taken)} hours of points")
         return damages
@@ -217,21 +193,13 @@ class Scene:
         return path
 
     def _flagged(self) -> dict[Spot, list[str]]:
-        """Findings by point and hour, out of the table."""
-        rows = DeltaTable(str(self._warehouse / "silver" / "pi_completeness")).to_pyarrow_table().to_pylist()
-        return {(row["point_key"], int(row["hour"].timestamp()) // 3600): row["findings"] for row in rows if row["findings"]}
+        return flagged(self._warehouse)
 
-    def _judge(self, damages: Iterable[Damage], exit_code: int, result: dict[str, Any]) -> Found:
-        flagged = self._flagged()
-        by_kind: dict[str, tuple[int, int]] = {}
-        told = set[Spot]()
-        for damage in damages:
-            if damage.finding:
-                seen = all(damage.finding in flagged.get(spot, []) for spot in damage.spots)
-                found, of = by_kind.get(damage.kind, (0, 0))
-                by_kind[damage.kind] = found + seen, of + 1
-                told |= damage.spots
-        return Found(exit_code, by_kind, [f"{spot}: {flagged[spot]}" for spot in sorted(flagged.keys() - told)], result)
+    def _judge(self, damages: Iterable[Damage], all_wanted: bool, exit_code: int, result: dict[str, Any]) -> tuple[bool, dict[str, Any]]:
+        """Whether all was found, and nothing else, as it was to be; and the figures."""
+        found = judge(damages, self._flagged())
+        shown = {name: result[name] for name in ("hours", "hours_complete", "findings", "hours_compared_with_pi", "bronze_events")}
+        return (found.everything and exit_code == 1) is all_wanted, {"exit_code": exit_code, **found.as_json(), **shown}
 
     # -- repair --------------------------------------------------------------------------------------------------------------------
 

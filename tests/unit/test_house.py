@@ -27,7 +27,7 @@ PURE = {
         "progress", "ranges", "reads", "regular", "reports", "rules", "samples", "sizing", "sums", "tenure", "urgency", "watermarks",
         "witness", "wording",
     },
-    "spark_jobs": {"evolution", "landed", "quoting", "refined", "sequences", "tables"},
+    "spark_jobs": {"evolution", "heat_map", "landed", "quoting", "refined", "rescans", "sequences", "tables"},
     "stream_processors": {
         "assess", "clock_skew", "columns", "consensus", "delays", "floors", "lateness", "quality", "rollup", "state", "track",
     },
