@@ -55,7 +55,7 @@ silver; coverage and its holes; and with --pi-counts, what PI counts. Nothing is
 (pibridge reconcile --repair has it done). Rows go to silver.pi_completeness, the result to stdout as one JSON object.
 It may run beside `bronze` and `refine`; what silver cannot have seen yet is not held against it.
 
-exit codes: 0 complete; 1 something is missing or altered; 2 usage or configuration; 3 no silver yet, no Java, or PI gave no number for some
+exit codes: 0 complete; 1 something is missing or altered, or nothing is covered in the range; 2 usage or configuration; 3 no silver yet, no Java, or PI gave no number for some
 hours; 130 interrupted
 """
 _QUERY_EPILOG = """\
@@ -67,7 +67,7 @@ pi_timeseries_now, which has the newest of everything. Nothing can be changed. T
 
 exit codes: 0 answered; 1 the question failed; 2 usage, configuration or no question; 3 no tables yet, or no Java; 130 interrupted
 """
-_EXIT_CODES = {"complete": 0, "incomplete": 1, "unanswered": 3}
+_EXIT_CODES = {"complete": 0, "incomplete": 1, "empty": 1, "unanswered": 3}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -18,13 +18,17 @@ HOLE, MISSING, SURPLUS, ALTERED, SILVER_DIFFERS, PI_DIFFERS = FINDINGS = (
 )  # fmt: skip
 """The gravest first."""
 _HOUR = ("point_key", "hour")
-_NONE = F.lit(0).cast("bigint")
+
+
+def _or_zero(name: str) -> Column:
+    """A number that is 0 where a join found nothing."""
+    return F.coalesce(name, F.lit(0).cast("bigint"))
 
 
 def recounted(stated: DataFrame, samples: DataFrame) -> DataFrame:
     """STATED statements with `damage`: how bronze's samples differ from what they counted; null if they do not."""
     reckoned = samples.groupBy(*PLACE).agg(F.count(F.lit(1)).alias("found"), digest.digest().alias("found_digest"))
-    found, found_digest = F.coalesce("found", _NONE), F.coalesce("found_digest", _NONE)
+    found, found_digest = _or_zero("found"), _or_zero("found_digest")
     damage = (
         F.when(found < F.col("count"), MISSING).when(found > F.col("count"), SURPLUS).when(found_digest != F.col("digest"), ALTERED)
     )
@@ -134,11 +138,11 @@ def compared(
     for other in (ledger, bronze, silver, reads, waiting.select(*_HOUR, F.lit(True).alias("waits")), counted, after, firsts):
         joined = joined.join(other, list(_HOUR), "left")
     numbers = ("stated", "statements", "damaged_statements", "bronze_events", "bronze_digest", "silver_events", "silver_digest")
-    joined = joined.withColumns({name: F.coalesce(name, _NONE) for name in (*numbers, "good_events", "next_events", "next_good")})
+    joined = joined.withColumns({name: _or_zero(name) for name in (*numbers, "good_events", "next_events", "next_good")})
     joined = joined.withColumns({"good": _sum("good_events", "next_good"), "good_and_bad": _sum("bronze_events", "next_events")})
     whole = (F.col("covered") == HOUR_TICKS) & (F.col("stated") == HOUR_TICKS)
     since_read = F.col("counted_time") > F.greatest(F.unix_micros("stated_as_of"), F.unix_micros("next_as_of"))
-    number = F.coalesce("count", F.when(F.col("good_and_bad") == 0, _NONE))  # "No Data" where there is none
+    number = F.coalesce("count", F.when(F.col("good_and_bad") == 0, F.lit(0).cast("bigint")))  # "No Data" where there is none
     asked = whole & F.col("next_as_of").isNotNull() & F.coalesce(since_read, F.lit(False))
     return joined.withColumns(
         {

@@ -34,8 +34,7 @@ def counts_bad(compared: DataFrame) -> bool:
 def result(judged: DataFrame, begin: object, end: object, checked_micros: int, bad: bool | None) -> dict[str, Any]:
     """The result as one object. `bad`: whether PI counts bad values; None if it was not asked.
 
-    result: complete; incomplete; unanswered where PI gave no number for hours, and nothing else is wrong. incomplete_hours are the first
-    hours of points that are not complete, `rescans` what has all of them read again.
+    incomplete_hours are the first hours of points that are not complete, `rescans` what has all of them read again.
     """
     counted = {finding: F.count_if(F.array_contains("findings", finding)).alias(finding) for finding in FINDINGS}
     (row,) = judged.agg(
@@ -55,7 +54,7 @@ def result(judged: DataFrame, begin: object, end: object, checked_micros: int, b
     incomplete = row["hours"] - row["complete"]
     return {
         "schema_version": SCHEMA_VERSION,
-        "result": "incomplete" if incomplete else "unanswered" if row["unanswered"] else "complete",
+        "result": _result(row["hours"], incomplete, row["unanswered"]),
         "from_time": _text(begin),
         "to_time": _text(end),
         "checked_time": _text(datetime_of(checked_micros)),
@@ -73,6 +72,13 @@ def result(judged: DataFrame, begin: object, end: object, checked_micros: int, b
         "incomplete_hours_left_out": incomplete - len(examples),
         "rescans": [_as_json(rescan) for rescan in _rescans(wrong)],
     }
+
+
+def _result(hours: int, incomplete: int, unanswered: int) -> str:
+    """unanswered: PI gave no number for some hours, and nothing else is wrong. empty: there is nothing that could be complete."""
+    if not hours:
+        return "empty"
+    return "incomplete" if incomplete else "unanswered" if unanswered else "complete"
 
 
 def _rescans(wrong: DataFrame) -> Sequence[Rescan]:
