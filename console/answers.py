@@ -1,4 +1,4 @@
-"""Processes of ours that answer with one JSON object on stdout, and tell how they get on on stderr, which is passed through."""
+"""Processes of ours that answer with one JSON object on stdout, its last line, and tell how they get on on stderr, which is passed through."""
 
 import json
 import signal
@@ -27,7 +27,7 @@ def answer_of(*module: str) -> Answer:
     code, output = run(*module)
     if not output:
         raise NoAnswer(code)
-    return Answer(json.loads(output), code)
+    return Answer(json.loads(output.splitlines()[-1]), code)
 
 
 def run(*module: str) -> tuple[int, str]:

@@ -74,6 +74,7 @@ app.add_typer(schemas_app, name="schemas")
 ConfigOption = Annotated[Path, typer.Option("--config", help="Configuration file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 _DEFAULT_CONFIG = Path("pibridge.yaml")
+_KEPT_WIDTH = 240
 
 
 @app.command()
@@ -328,7 +329,7 @@ def query(
     table = Table(*answer.result["columns"])
     for row in answer.result["rows"]:
         table.add_row(*("" if row[name] is None else str(row[name]) for name in answer.result["columns"]))
-    Console().print(table)
+    _console().print(table)
     if answer.result["more_rows"]:
         sys.stderr.write(f"there are more rows than {limit}: see --limit\n")
 
@@ -348,7 +349,7 @@ def _print(result: dict[str, Any], as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps(result) + "\n")
         return
-    console = Console()
+    console = _console()
     scalars = Table("figure", "value", show_header=False, box=None)
     for name, value in result.items():
         if isinstance(value, list):
@@ -357,6 +358,11 @@ def _print(result: dict[str, Any], as_json: bool) -> None:
             scalars.add_row(name, json.dumps(value) if isinstance(value, dict) else str(value))
     if scalars.row_count:
         console.print(scalars)
+
+
+def _console() -> Console:
+    """What is not shown but kept has no width of its own: tables in it are not cut."""
+    return Console(width=None if sys.stdout.isatty() else _KEPT_WIDTH)
 
 
 def _rows(title: str, rows: list[dict[str, Any]]) -> Table:

@@ -84,15 +84,16 @@ def hours_of(spans_: DataFrame, first: int, last: int) -> DataFrame:
 
 
 def ledger_by_hour(stretches_: DataFrame) -> DataFrame:
-    """What the ledger says of each hour; `first_as_of`: when its first instant was read, null if nothing is stated about that."""
+    """What the ledger says of each hour; `first_as_of`: when its first instant was read, null if what is stated about it is not whole."""
     place, damaged = F.struct(*PLACE), F.col("damage").isNotNull()
+    first = (F.col("begin") == F.col("hour") * HOUR_TICKS) & ~damaged
     return stretches_.groupBy(*_HOUR).agg(
         F.sum(F.col("end") - F.col("begin")).alias("stated"),
         F.count_distinct(place).alias("statements"),
         F.count_distinct(F.when(damaged, place)).alias("damaged_statements"),
         F.collect_set("damage").alias("damages"),
         F.max("as_of").alias("stated_as_of"),
-        F.max(F.when(F.col("begin") == F.col("hour") * HOUR_TICKS, F.col("as_of"))).alias("first_as_of"),
+        F.max(F.when(first, F.col("as_of"))).alias("first_as_of"),
     )
 
 
@@ -123,8 +124,8 @@ def compared(
 ) -> DataFrame:
     """All that is known of each of the hours, side by side.
 
-    PI counts the events at either end of an hour, so that it is only comparable where the first instant of the next hour is stated as well,
-    and where it was asked after all of that had been read. `comparable`: it is; `good`, `good_and_bad`: what it should count, the latter if it
+    PI counts the events at either end of an hour, so that it is only comparable where the first instant of the next hour is stated and
+    whole as well, and where it was asked after all of that had been read. `comparable`: it is; `good`, `good_and_bad`: what it should count, the latter if it
     counts bad values too; `unanswered`: it was asked, and gave no number.
     """
     after = ledger.select("point_key", (F.col("hour") - 1).alias("hour"), F.col("first_as_of").alias("next_as_of"))

@@ -114,7 +114,7 @@ def _compared(
     first, last = order.hours
     frames = _frames(destination, lakehouse, first, last + 1, checked_micros)
     stated = frames.ledger.where(overrule.STATES)
-    samples = kept(_samples(destination, stated))
+    samples = _samples(destination, stated)
     held = kept(completeness.stretches(completeness.recounted(stated, samples), first, last + 1))  # one more: PI counts both ends
     return completeness.compared(
         completeness.hours_of(completeness.spans(frames.marks, stated), first, last),

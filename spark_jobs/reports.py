@@ -1,6 +1,7 @@
 """What a reconciliation found, out of its rows: figures, examples, the rescans that mend it, the grid of its picture."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from pyspark.sql import DataFrame, Window
@@ -31,7 +32,7 @@ def counts_bad(compared: DataFrame) -> bool:
     return bool(row["bad"] > row["good"])
 
 
-def result(judged: DataFrame, begin: object, end: object, checked_micros: int, bad: bool | None) -> dict[str, Any]:
+def result(judged: DataFrame, begin: datetime, end: datetime, checked_micros: int, bad: bool | None) -> dict[str, Any]:
     """The result as one object. `bad`: whether PI counts bad values; None if it was not asked.
 
     incomplete_hours are the first hours of points that are not complete, `rescans` what has all of them read again.
@@ -101,7 +102,7 @@ def _time(micros: int) -> str:
     return _text(datetime_of(micros))
 
 
-def _text(instant: object) -> str:
+def _text(instant: datetime) -> str:
     return f"{instant:%Y-%m-%dT%H:%M:%SZ}"
 
 

@@ -152,7 +152,9 @@ class Scene:
         old = drawing.hours[: len(drawing.hours) // 2]
         for point in self.deployment.floats():
             key, hour = f"main:{point.point_id}", drawing.chance.choice(old)
-            if (key, hour) in drawing.taken or not drawing.covers(key, hour) or (ticks := self._good_event(point, hour)) is None:
+            if {(key, hour), (key, hour + 1)} & drawing.taken or not drawing.covers(key, hour):
+                continue
+            if (ticks := self._good_event(point, hour)) is None:
                 continue
             self.deployment.control("/delete", {"point_id": point.point_id, "time": text_of(ticks), "index": 0})
             drawing.taken.add((key, hour))

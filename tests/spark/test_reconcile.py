@@ -156,8 +156,8 @@ def damaged(lake: Lake) -> list[Damage]:
 def off(lake: Lake, damaged: list[Damage]) -> tuple[list[Damage], Path]:
     """All that is wrong, PI's counts of two hours among it; and these counts."""
     taken = {spot for one in damaged for spot in one.spots}
-    free = [(key, FIRST_HOUR + hour) for key in lake.scenes for hour in range(HOURS) if (key, FIRST_HOUR + hour) not in taken]
-    spots = frozenset(free[:2])
+    free = [(key, hour) for key in lake.scenes for hour in range(FIRST_HOUR, FIRST_HOUR + HOURS)]
+    spots = frozenset([spot for spot in free if not {spot, (spot[0], spot[1] + 1)} & taken][:2])
     return [*damaged, *(Damage("counted by PI", frozenset({spot}), "PI_DIFFERS") for spot in spots)], lake.counts(off=spots)
 
 
