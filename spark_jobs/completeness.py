@@ -125,9 +125,13 @@ def compared(
     """All that is known of each of the hours, side by side.
 
     PI counts the events at either end of an hour, so that it is only comparable where the first instant of the next hour is stated and
-    whole as well, and where it was asked after all of that had been read. `comparable`: it is; `good`, `good_and_bad`: what it should count, the latter if it
-    counts bad values too; `unanswered`: it was asked, and gave no number.
+    whole as well, and where it was asked after all of that had been read. `comparable`: it is; `good`, `good_and_bad`: what it should
+    count, the latter if it counts bad values too; `unanswered`: it was asked, and gave no number.
     """
+
+    def both(here: str, at_end: str) -> Column:
+        return F.col(here) + F.col(at_end)
+
     after = ledger.select("point_key", (F.col("hour") - 1).alias("hour"), F.col("first_as_of").alias("next_as_of"))
     firsts = bronze.select(
         "point_key",
@@ -140,7 +144,7 @@ def compared(
         joined = joined.join(other, list(_HOUR), "left")
     numbers = ("stated", "statements", "damaged_statements", "bronze_events", "bronze_digest", "silver_events", "silver_digest")
     joined = joined.withColumns({name: _or_zero(name) for name in (*numbers, "good_events", "next_events", "next_good")})
-    joined = joined.withColumns({"good": _sum("good_events", "next_good"), "good_and_bad": _sum("bronze_events", "next_events")})
+    joined = joined.withColumns({"good": both("good_events", "next_good"), "good_and_bad": both("bronze_events", "next_events")})
     whole = (F.col("covered") == HOUR_TICKS) & (F.col("stated") == HOUR_TICKS)
     since_read = F.col("counted_time") > F.greatest(F.unix_micros("stated_as_of"), F.unix_micros("next_as_of"))
     number = F.coalesce("count", F.when(F.col("good_and_bad") == 0, F.lit(0).cast("bigint")))  # "No Data" where there is none
@@ -152,10 +156,6 @@ def compared(
             "number": number,
         }
     )
-
-
-def _sum(one: str, other: str) -> Column:
-    return F.col(one) + F.col(other)
 
 
 def judged(compared_: DataFrame, counts_bad: bool, checked_micros: int) -> DataFrame:
