@@ -41,10 +41,10 @@ each line has a status:
 
 exit codes: 0 all is well, 1 something is wrong, 2 the configuration file, 3 something does not answer, 130 interrupted"""
 
-_COUNT = """Asks PI how many events it has of each point in scope and each whole hour, and writes a JSON line for each: what `reconcile` holds
-against the tables. Only reads, one request at a time, with coverage.reread_share of pi.load."""
-_COUNT_EPILOG = """exit codes: 0 written, with a reason where PI gave no answer; 2 usage, configuration, a topic or a subject is not as it must
-be; 3 PI, Kafka or the registry does not answer; 130 interrupted"""
+_COUNT = """Asks PI how many events it has of each point in scope and each whole hour, and writes a JSON line for each: what `reconcile`
+holds against the tables. Only reads, one request at a time, with coverage.reread_share of pi.load."""
+_COUNT_EPILOG = """exit codes: 0 written, with a reason where PI gave no answer; 2 usage, configuration, a topic or a subject is not as it
+must be; 3 PI, Kafka or the registry does not answer; 130 interrupted"""
 
 _RESCAN = (
     """Has covered hours read again from PI's archive and stated anew: after edits that nobody told of, or where something looks wrong."""
@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     checking.add_argument("--json", action="store_true", help="print one JSON object: schema_version, result, checks")
     commands.add_parser("metrics", help="print what each figure of /metrics means, as docs/metrics.md")
-    counting = commands.add_parser("count", help="ask PI how many events it has, by point and hour", description=_COUNT, epilog=_COUNT_EPILOG)
+    counting = commands.add_parser("count", help="have PI count its events, by point and hour", description=_COUNT, epilog=_COUNT_EPILOG)
     _add_range(counting, "the end, exclusive")
     counting.add_argument("--into", type=Path, required=True, metavar="FILE", help="where the lines go")
     jobs_parsers = _add_jobs(commands)

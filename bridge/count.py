@@ -45,8 +45,9 @@ class Tally(NamedTuple):
 async def count(config: Config, mask: Mask, begin: int, end: int, into: TextIO, show: TextIO) -> Tally:
     """Writes a JSON line for each point in scope and whole hour of [begin, end), ticks, that is over and settled.
 
-    A line holds point_key, hour (since 1970), count (null for PI's "No Data"), counted_time (PI's clock when it was asked, microseconds) and
-    problem (null, or why there is no answer). Raises PIUnavailable or PIRefused if PI answers nothing, KafkaException, NotReady, Unreachable.
+    A line holds point_key, hour (since 1970), count (null for PI's "No Data"), counted_time (PI's clock when it was asked, microseconds)
+    and problem (null, or why there is no answer). Raises PIUnavailable, PIRefused or PIUnreadable if PI answers nothing; KafkaException,
+    NotReady, Unreachable.
     """
     points = await asyncio.to_thread(in_scope, config)
     pi = PIWebAPI(config.pi, mask=mask)

@@ -1,4 +1,4 @@
-"""Processes of ours that answer with one JSON object on stdout, its last line, and tell how they get on on stderr, which is passed through."""
+"""Processes of ours that answer with one JSON object, the last line of stdout, and tell of their progress on stderr, which is passed on."""
 
 import json
 import signal
@@ -32,7 +32,8 @@ def answer_of(*module: str) -> Answer:
 
 def run(*module: str) -> tuple[int, str]:
     """Exit code and output of `python -m` with these words. Raises KeyboardInterrupt once the process has ended by it."""
-    process = subprocess.Popen([sys.executable, "-m", *module], stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own module, arguments apart
+    command = [sys.executable, "-m", *module]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own module, arguments apart
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to the child too, which decides
     try:
         output, _ = process.communicate()

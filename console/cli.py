@@ -272,7 +272,7 @@ def refine(
     _dispatch("spark_jobs", "refine", "--config", str(config), *(["--available-now"] if available_now else []))
 
 
-@app.command("reconcile", epilog="Exit codes: 0 complete, 1 something is missing or altered, 2 usage, 3 something does not answer, 130 interrupted.")
+@app.command("reconcile", epilog="Exit codes: 0 complete, 1 something is missing or altered, 2 usage, 3 no answer, 130 interrupted.")
 def reconcile_(
     begin: Annotated[str, typer.Option("--from", metavar="T", help="An instant such as 2024-01-31T00:00:00Z, or 30d: so long ago.")] = "7d",
     end: Annotated[str | None, typer.Option("--to", metavar="T", help="The end, exclusive; default: now.")] = None,
@@ -285,7 +285,7 @@ def reconcile_(
 ) -> None:
     """Hold the coverage ledger, the tables and PI's own counts against each other, by point and hour.
 
-    Statements are recounted bit by bit, holes in coverage looked for, silver compared with bronze. All of it goes to silver.pi_completeness.
+    Statements are recounted bit by bit, holes in coverage looked for, silver compared with bronze. It all goes to silver.pi_completeness.
     A repair needs bridge, land and refine to be running.
     """
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""`pibridge reconcile`: has PI counted, has the tables looked at, and with `--repair` has everything read again that is not as it should be.
+"""`pibridge reconcile`: has PI count, has the tables looked at, and with `--repair` has everything read again that is not as it should be.
 
 The work is done by processes of their own: `bridge count` asks PI, `spark_jobs reconcile` compares. A repair is rescans, which a running
 bridge does; what it states then overrules what is in the tables, once it is landed and refined.

@@ -55,12 +55,12 @@ silver; coverage and its holes; and with --pi-counts, what PI counts. Nothing is
 (pibridge reconcile --repair has it done). Rows go to silver.pi_completeness, the result to stdout as one JSON object.
 It may run beside `bronze` and `refine`; what silver cannot have seen yet is not held against it.
 
-exit codes: 0 complete; 1 something is missing or altered, or nothing is covered in the range; 2 usage or configuration; 3 no silver yet, no Java, or PI gave no number for some
-hours; 130 interrupted
+exit codes: 0 complete; 1 something is missing or altered, or nothing is covered in the range; 2 usage or configuration; 3 no silver yet,
+no Java, or PI gave no number for some hours; 130 interrupted
 """
 _QUERY_EPILOG = """\
-The tables are there by their names, without a schema: pi_timeseries, pi_coverage, pi_timeseries_cleaned, pi_metrics_hourly, …, and the view
-pi_timeseries_now, which has the newest of everything. Nothing can be changed. Times are UTC.
+The tables are there by their names, without a schema: pi_timeseries, pi_coverage, pi_timeseries_cleaned, pi_metrics_hourly, …, and the
+view pi_timeseries_now, which has the newest of everything. Nothing can be changed. Times are UTC.
 
   query --file last_values --param tag=FIC%
   query "SELECT count(*) AS events FROM pi_timeseries_cleaned WHERE event_time >= :since" --param since=2024-01-31T00:00:00Z

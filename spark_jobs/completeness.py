@@ -36,7 +36,7 @@ def recounted(stated: DataFrame, samples: DataFrame) -> DataFrame:
 
 
 def stretches(recounted_: DataFrame, first: int, last: int) -> DataFrame:
-    """[begin, end) by point and hour, each with the statement that holds there; where none does, there is no row. Hours in [first, last)."""
+    """[begin, end) by point and hour, each with the statement that holds there; no row where none does. Hours in [first, last)."""
     hour_begin = F.col("hour") * HOUR_TICKS
     said = overrule.with_hours(recounted_).where(F.col("hour").between(first, last - 1))
     said = said.select(

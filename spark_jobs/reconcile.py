@@ -1,4 +1,4 @@
-"""Reconciles the lakehouse: ledger against bronze and silver, coverage without holes, PI's own counts; the result is a table and one object.
+"""Reconciles the lakehouse: ledger against bronze and silver, coverage and its holes, PI's own counts. Makes a table, and one object.
 
 Jobs that land and refine go on meanwhile. So silver is read before the ledger, and a statement that silver's newest batch did not have is
 left out of what silver is judged by while it is young.

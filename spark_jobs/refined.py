@@ -195,8 +195,8 @@ COMPLETENESS = Table(
         _own(
             "findings",
             _STRINGS,
-            "What is wrong, the gravest first. HOLE: nothing is stated about a part of the hour. MISSING, SURPLUS: a statement that holds in "
-            "the hour counted more, or fewer, samples than pi_timeseries has of it. ALTERED: as many, but their digest is another. "
+            "What is wrong, the gravest first. HOLE: nothing is stated about a part of the hour. MISSING, SURPLUS: a statement that holds "
+            "in the hour counted more, or fewer, samples than pi_timeseries has of it. ALTERED: as many, but their digest is another. "
             "SILVER_DIFFERS: pi_timeseries_cleaned is not what bronze says. PI_DIFFERS: PI counts another number of events.",
         ),
         _own("silver_waits", BOOLEAN, "True if silver has not seen all statements about the hour yet, so that it was not judged."),
@@ -215,7 +215,7 @@ COMPLETENESS = Table(
             "PI's Count of the hour, events at either end included; null if it was not asked, gave none, or was asked before the hour was "
             "stated last.",
         ),
-        _own("events_for_pi", LONG, "What PI should count, by the events that hold: good ones, or all of them where that is how PI counts."),
+        _own("events_for_pi", LONG, "What PI should count, by the events that hold: good ones, or all of them where PI counts so."),
         _own("pi_counted_time", TIMESTAMP, "PI's clock when it was asked, UTC, microseconds."),
         _own("checked_time", TIMESTAMP, "When this was found, UTC, microseconds."),
     ),

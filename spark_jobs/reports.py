@@ -24,7 +24,7 @@ _SHOWN = (
 
 
 def counts_bad(compared: DataFrame) -> bool:
-    """Whether PI's Count has bad values in it, which releases differ in: what explains more hours is taken; if both do alike, it has not."""
+    """Whether PI's Count has bad values in it, which is not documented: what explains more hours is taken; if both do alike, it has not."""
     number = F.col("number")
     (row,) = compared.where("comparable").agg(
         F.count_if(number == F.col("good")).alias("good"), F.count_if(number == F.col("good_and_bad")).alias("bad")
@@ -119,7 +119,8 @@ def grid(judged: DataFrame) -> heat_map.Grid:
     labels = points.groupBy("row").agg(F.min("tag").alias("one"), F.max("tag").alias("other"), F.count(F.lit(1)).alias("points"))
     gravity = F.array_position(F.array(*map(F.lit, (*FINDINGS, COMPLETE))), F.col("verdict"))
     column = F.call_function("div", F.col("hour") - first, F.lit(width))
-    cells = hours.drop("tag").join(points, "point_key").groupBy("row", column.alias("column")).agg(F.min_by("verdict", gravity).alias("verdict"))
+    placed = hours.drop("tag").join(points, "point_key").withColumn("column", column)
+    cells = placed.groupBy("row", "column").agg(F.min_by("verdict", gravity).alias("verdict"))
     return heat_map.Grid(
         [row["one"] if row["points"] == 1 else f"{row['one']} … {row['other']}" for row in labels.orderBy("row").collect()],
         [f"{datetime_of(hour * _HOUR_MICROS):%m-%d %H:%M}" for hour in range(first, edge["last"] + 1, width)],

@@ -58,7 +58,7 @@ class Amounts:
 
 
 def run(stack: Stack, directory: Path, evidence: Evidence, say: Callable[[str], None], wanted: str = "") -> bool:
-    """Plays it all in one deployment, unless it has results; of the defects those with `wanted` in their names. True if all is as expected."""
+    """Plays it all in one deployment, unless it has results; of the defects those with `wanted` in the name. True if all is as expected."""
     defects = [name for name in DEFECTS if wanted in name]
     names = ["undamaged", _DAMAGED, *(f"defect: {name}" for name in defects), "repaired"]
     if not all(name in evidence.results for name in names):
