@@ -18,8 +18,8 @@ from typer.core import TyperGroup
 
 from bridge.errors import BridgeError
 from bridge.run import stops_it
-from console import demo as demonstration
 from console import answers, incidents, lakehouse, reconcile, subjects, topics
+from console import demo as demonstration
 from console.answers import NoAnswer
 from console.stack import StackError
 from schemas.config import Config, ConfigError, instant_of, load

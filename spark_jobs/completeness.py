@@ -29,9 +29,7 @@ def recounted(stated: DataFrame, samples: DataFrame) -> DataFrame:
     """STATED statements with `damage`: how bronze's samples differ from what they counted; null if they do not."""
     reckoned = samples.groupBy(*PLACE).agg(F.count(F.lit(1)).alias("found"), digest.digest().alias("found_digest"))
     found, found_digest = _or_zero("found"), _or_zero("found_digest")
-    damage = (
-        F.when(found < F.col("count"), MISSING).when(found > F.col("count"), SURPLUS).when(found_digest != F.col("digest"), ALTERED)
-    )
+    damage = F.when(found < F.col("count"), MISSING).when(found > F.col("count"), SURPLUS).when(found_digest != F.col("digest"), ALTERED)
     return stated.join(reckoned, list(PLACE), "left").withColumn("damage", damage).drop("found", "found_digest")
 
 

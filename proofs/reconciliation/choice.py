@@ -204,4 +204,3 @@ def _columns(table: pa.Table, names: Sequence[str]) -> list[list[Any]]:
 def _ticks(table: pa.Table) -> list[int]:
     micros = table.column("event_time").cast(pa.int64()).to_pylist()
     return [ticks_of(micro, rest) for micro, rest in zip(micros, table.column("ticks").to_pylist(), strict=True)]
-

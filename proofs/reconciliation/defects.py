@@ -59,9 +59,7 @@ DEFECTS: dict[str, Defect] = {
     "what is overruled is judged": _what_is_overruled_is_judged,
     "the oldest statement holds": _the_oldest_statement_holds,
     "holes are passed over": lambda: _changed(stated=lambda: F.col("covered")),
-    "silver is not compared": lambda: _changed(
-        silver_events=lambda: F.col("bronze_events"), silver_digest=lambda: F.col("bronze_digest")
-    ),
+    "silver is not compared": lambda: _changed(silver_events=lambda: F.col("bronze_events"), silver_digest=lambda: F.col("bronze_digest")),
     "PI is not compared": lambda: _changed(comparable=lambda: F.lit(False)),
 }
 

@@ -95,7 +95,20 @@ def test_a_rescan_is_read_again_and_followed_until_it_is_done(deployment: Deploy
 
 def test_pi_is_asked_for_its_counts_of_the_points_in_scope(deployment: Deployment, tmp_path: Path) -> None:
     into = tmp_path / "counts.jsonl"
-    command = [sys.executable, "-m", "bridge", "count", "--from", ago(180), "--to", ago(0), "--into", str(into), "--config", str(deployment.file)]
+    command = [
+        sys.executable,
+        "-m",
+        "bridge",
+        "count",
+        "--from",
+        ago(180),
+        "--to",
+        ago(0),
+        "--into",
+        str(into),
+        "--config",
+        str(deployment.file),
+    ]
     environment = os.environ | {PASSWORD_VARIABLE: PASSWORD}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr

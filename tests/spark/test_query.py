@@ -1,5 +1,6 @@
 """Questions that come along, each against a reckoning of its own over the rows; and that a question changes nothing."""
 
+import itertools
 import random
 import re
 from collections.abc import Callable
@@ -101,7 +102,7 @@ def test_gaps_are_the_silences_between_neighbours(ask: Ask, scenes: dict[str, mo
     for key, scene in scenes.items():
         times = sorted(place[0] // 10 for place in model.expected(scene).cleaned)
         times = [time for time in times if micros(since) <= time < micros(until)]
-        wanted += [(key, a, b) for a, b in zip(times, times[1:], strict=False) if b - a > 1_200_000_000]
+        wanted += [(key, a, b) for a, b in itertools.pairwise(times) if b - a > 1_200_000_000]
     assert sorted((row["point_key"], at(row["silent_from"]), at(row["silent_to"])) for row in found) == sorted(wanted)
     assert [row["silent_seconds"] for row in found] == sorted((row["silent_seconds"] for row in found), reverse=True)
     assert len(wanted) > 5

@@ -54,7 +54,9 @@ def lives(chance: random.Random) -> dict[str, model.Scene]:
 def events(chance: random.Random, begin: int, end: int) -> tuple[tuple[tuple[int, int], model.Content], ...]:
     """Some, often one at the very beginning, now and then a state in place of a value."""
     instants = sorted({begin + chance.choice((0, 1)), *(chance.randrange(begin, end) for _ in range(chance.randrange(2, 5)))})
-    return tuple(((at, 0), model.Content(None, False, "Shutdown") if chance.random() < 0.1 else model.Content(chance.random())) for at in instants)
+    return tuple(
+        ((at, 0), model.Content(None, False, "Shutdown") if chance.random() < 0.1 else model.Content(chance.random())) for at in instants
+    )
 
 
 @dataclass
@@ -69,8 +71,10 @@ class Lake:
         begin, end = instant(model.BASE // 10), instant((model.BASE + (HOURS + 1) * model.HOUR) // 10)
         return reconcile.run(self.house.spark, config(), self.house.settings, replace(Order(begin, end, self.counts()), **order))
 
-    def counts(self, bad: bool = False, off: frozenset[tuple[str, int]] = frozenset(), silent: frozenset[tuple[str, int]] = frozenset()) -> Path:
-        """Lines of what PI would count: events at both ends, without bad ones unless told; one more in the hours `off`, none in `silent`."""
+    def counts(
+        self, bad: bool = False, off: frozenset[tuple[str, int]] = frozenset(), silent: frozenset[tuple[str, int]] = frozenset()
+    ) -> Path:
+        """Lines of what PI would count, both ends and no bad values unless told; one more in the hours `off`, none in `silent`."""
         path = self.directory / "counts.jsonl"
         with path.open("w") as into:
             for key, scene in self.scenes.items():
@@ -79,7 +83,9 @@ class Lake:
                     begin = model.BASE + hour * model.HOUR
                     count = sum(begin <= at <= begin + model.HOUR and (bad or content.good) for (at, _), (content, _, _) in known.items())
                     spot = key, FIRST_HOUR + hour
-                    answer = {"count": None, "problem": "status 500"} if spot in silent else {"count": count + (spot in off), "problem": None}
+                    answer = (
+                        {"count": None, "problem": "status 500"} if spot in silent else {"count": count + (spot in off), "problem": None}
+                    )
                     into.write(json.dumps({"point_key": key, "hour": spot[1], "counted_time": LATER} | answer) + "\n")
         return path
 
@@ -199,7 +205,7 @@ def test_an_hour_that_pi_gave_no_number_for_is_not_taken_for_compared(lake: Lake
 
 def test_what_is_stated_again_as_the_rescans_ask_mends_all_of_it(lake: Lake, off: tuple[list[Damage], Path]) -> None:
     wrong, counts = off
-    again = []
+    again: list[tuple[str, model.Stated]] = []
     for spot in sorted({spot for rescan in lake.reconcile(pi_counts=counts)["rescans"] for spot in spots_of(rescan, lake)}):
         key, hour = spot
         begin = hour * model.HOUR

@@ -24,7 +24,7 @@ def test_each_cell_says_point_hour_and_verdict_and_an_empty_one_that_nothing_is_
 
 
 def test_names_with_marks_of_xml_do_not_break_it() -> None:
-    name = '<script>"&\'' + "x" * 100
+    name = "<script>\"&'" + "x" * 100
     assert titles(svg(Grid([name], ["now"], {(0, 0): "ALTERED"}), name))[1] == f"{name}, now: ALTERED"
 
 
