@@ -31,7 +31,7 @@ def rewrite(place: Path, edit: Edit) -> int:
     version = DeltaTable(str(place)).version()
     lines: list[dict[str, object]] = [{"commitInfo": {"timestamp": _now_ms(), "operation": "OPTIMIZE", "operationParameters": {}}}]
     gone = 0
-    for path in pa.record_batch(DeltaTable(str(place)).get_add_actions(flatten=True)).to_pydict()["path"]:
+    for path in pa.table(DeltaTable(str(place)).get_add_actions(flatten=True)).column("path").to_pylist():
         before = pq.ParquetFile(place / unquote(path)).read()
         after = edit(before)
         if after.equals(before):
