@@ -30,7 +30,7 @@ def command_of(
     now = datetime.now(UTC)
     return {
         "source": config.source,
-        "job_id": f"{kind.lower()}-{now:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}",
+        "job_id": f"{kind.lower()}-{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}",
         "kind": kind,
         "points": points,
         "filters": filters,

@@ -123,13 +123,14 @@ class Demo:
         self._options, self._stack, self._say, self._began = options, stack, say, began
         self.bronze = Bronze(stack.warehouse)
         self._open = ExitStack()
-        self._environment = {**os.environ, _PASSWORD: secrets.token_urlsafe(16), "JAVA_HOME": str(stack.java_home)}
+        self.environment = {**os.environ, _PASSWORD: secrets.token_urlsafe(16), "JAVA_HOME": str(stack.java_home)}
+        """What processes that use the demo's configuration need."""
 
     def run(self) -> Result:
         """Starts the rest, lets values flow, proves."""
         self._plant = self._open.enter_context(closing(Plant(self._start_simulator())))
         path = self._write_config()
-        self._config = config = load(path, self._environment)
+        self._config = config = load(path, self.environment)
         topics.apply(config)
         subjects.register(config)
         self._say(f"topics pi.{config.source}.* and their subjects exist; configuration {path}")
@@ -164,7 +165,7 @@ class Demo:
     def _start(self, name: str, *module: str) -> Child:
         log_path = self._stack.directory / "logs" / f"{name}.log"
         child = self._stack.children.start(
-            name, [sys.executable, "-m", *module], log_path=log_path, environment=self._environment, grace_seconds=10
+            name, [sys.executable, "-m", *module], log_path=log_path, environment=self.environment, grace_seconds=10
         )
         self._say(f"{name} starts, process {child.pid}, log {log_path}")
         return child
@@ -374,7 +375,7 @@ class Demo:
             "--warehouse", str(stack.warehouse), "--json",
         ]  # fmt: skip
         log_path = stack.directory / "logs" / "verifier.log"
-        child = stack.children.start("verifier", command, log_path=log_path, environment=self._environment)
+        child = stack.children.start("verifier", command, log_path=log_path, environment=self.environment)
         exit_code = stack.children.finish(child, _VERIFIER_SECONDS, self._stack.check)
         report = next((json.loads(line) for line in log_path.read_text().splitlines() if line.startswith("{")), None)
         if report is None:

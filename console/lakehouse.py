@@ -110,7 +110,7 @@ def _figures(place: str, layer: str, name: str) -> dict[str, Any]:
         table = DeltaTable(place)
     except TableNotFoundError:
         return empty
-    files = pa.record_batch(table.get_add_actions(flatten=True)).to_pydict()
+    files = pa.table(table.get_add_actions(flatten=True)).to_pydict()
     # Of the commits that added rows: OPTIMIZE and the like make nothing fresher.
     committed = max((commit["timestamp"] for commit in table.history(20) if commit.get("operation") in ("WRITE", "MERGE")), default=None)
     at = None if committed is None else datetime.fromtimestamp(committed / 1000, UTC)

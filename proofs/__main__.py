@@ -8,13 +8,15 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from console.stack import StackError, running
+from console.stack import Stack, StackError, running
 from proofs import evidence
 from proofs.accuracy import part as accuracy
 from proofs.deployment import ProofFailed
 from proofs.evidence import ROOT, Evidence
 from proofs.processes import part as processes
+from proofs.reconciliation import part as reconciliation
 from proofs.seeded_defects import part as seeded_defects
 from proofs.simulation import part as simulation
 from proofs.simulation.bugs import BUGS
@@ -34,6 +36,8 @@ parts:
                    each, and 50 seeds for each bug on purpose; one to two seconds of CPU a seed
   accuracy         clocks that are wrong by a known amount, a day without a fault, and late values of known cause, given to the
                    rules of the stream processors; and defects on purpose; about ten minutes, without servers
+  reconcile        120 holes and alterations put into bronze at random and in secret, others into silver and PI: all have to be found,
+                   and mended by `pibridge reconcile --repair`; and defects on purpose; some twenty minutes
 
 examples:
   make prove
@@ -48,14 +52,18 @@ exit codes: 0 all as expected, 1 something was not, 2 wrong options, 3 a server 
 Part = Callable[[argparse.Namespace, Evidence], bool]
 
 
-def prove_seeded_defects(given: argparse.Namespace, found: Evidence) -> bool:
-    """The test of the tester; prints its table."""
-    with tempfile.TemporaryDirectory(prefix="pibridge-proof-", ignore_cleanup_errors=True) as temporary:
-        directory = Path(temporary) if given.directory is None else given.directory
-        with running(directory / "stack") as stack:
-            good = seeded_defects.run(stack, directory, found, say, given.only)
-    sys.stdout.write((json.dumps(found.results) if given.json else seeded_defects.table(found.results)) + "\n")
-    return good
+def on_a_stack(run: Callable[[Stack, Path, Evidence, Callable[[str], None], str], bool], table: Callable[[dict[str, Any]], str]) -> Part:
+    """A part that needs servers; prints its table."""
+
+    def prove(given: argparse.Namespace, found: Evidence) -> bool:
+        with tempfile.TemporaryDirectory(prefix="pibridge-proof-", ignore_cleanup_errors=True) as temporary:
+            directory = Path(temporary) if given.directory is None else given.directory
+            with running(directory / "stack") as stack:
+                good = run(stack, directory, found, say, given.only)
+        sys.stdout.write((json.dumps(found.results) if given.json else table(found.results)) + "\n")
+        return good
+
+    return prove
 
 
 def prove_simulator_benchmark(given: argparse.Namespace, found: Evidence) -> bool:
@@ -84,16 +92,6 @@ def prove_simulation(given: argparse.Namespace, found: Evidence) -> bool:
     return good
 
 
-def prove_processes(given: argparse.Namespace, found: Evidence) -> bool:
-    """Processes that die under load; prints its table."""
-    with tempfile.TemporaryDirectory(prefix="pibridge-proof-", ignore_cleanup_errors=True) as temporary:
-        directory = Path(temporary) if given.directory is None else given.directory
-        with running(directory / "stack") as stack:
-            good = processes.run(stack, directory, found, say, given.only)
-    sys.stdout.write((json.dumps(found.results) if given.json else processes.table(found.results)) + "\n")
-    return good
-
-
 def prove_accuracy(given: argparse.Namespace, found: Evidence) -> bool:
     """Estimates against truth; prints their tables."""
     good = accuracy.run(found, say, given.only)
@@ -103,11 +101,12 @@ def prove_accuracy(given: argparse.Namespace, found: Evidence) -> bool:
 
 PARTS: dict[str, Part] = {
     "simulation": prove_simulation,
-    "seeded_defects": prove_seeded_defects,
-    "processes": prove_processes,
+    "seeded_defects": on_a_stack(seeded_defects.run, seeded_defects.table),
+    "processes": on_a_stack(processes.run, processes.table),
     "simulator_benchmark": prove_simulator_benchmark,
     "bridge_benchmark": prove_bridge_benchmark,
     "accuracy": prove_accuracy,
+    "reconcile": on_a_stack(reconciliation.run, reconciliation.table),
 }
 
 

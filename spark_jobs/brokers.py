@@ -30,7 +30,12 @@ class Brokers:
 
     def earliest(self, names: Iterable[str]) -> dict[Place, int]:
         """First offset that Kafka still has, of each partition of the topics. Raises Unavailable."""
-        found: dict[Place, int] = self._ask(lambda admin: self._earliest(admin, list(names)))
+        found: dict[Place, int] = self._ask(lambda admin: self._offsets(admin, list(names), "earliest"))
+        return found
+
+    def newest(self, names: Iterable[str]) -> dict[Place, int]:
+        """The offset after the last committed record, of each partition of the topics. Raises Unavailable."""
+        found: dict[Place, int] = self._ask(lambda admin: self._offsets(admin, list(names), "latest"))
         return found
 
     def publish(self, topic: str, key: str, value: bytes) -> None:
@@ -78,13 +83,14 @@ class Brokers:
     def _ids(self, admin: Any, names: set[str]) -> dict[str, str]:
         return {str(name): str(topic.topicId().toString()) for name, topic in self._described(admin, names).items()}
 
-    def _earliest(self, admin: Any, names: list[str]) -> dict[Place, int]:
-        wanted = self._jvm.java.util.HashMap()
+    def _offsets(self, admin: Any, names: list[str], end: str) -> dict[Place, int]:
+        clients, wanted = self._jvm.org.apache.kafka.clients.admin, self._jvm.java.util.HashMap()
         for name, topic in self._described(admin, set(names)).items():
             for partition in range(topic.partitions().size()):
                 place = self._jvm.org.apache.kafka.common.TopicPartition(name, partition)
-                wanted.put(place, self._jvm.org.apache.kafka.clients.admin.OffsetSpec.earliest())
-        answer = admin.listOffsets(wanted).all().get()
+                wanted.put(place, getattr(clients.OffsetSpec, end)())
+        committed = clients.ListOffsetsOptions(self._jvm.org.apache.kafka.common.IsolationLevel.READ_COMMITTED)
+        answer = admin.listOffsets(wanted, committed).all().get()
         return {(str(place.topic()), int(place.partition())): int(info.offset()) for place, info in answer.items()}
 
 

@@ -182,6 +182,48 @@ HOURLY = Table(
     "gold",
 )
 
+COMPLETENESS = Table(
+    "pi_completeness",
+    "What the newest reconciliation found, one row a point and hour (UTC) that the point's coverage reaches into: whether statements cover "
+    "the hour without a hole, whether bronze has the samples that these counted, bit by bit, whether silver shows them, and whether PI "
+    "counts as many events.",
+    "",
+    (
+        *_taken(COVERAGE, "source", "point_key", "tag"),
+        _own("hour", TIMESTAMP, "Begin of the hour, UTC."),
+        _own("verdict", STRING, "COMPLETE, or the gravest of the findings."),
+        _own(
+            "findings",
+            _STRINGS,
+            "What is wrong, the gravest first. HOLE: nothing is stated about a part of the hour. MISSING, SURPLUS: a statement that holds "
+            "in the hour counted more, or fewer, samples than pi_timeseries has of it. ALTERED: as many, but their digest is another. "
+            "SILVER_DIFFERS: pi_timeseries_cleaned is not what bronze says. PI_DIFFERS: PI counts another number of events.",
+        ),
+        _own("silver_waits", BOOLEAN, "True if silver has not seen all statements about the hour yet, so that it was not judged."),
+        _own("covered_seconds", DOUBLE, "How much of the hour lies within the point's coverage, seconds."),
+        _own("uncovered_seconds", DOUBLE, "How much of that no statement is about, seconds."),
+        _own("statements", LONG, "Statements that hold somewhere in the hour."),
+        _own("damaged_statements", LONG, "Those of them whose samples in bronze are not what they counted."),
+        _own("as_of", TIMESTAMP, "PI's clock at the newest read that stated or confirmed something of the hour, UTC, microseconds."),
+        _own("bronze_events", LONG, "Events of the hour in pi_timeseries that hold."),
+        _own("bronze_digest", LONG, "Their digest, recomputed from the columns."),
+        _own("silver_events", LONG, "Events of the hour in pi_timeseries_cleaned."),
+        _own("silver_digest", LONG, "Their digest, recomputed from the columns."),
+        _own(
+            "pi_events",
+            LONG,
+            "PI's Count of the hour, events at either end included; null if it was not asked, gave none, or was asked before the hour was "
+            "stated last.",
+        ),
+        _own("events_for_pi", LONG, "What PI should count, by the events that hold: good ones, or all of them where PI counts so."),
+        _own("pi_counted_time", TIMESTAMP, "PI's clock when it was asked, UTC, microseconds."),
+        _own("checked_time", TIMESTAMP, "When this was found, UTC, microseconds."),
+    ),
+    ("point_key", "hour"),
+    ("point_key", "hour", "verdict"),
+    "silver",
+)
+
 SILVER = (CLEANED, CORRECTIONS, PREVIEWS_OPEN, WATERMARKS, CHANGED_RANGES)
 """Tables that one micro-batch of statements and previews writes."""
 MEASURED = (HOURLY, VALIDATED)

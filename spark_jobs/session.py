@@ -35,6 +35,8 @@ _FIXED = {
     "spark.sql.session.timeZone": "UTC",
     # Spark's default, INT96, is read as nanoseconds elsewhere: then times before 1677 and after 2262 fail or wrap around.
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    # Delta's parser (4.4) does not hand named parameters on to Spark 4.1's: they are bound to the plan, as Spark 4.0 did.
+    "spark.sql.legacy.parameterSubstitution.constantsOnly": "true",
 }
 # A length in garbage is a number like any other: unchecked, four bytes of it make Avro ask for 2 GiB, and the driver dies of one message.
 # No message of ours comes near these.

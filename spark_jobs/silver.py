@@ -16,11 +16,12 @@ from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from schemas.config import Lakehouse
 from spark_jobs import difference, overrule, refined, tables
 from spark_jobs.checkpoint import Checkpoint
 from spark_jobs.errors import LandError
 from spark_jobs.refined import CHANGED_RANGES, CLEANED, CORRECTIONS, PREVIEWS_OPEN, WATERMARKS
-from spark_jobs.storage import Storage
+from spark_jobs.storage import Storage, absolute
 from spark_jobs.tables import Table
 
 NAME = "silver"
@@ -166,15 +167,7 @@ class Silver:
 
         Later statements come with later batches: to see them now would leave no trace of what they correct, and append them twice.
         """
-        _, _, line, *_ = self._storage.read(f"{self._checkpoint.location}/offsets/{batch_id}").splitlines()
-        if line == "-":
-            return None
-        ledger = json.loads(line)
-        if ledger["index"] >= 0:
-            raise LandError(
-                f"batch {batch_id} of {self._checkpoint.location} ends within a version of the ledger, {ledger['reservoirVersion']}"
-            )
-        return int(ledger["reservoirVersion"]) - 1
+        return _ledger_version(self._storage, self._checkpoint.location, batch_id)
 
     def _ledger(self, spark: SparkSession, version: int) -> DataFrame:
         return spark.read.format("delta").option("versionAsOf", version).load(tables.COVERAGE.path(self._warehouse))
@@ -196,6 +189,24 @@ class Silver:
     def _append(self, frame: DataFrame, table: Table, rows: int, batch_id: int) -> None:
         writer = frame.coalesce(difference.parts(frame, rows)).write.format("delta").mode("append")
         writer.option("txnAppId", app_id(self._checkpoint.query_id(), table)).option("txnVersion", batch_id).save(self._path(table))
+
+
+def seen(spark: SparkSession, lakehouse: Lakehouse) -> int | None:
+    """The version of the ledger that silver shows, as far as its checkpoint says; None before its first batch."""
+    files = Storage(spark)
+    checkpoint = Checkpoint(files, f"{absolute(lakehouse.checkpoints)}/{NAME}")
+    committed = checkpoint.state().committed
+    return None if committed < 0 else _ledger_version(files, checkpoint.location, committed)
+
+
+def _ledger_version(files: Storage, checkpoint: str, batch_id: int) -> int | None:
+    _, _, line, *_ = files.read(f"{checkpoint}/offsets/{batch_id}").splitlines()
+    if line == "-":
+        return None
+    ledger = json.loads(line)
+    if ledger["index"] >= 0:
+        raise LandError(f"batch {batch_id} of {checkpoint} ends within a version of the ledger, {ledger['reservoirVersion']}")
+    return int(ledger["reservoirVersion"]) - 1
 
 
 def app_id(query_id: str, table: Table) -> str:

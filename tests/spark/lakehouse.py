@@ -13,7 +13,8 @@ from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 
 from schemas.config import Lakehouse
-from spark_jobs import delta, refine, refined, silver, tables
+from schemas.digest import digest_of
+from spark_jobs import delta, quoting, refine, refined, silver, tables
 from spark_jobs.tables import Table
 from tests.spark import silver_model as model
 
@@ -33,7 +34,7 @@ class House:
         self.settings = Lakehouse(warehouse=str(root / "warehouse"), checkpoints=str(root / "checkpoints"), refine_seconds=0.1)
         self._offset = 0
         for table in (tables.TIMESERIES, tables.COVERAGE, tables.POINTS):
-            spark.sql(delta.create_statement(table, self.path(table), SOURCE))
+            spark.sql(delta.create_statement(table, quoting.table(self.path(table)), SOURCE))
 
     def path(self, table: Table) -> str:
         return table.path(str(self.root / "warehouse"))
@@ -106,7 +107,7 @@ def rows_of(
             head
             | {"kind": "CONFIRMED" if one.confirms else "STATED", "as_of": instant(one.as_of), "as_of_clock": one.as_of_clock}
             | {"from_time": instant(one.begin // 10), "from_ticks": one.begin % 10, "to_time": instant(one.end // 10)}
-            | {"to_ticks": one.end % 10, "count": len(events), "digest": 0}
+            | {"to_ticks": one.end % 10, "count": len(events), "digest": digest_of(map(_record, events))}
         )
     return samples, statements
 
@@ -177,6 +178,14 @@ def sample(at: int, ordinal: int, content: model.Content) -> dict[str, Any]:
         value = {"value_type": "NONE", "system_state": 248, "system_state_name": content.name}
     time = {"event_time": instant(at // 10), "ticks": at % 10, "ordinal": ordinal}
     return time | value | {"good": content.good, "questionable": False, "substituted": False, "annotated": False}
+
+
+_EMPTY = dict.fromkeys(("value_double", "value_long", "value_string", "value_bytes", "digital_code", "system_state"))
+
+
+def _record(row: dict[str, Any]) -> Any:
+    """The columns of a sample as the bridge knows them."""
+    return _EMPTY | row | {"event_time": micros(row["event_time"])}
 
 
 def content(row: dict[str, Any], prefix: str = "") -> model.Content:

@@ -11,7 +11,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from console.stack import Stack
-from spark_jobs import difference, now, overrule, refined, silver, tables
+from spark_jobs import difference, now, overrule, query, refined, silver, tables
 from spark_jobs.errors import LandError, Refused, Unavailable
 from tests.spark import gold_model
 from tests.spark import silver_model as model
@@ -142,7 +142,8 @@ def test_now_shows_what_is_archived_and_what_is_open_and_past_knowledge_comes_ba
     moment = 6
     known: dict[str, set[Any]] = {}
     time = model.BASE // 10 + moment * 1_000_000
-    for row in spark.sql(now.known_at(datetime.fromtimestamp(time / 1e6, UTC))).toArrow().to_pylist():
+    asked = {"tag": "%", "time": datetime.fromtimestamp(time / 1e6, UTC).isoformat()}
+    for row in spark.sql(query.text_of("known_at"), args=asked).toArrow().to_pylist():
         known.setdefault(row["point_key"], set()).add((micros(row["event_time"]) * 10 + row["ticks"], row["ordinal"], row["value_double"]))
     for key, scene in scenes.items():
         then = model.Scene(tuple(s for s in scene.statements if s.as_of_clock <= moment), ())

@@ -28,7 +28,7 @@ PURE = {
         "frame_encoder", "health", "hearing", "incarnation", "incidents", "normalise", "pitime", "points", "progress", "ranges", "reads",
         "regular", "reports", "rules", "samples", "sizing", "sums", "tenure", "unread", "urgency", "watermarks", "witness", "wording",
     },
-    "spark_jobs": {"evolution", "landed", "quoting", "refined", "sequences", "tables"},
+    "spark_jobs": {"evolution", "heat_map", "landed", "quoting", "refined", "rescans", "sequences", "tables"},
     "stream_processors": {
         "assess", "clock_skew", "columns", "consensus", "decode", "delays", "errors", "floors", "health", "lateness", "order", "pieces",
         "quality", "rollup", "state", "track",

@@ -4,10 +4,10 @@ from schemas import wire
 from spark_jobs import refined, tables
 from spark_jobs.tables import Table
 
-BY_NAME = {table.name: table for table in refined.TABLES}
+EVERY = (*refined.TABLES, refined.COMPLETENESS)
 
 
-@pytest.mark.parametrize("table", refined.TABLES, ids=lambda table: table.name)
+@pytest.mark.parametrize("table", EVERY, ids=lambda table: table.name)
 def test_every_column_is_described_and_named_once_and_clustering_columns_have_statistics(table: Table) -> None:
     names = [column.name for column in table.columns]
     assert all(len(column.comment) > 5 for column in table.columns)
@@ -16,7 +16,7 @@ def test_every_column_is_described_and_named_once_and_clustering_columns_have_st
 
 
 def test_no_two_tables_share_a_name_and_each_lies_in_its_layer() -> None:
-    everything = (*tables.TABLES, *refined.TABLES)
+    everything = (*tables.TABLES, *EVERY)
     assert len({table.name for table in everything}) == len(everything)
     assert {table.path("/w").split("/")[2] for table in refined.SILVER} == {"silver"}
     assert refined.HOURLY.path("/w/") == "/w/gold/pi_metrics_hourly"

@@ -1,0 +1,43 @@
+"""Waiting for bronze and silver, over real Kafka."""
+
+from datetime import timedelta
+from threading import Event
+
+import pytest
+from pyspark.sql import SparkSession
+
+from schemas import topics
+from schemas.times import datetime_of
+from spark_jobs import lag, reconcile, refine
+from spark_jobs.destination import ByPath
+from spark_jobs.errors import Unavailable
+from spark_jobs.reconcile import Order
+from spark_jobs.storage import Storage
+from tests.spark.world import NOON, World, sample, statement
+
+pytestmark = pytest.mark.spark
+
+
+def test_waiting_ends_once_bronze_has_what_kafka_has_and_silver_what_bronze_has(world: World, spark: SparkSession) -> None:
+    def wait() -> None:
+        assert world.lakehouse.warehouse is not None
+        lag.wait(ByPath(spark, Storage(spark), world.lakehouse.warehouse), world.config, world.lakehouse, 0.1)
+
+    def refined() -> None:
+        refine.run(spark, world.source, world.lakehouse, True, Event())
+
+    world.send(topics.RECORDED, world.frame(statement("main:1", sample(NOON + 5))))
+    world.land()
+    refined()
+    wait()
+    world.send(topics.HISTORY, world.frame(statement("main:1", start=NOON - 10_000_000, end=NOON)), partition=1)
+    with pytest.raises(Unavailable, match="records behind Kafka: is `pibridge land` running"):
+        wait()
+    world.land()
+    with pytest.raises(Unavailable, match="1 statements behind bronze: is `pibridge refine` running"):
+        wait()
+    refined()
+    begin = datetime_of(NOON)
+    order = Order(begin - timedelta(hours=1), begin + timedelta(hours=1), wait_seconds=60.0)
+    found = reconcile.run(spark, world.config, world.lakehouse, order)
+    assert (found["result"], found["points"], found["hours"], found["bronze_events"]) == ("complete", 1, 1, 1)
