@@ -58,8 +58,11 @@ class Batches:
         return taken
 
 
-def watch(query: StreamingQuery, batches: Batches, stop: threading.Event, tell: Callable[[Done], None]) -> None:
-    """Tell of each batch until the query ends, or `stop` is set and no batch is running. Raises what ended it, PySparkException."""
+def watch(query: StreamingQuery, batches: Batches, stop: threading.Event, look: Callable[[], None]) -> None:
+    """Call `look` several times a second until the query ends, or `stop` is set and no batch is running, and once more behind its end.
+
+    A running batch is finished, and one that is about to begin declines itself. Raises what ended the query, PySparkException.
+    """
     try:
         ended = False
         while not ended:
@@ -67,10 +70,9 @@ def watch(query: StreamingQuery, batches: Batches, stop: threading.Event, tell: 
                 batches.stop.set()
                 if query.isActive and not query.status["isTriggerActive"]:
                     query.stop()
-            stop.wait(_POLL_SECONDS) if not stop.is_set() else time.sleep(_POLL_SECONDS)
+            time.sleep(_POLL_SECONDS)
             ended = not query.isActive
-            for done in batches.take():
-                tell(done)
+            look()
         query.awaitTermination()
     except PySparkException:
         if not isinstance(batches.failure, Stopped):

@@ -4,10 +4,9 @@ Delta remembers with every append which batch it was (`txnAppId`, `txnVersion`),
 missing. Each append also carries the record of its batch (`landed`), from which a checkpoint that is lost is made again.
 """
 
-import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import structlog
@@ -28,20 +27,6 @@ _TOLD = 20
 """So many incidents are opened at a time."""
 
 log = structlog.get_logger()
-
-
-class Stopped(Exception):
-    """Raised into Spark at the begin of a batch when the job is to end: the batch stays planned and is the next run's first."""
-
-
-@dataclass(frozen=True)
-class LandedBatch:
-    """A batch whose rows are in the tables."""
-
-    batch_id: int
-    rows: dict[str, int]
-    """By table; those without rows are left out."""
-    seconds: float
 
 
 def prepare(destination: Destination, checkpoint: Checkpoint, source: str, rebuild: bool = False) -> Verdict:
@@ -77,7 +62,7 @@ def app_id(query_id: str, table: Table) -> str:
 
 
 class Landing:
-    """Lands one micro-batch after another; Spark calls it from a thread of its own."""
+    """Lands one micro-batch after another."""
 
     def __init__(
         self,
@@ -95,40 +80,16 @@ class Landing:
         self._definitions: dict[str, Any] = {}
         """Those that the tables were last brought up to."""
         self._tables = tables.TABLES
-        self._landed: list[LandedBatch] = []
-        self._lock = threading.Lock()
-        self.stop = threading.Event()
-        """Set: no further batch is begun."""
         self.on_widened: Callable[[], None] = lambda: None
         """Called when tables got columns."""
-        self.failure: Exception | None = None
-        """What ended a batch, as it was before Spark wrapped it."""
 
     @property
     def tables(self) -> tuple[Table, ...]:
         """The tables as they are by now: a later release's fields may have been added."""
         return self._tables
 
-    def __call__(self, batch: DataFrame, batch_id: int) -> None:
-        """Land a batch; an exception ends the query, and the next run repeats the batch."""
-        try:
-            if self.stop.is_set():
-                raise Stopped
-            began = time.monotonic()
-            counts = self._land(batch, batch_id)
-            with self._lock:
-                self._landed.append(LandedBatch(batch_id, counts, time.monotonic() - began))
-        except Exception as error:
-            self.failure = error
-            raise
-
-    def take_landed(self) -> list[LandedBatch]:
-        """Batches landed since the last call, oldest first."""
-        with self._lock:
-            taken, self._landed = self._landed, []
-        return taken
-
-    def _land(self, batch: DataFrame, batch_id: int) -> dict[str, int]:
+    def __call__(self, batch: DataFrame, batch_id: int) -> dict[str, int]:
+        """Land a batch; rows landed by table. Raises LandError."""
         plan = self._checkpoint.plan(batch_id)
         decoded, tallies = self._decoder.decode(batch)
         try:
@@ -198,14 +159,14 @@ class Landing:
         places than in none. Statements come after their samples: who sees a statement sees what it speaks of. A batch without any row is
         told of in the ledger, so that the tables know of every batch.
         """
-        timeseries, coverage, points, incidents, dead_letters = self._tables
+        timeseries, coverage, *plain = self._tables
+        dead_letters = next(table for table in plain if table.name == tables.DEAD_LETTERS.name)
         made: dict[Table, Callable[[], list[DataFrame]]] = {
             dead_letters: lambda: self._dead_letters(decoded, tallies, dead_letters),
             timeseries: lambda: [rows.samples(decoded, timeseries)],
             coverage: lambda: [rows.statements(decoded, coverage)],
-            points: lambda: [rows.records(decoded, points)],
-            incidents: lambda: [rows.records(decoded, incidents)],
         }
+        made |= {table: partial(_records, decoded, table) for table in plain if table is not dead_letters}
         return [(table, frames) for table, frames in made.items() if table.name in counts or (not counts and table is coverage)]
 
     def _dead_letters(self, decoded: DataFrame, tallies: Sequence[Tally], table: Table) -> list[DataFrame]:
@@ -216,6 +177,10 @@ class Landing:
     def _parts(self, count: int) -> int:
         parallelism = self._destination.spark.sparkContext.defaultParallelism
         return max(1, min(parallelism, -(-count // _ROWS_PER_FILE)))
+
+
+def _records(decoded: DataFrame, table: Table) -> list[DataFrame]:
+    return [rows.records(decoded, table)]
 
 
 def _refusal(oddities: Sequence[sequences.Oddity]) -> str:

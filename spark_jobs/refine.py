@@ -170,13 +170,15 @@ def _start(refinery: Refinery, work: batches.Batches, available_now: bool) -> St
 def run_one(refinery: Refinery, available_now: bool, stop: threading.Event) -> None:
     """A query to its end. Bronze may get a column in mid-run, which Delta tells by ending it: the next start reads on."""
 
-    def tell(done: batches.Done) -> None:
-        log.info("refined", query=refinery.name, batch_id=done.batch_id, rows=done.rows, seconds=round(done.seconds, 3))
+    def tell() -> None:
+        for done in work.take():
+            log.info("refined", query=refinery.name, batch_id=done.batch_id, rows=done.rows, seconds=round(done.seconds, 3))
 
+    work = batches.Batches(refinery.work)
     for left in reversed(range(_STARTS)):
         if stop.is_set():
             return
-        work = batches.Batches(refinery.work)
+        work.failure = None
         try:
             return batches.watch(_start(refinery, work, available_now), work, stop, tell)
         except PySparkException as error:

@@ -3,7 +3,6 @@
 import json
 import re
 import threading
-import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from schemas.config import Config, Lakehouse
 from spark_jobs import bronze, kafka, tables
+from spark_jobs.batches import Batches, Done, watch
 from spark_jobs.brokers import Brokers
 from spark_jobs.catalog import Catalog, Registration
 from spark_jobs.checkpoint import Checkpoint
@@ -30,7 +30,6 @@ from spark_jobs.registry import Registry
 from spark_jobs.session import session
 from spark_jobs.storage import Storage, absolute, is_full
 
-_POLL_SECONDS = 0.2
 _BATCH_SETTING = "spark.pibridge.maxOffsetsPerTrigger"
 _BATCH_OFFSETS = "5000"
 """Frames hold up to 1,000 samples: so a batch after an outage stays within memory and a minute."""
@@ -96,7 +95,8 @@ def run(
             )
             pass_losses = partial(_pass_losses, brokers, checkpoint, incidents, topic_ids)
             pass_losses()
-            _follow(lambda: _start(spark, config, lakehouse, checkpoint, landing, available_now), landing, stop, pass_losses)
+            work = Batches(landing)
+            _follow(lambda: _start(spark, config, lakehouse, checkpoint, work, available_now), work, stop, pass_losses)
         if lease.lost is not None:
             raise Refused(f"this job ended because {lease.lost}")
 
@@ -128,11 +128,11 @@ _STARTS = 3
 _METRICS_DEFECT = 'because the return value of "scala.Option.get()" is null'
 
 
-def _follow(start: Callable[[], StreamingQuery], landing: bronze.Landing, stop: threading.Event, pass_losses: Callable[[], bool]) -> None:
+def _follow(start: Callable[[], StreamingQuery], work: Batches, stop: threading.Event, pass_losses: Callable[[], bool]) -> None:
     """Start the query, and again where that helps, until it ends for good. Raises LandError."""
     for _ in range(_STARTS):
         try:
-            if _landed(start(), landing, stop):
+            if _landed(start(), work, stop):
                 return
         except LostRecords:
             if not pass_losses():
@@ -140,29 +140,25 @@ def _follow(start: Callable[[], StreamingQuery], landing: bronze.Landing, stop: 
     raise LandError(f"the query ended {_STARTS} times one after the other; the log says why each time")
 
 
-def _landed(query: StreamingQuery, landing: bronze.Landing, stop: threading.Event) -> bool:
+def _landed(query: StreamingQuery, work: Batches, stop: threading.Event) -> bool:
     """Watch a query to its end; false if it has to be started again. Raises LandError.
 
     Spark 4.1 ends a query whose first batch is one that was planned before the start, as after a kill, once that batch is committed: the
     Kafka source's metrics fail, because nobody has asked for the newest offsets yet (SPARK-55271). The next start finds it committed.
     """
-    landing.failure = None
+    work.failure = None
     try:
-        _watch(query, landing, stop)
+        watch(query, work, stop, Told(query, work))
     except PySparkException as error:
-        if isinstance(landing.failure, bronze.Stopped):
-            return True
-        if landing.failure is None and _METRICS_DEFECT in str(error) and not stop.is_set():
+        if work.failure is None and _METRICS_DEFECT in str(error) and not stop.is_set():
             log.info("batch_repeated", starts_again=True)
             return False
-        raise failure(landing.failure, error) from error
-    finally:
-        _stop(query)
+        raise failure(work.failure, error) from error
     return True
 
 
 def _start(
-    spark: SparkSession, config: Config, lakehouse: Lakehouse, checkpoint: Checkpoint, landing: bronze.Landing, available_now: bool
+    spark: SparkSession, config: Config, lakehouse: Lakehouse, checkpoint: Checkpoint, work: Batches, available_now: bool
 ) -> StreamingQuery:
     options = kafka.source_options(config.kafka) | {
         "subscribe": ",".join(sorted(tables.records_by_topic(config.source))),
@@ -174,49 +170,45 @@ def _start(
         .load()
         .writeStream.queryName(f"bronze-{config.source}")
         .option("checkpointLocation", checkpoint.location)
-        .foreachBatch(landing)
+        .foreachBatch(work)
     )
     if available_now:
         return writer.trigger(availableNow=True).start()
     return writer.trigger(processingTime=f"{max(1, round(lakehouse.trigger_seconds * 1000))} milliseconds").start()
 
 
-def _watch(query: StreamingQuery, landing: bronze.Landing, stop: threading.Event) -> None:
-    """Tell of each batch until the query ends; raises what ended it."""
-    untold: list[bronze.LandedBatch] = []
-    ended = False
-    first = True
-    while not ended:
-        # A running batch is finished, and one that is about to begin declines itself.
-        if stop.is_set():
-            landing.stop.set()
-            if not query.status["isTriggerActive"]:
-                _stop(query)
-        time.sleep(_POLL_SECONDS)
-        ended = not query.isActive
-        untold += landing.take_landed()
-        if not untold:
-            continue
-        # Spark's progress of a batch comes after its commit: what is told here is not done again after a crash.
-        progress = {entry.batchId: json.loads(entry.json) for entry in query.recentProgress if entry.numInputRows}
-        for landed in [entry for entry in untold if entry.batch_id in progress]:
-            untold.remove(landed)
-            if landed.rows and first:
-                log.info("first_rows", batch_id=landed.batch_id, rows=landed.rows)
-                first = False
-            log.info("batch", **batch_line(landed, progress[landed.batch_id]))
-    query.awaitTermination()
+class Told:
+    """Tells of each batch of a query, in the log, once Spark has committed it: what is told is not done again after a crash."""
+
+    def __init__(self, query: StreamingQuery, work: Batches) -> None:
+        self._query, self._work = query, work
+        self._untold: list[Done] = []
+        self._first = True
+
+    def __call__(self) -> None:
+        """Look for what can be told by now."""
+        self._untold += self._work.take()
+        if not self._untold:
+            return
+        # Spark's progress of a batch comes after its commit.
+        progress = {entry.batchId: json.loads(entry.json) for entry in self._query.recentProgress if entry.numInputRows}
+        for done in [entry for entry in self._untold if entry.batch_id in progress]:
+            self._untold.remove(done)
+            if done.rows and self._first:
+                log.info("first_rows", batch_id=done.batch_id, rows=done.rows)
+                self._first = False
+            log.info("batch", **batch_line(done, progress[done.batch_id]))
 
 
-def batch_line(landed: bronze.LandedBatch, progress: dict[str, Any]) -> dict[str, Any]:
+def batch_line(done: Done, progress: dict[str, Any]) -> dict[str, Any]:
     """What is told of a batch."""
     behind = progress["sources"][0].get("metrics") or {}
     return {
-        "batch_id": landed.batch_id,
-        "rows": landed.rows,
+        "batch_id": done.batch_id,
+        "rows": done.rows,
         "records": progress["numInputRows"],
         "seconds": round(progress["batchDuration"] / 1000, 3),
-        "landing_seconds": round(landed.seconds, 3),
+        "landing_seconds": round(done.seconds, 3),
         "max_offsets_behind": int(behind.get("maxOffsetsBehindLatest", 0)),
         "offsets_behind": offsets_behind(progress["sources"][0]),
     }
@@ -230,11 +222,6 @@ def offsets_behind(progress: dict[str, Any]) -> int:
         for topic, partitions in newest.items()
         for partition, offset in partitions.items()
     )
-
-
-def _stop(query: StreamingQuery) -> None:
-    if query.isActive:
-        query.stop()
 
 
 _LOST = ("Some data may have been lost", "failOnDataLoss", "KAFKA_DATA_LOSS")

@@ -109,7 +109,7 @@ def test_a_batch_that_was_planned_and_then_lost_in_part_lands_what_is_left(world
 
     sent = world.send(topics.RECORDED, *[world.frame(statement("main:1", sample(value_double=v))) for v in (2.0, 3.0, 4.0)])
     with monkeypatch.context() as patched:
-        patched.setattr(bronze.Landing, "_land", killed)
+        patched.setattr(bronze.Landing, "__call__", killed)
         with pytest.raises(LandError, match="killed"):
             world.land()
     world.drop_records(sent[1])
