@@ -183,6 +183,33 @@ def test_a_batch_that_was_killed_after_any_step_is_repeated_without_trace(
     assert differences(scenes, house.silver()) == []
 
 
+def test_a_backlog_is_brought_in_by_groups_of_points_and_a_kill_between_two_of_them_leaves_no_trace(
+    make: Callable[[str], House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, chance = make("backlog"), random.Random(9)
+    scenes = _lives(23, 60)
+    early, late = _shuffled(scenes, chance, 2)
+    house.land(early, chance)
+    house.refine_silver()
+    house.land(late, chance)
+    monkeypatch.setattr(silver, "AT_ONCE", 60)
+    marked: list[int] = []
+    right = silver.Silver._mark
+
+    def killed(*given: Any) -> Any:
+        marked.append(1)
+        if len(marked) == 2:
+            raise Killed
+        return right(*given)
+
+    monkeypatch.setattr(silver.Silver, "_mark", killed)
+    with pytest.raises(LandError):
+        house.refine_silver()
+    house.refine_silver()
+    assert len(marked) > 4, "too few groups"
+    assert differences(scenes, house.silver()) == []
+
+
 def _growing(house: House, chance: random.Random, patch: pytest.MonkeyPatch) -> dict[str, model.Scene]:
     """A batch is killed before its first step and repeated when the ledger has gone on: about the same hour, too."""
     third = model.HOUR // 3
@@ -270,6 +297,22 @@ def test_tables_and_checkpoint_that_are_not_of_one_life_are_refused(told: tuple[
     finally:
         shutil.rmtree(house.root)
         shutil.copytree(kept, house.root)
+
+
+@pytest.mark.parametrize("name", ["offsets", "commits"])
+def test_a_checkpoint_that_is_cut_off_is_refused_with_what_to_do_and_following_it_changes_no_event(
+    told: tuple[House, dict[str, model.Scene]], name: str
+) -> None:
+    house, scenes = told
+    checkpoint = house.root / "checkpoints" / "silver"
+    newest = max((path for path in (checkpoint / name).iterdir() if path.name.isdecimal()), key=lambda path: int(path.name))
+    newest.with_name(f".{newest.name}.crc").unlink()
+    newest.write_text(newest.read_text()[:5])
+    with pytest.raises(Refused, match=rf"silver is damaged, {name}/\d+ is cut off: remove it\. Nothing is lost"):
+        house.refine()
+    shutil.rmtree(checkpoint)
+    house.refine()
+    assert differences(scenes, house.silver()) == []
 
 
 def test_without_bronze_it_says_what_to_start_first(make: Callable[[str], House]) -> None:
