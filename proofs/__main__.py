@@ -28,7 +28,12 @@ parts:
                    verifier has to notice; about a minute each
   processes        bridges killed at named points and at random, stopped, scaled, and without a broker, under 2,000 values/s;
                    a scene takes two to fifteen minutes, all of them about an hour
+  driver           the Spark driver killed in each phase of a batch of bronze, silver and gold, and at random moments; checkpoints and
+                   tables that are lost, and what operators read then; a scene takes two to fifteen minutes, all about an hour
+  convergence      1,000 late values, edits and deletions in PI's archive, a third of them while no bridge runs: silver equals the
+                   archive, and tells of each; half an hour
   bridge_benchmark what the bridge costs and how soon values are in Kafka, beside the obvious way; an hour
+  spark_benchmark  what landing costs beside a plain Spark job, how soon values are in Delta, and silver as bronze grows; two hours
   simulator_benchmark   what the simulator costs and serves, beside json.dumps; some ten minutes
   simulation       the bridge's core against models of PI and Kafka under virtual time: 2,000 seeds of half an hour
                    each, and 50 seeds for each bug on purpose; one to two seconds of CPU a seed
@@ -39,6 +44,7 @@ examples:
   make prove
   make prove ARGS="seeded_defects --only crash"
   make prove ARGS="processes --only broker"
+  make prove ARGS="driver --only truncated"
   make prove ARGS="simulation --seeds 200 --no-bugs"
   make prove ARGS="simulation --seed 17"
   make prove ARGS="simulation --only fencing"
@@ -48,14 +54,26 @@ exit codes: 0 all as expected, 1 something was not, 2 wrong options, 3 a server 
 Part = Callable[[argparse.Namespace, Evidence], bool]
 
 
-def prove_seeded_defects(given: argparse.Namespace, found: Evidence) -> bool:
-    """The test of the tester; prints its table."""
-    with tempfile.TemporaryDirectory(prefix="pibridge-proof-", ignore_cleanup_errors=True) as temporary:
-        directory = Path(temporary) if given.directory is None else given.directory
-        with running(directory / "stack") as stack:
-            good = seeded_defects.run(stack, directory, found, say, given.only)
-    sys.stdout.write((json.dumps(found.results) if given.json else seeded_defects.table(found.results)) + "\n")
-    return good
+class Scenes(Protocol):
+    """A part whose scenes need the servers of a stack."""
+
+    def run(self, stack: Stack, directory: Path, evidence: Evidence, say: Callable[[str], None], wanted: str = "") -> bool: ...
+
+    def table(self, results: dict[str, Any]) -> str: ...
+
+
+def on_a_stack(part: Scenes) -> Part:
+    """A part that starts servers, plays its scenes and prints its table."""
+
+    def prove(given: argparse.Namespace, found: Evidence) -> bool:
+        with tempfile.TemporaryDirectory(prefix="pibridge-proof-", ignore_cleanup_errors=True) as temporary:
+            directory = Path(temporary) if given.directory is None else given.directory
+            with running(directory / "stack") as stack:
+                good = part.run(stack, directory, found, say, given.only)
+        sys.stdout.write((json.dumps(found.results) if given.json else part.table(found.results)) + "\n")
+        return good
+
+    return prove
 
 
 def prove_simulator_benchmark(given: argparse.Namespace, found: Evidence) -> bool:
@@ -66,11 +84,15 @@ def prove_simulator_benchmark(given: argparse.Namespace, found: Evidence) -> boo
     return all(goal["met"] for goal in found.results["goals"].values())
 
 
-def prove_bridge_benchmark(given: argparse.Namespace, found: Evidence) -> bool:
-    """The bridge's figures, those parts that have none; the benchmark writes them down itself."""
-    missing = [] if given.fresh else ["--missing"]
-    command = [sys.executable, "-m", "benchmarks.bridge", *missing, "--output", str(found.path), *(["--json"] if given.json else [])]
-    return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+def by_benchmark(module: str) -> Part:
+    """The figures of a benchmark, those parts that have none; it writes them down itself."""
+
+    def prove(given: argparse.Namespace, found: Evidence) -> bool:
+        missing = [] if given.fresh else ["--missing"]
+        command = [sys.executable, "-m", module, *missing, "--output", str(found.path), *(["--json"] if given.json else [])]
+        return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+
+    return prove
 
 
 def prove_simulation(given: argparse.Namespace, found: Evidence) -> bool:
@@ -84,16 +106,6 @@ def prove_simulation(given: argparse.Namespace, found: Evidence) -> bool:
     return good
 
 
-def prove_processes(given: argparse.Namespace, found: Evidence) -> bool:
-    """Processes that die under load; prints its table."""
-    with tempfile.TemporaryDirectory(prefix="pibridge-proof-", ignore_cleanup_errors=True) as temporary:
-        directory = Path(temporary) if given.directory is None else given.directory
-        with running(directory / "stack") as stack:
-            good = processes.run(stack, directory, found, say, given.only)
-    sys.stdout.write((json.dumps(found.results) if given.json else processes.table(found.results)) + "\n")
-    return good
-
-
 def prove_accuracy(given: argparse.Namespace, found: Evidence) -> bool:
     """Estimates against truth; prints their tables."""
     good = accuracy.run(found, say, given.only)
@@ -103,10 +115,13 @@ def prove_accuracy(given: argparse.Namespace, found: Evidence) -> bool:
 
 PARTS: dict[str, Part] = {
     "simulation": prove_simulation,
-    "seeded_defects": prove_seeded_defects,
-    "processes": prove_processes,
+    "seeded_defects": on_a_stack(seeded_defects),
+    "processes": on_a_stack(processes),
+    "driver": on_a_stack(driver),
+    "convergence": on_a_stack(convergence),
     "simulator_benchmark": prove_simulator_benchmark,
-    "bridge_benchmark": prove_bridge_benchmark,
+    "bridge_benchmark": by_benchmark("benchmarks.bridge"),
+    "spark_benchmark": by_benchmark("benchmarks.spark"),
     "accuracy": prove_accuracy,
 }
 

@@ -35,6 +35,8 @@ class Refinery:
 
     name: str
     tables: tuple[Table, ...]
+    reads: tuple[Table, ...]
+    """What its stream follows."""
     stream: Callable[[], DataFrame]
     work: Work
     seconds: float
@@ -80,7 +82,7 @@ def run(spark: SparkSession, source: str, lakehouse: Lakehouse, available_now: b
 def planned(spark: SparkSession, lakehouse: Lakehouse, warehouse: str, stop: threading.Event) -> list[Refinery]:
     """The queries, each after those that it reads from."""
     checkpoints, small = storage.absolute(lakehouse.checkpoints), storage.Storage(spark)
-    of_silver, of_gold = (Checkpoint(small, f"{checkpoints}/{name}", count) for name, count in ((silver.NAME, 2), (gold.NAME, 1)))
+    of_silver, of_gold = (Checkpoint(small, f"{checkpoints}/{name}", streams) for name, streams in ((silver.NAME, 2), (gold.NAME, 1)))
 
     def kept(checkpoint: Checkpoint, of: tuple[Table, ...], work: Work) -> Work:
         """The work, and now and then upkeep of these tables: nobody else changes them meanwhile."""
@@ -91,6 +93,7 @@ def planned(spark: SparkSession, lakehouse: Lakehouse, warehouse: str, stop: thr
         Refinery(
             silver.NAME,
             refined.SILVER,
+            (tables.COVERAGE, tables.TIMESERIES),
             lambda: silver.stream(spark, warehouse),
             # Bronze is only ever added to, which upkeep by another process does not disturb.
             kept(of_silver, (*tables.TABLES, *refined.SILVER), silver.Silver(spark, of_silver, warehouse)),
@@ -100,6 +103,7 @@ def planned(spark: SparkSession, lakehouse: Lakehouse, warehouse: str, stop: thr
         Refinery(
             gold.NAME,
             refined.MEASURED,
+            (refined.CHANGED_RANGES,),
             lambda: gold.stream(spark, warehouse),
             kept(of_gold, refined.MEASURED, gold.Gold(warehouse)),
             lakehouse.measure_seconds,
@@ -117,16 +121,23 @@ def prepare(spark: SparkSession, refinery: Refinery, warehouse: str, source: str
     rows = [table.name for table in there if not membership.is_empty(spark, table.path(warehouse))]
     state, known = checkpoint.state(), membership.known_tables(files, checkpoint)
     problem = disagreement(state.begun, known, ids, rows, [table.name for table in refinery.tables])
+    if problem is not None:
+        problem += f" (checkpoint {checkpoint.location}, tables below {warehouse})"
     if problem is None and state.damage is not None:
         problem = f"checkpoint {checkpoint.location} is damaged, {state.damage}: remove it"
+    read = {table.name: membership.table_id(spark, table.path(warehouse)) for table in refinery.reads}
+    if problem is None and (anew := sorted(name for name, table_id in read.items() if known.get(name, table_id) != table_id)):
+        problem = f"{', '.join(anew)} is another table than the one that checkpoint {checkpoint.location} has read: remove the checkpoint"
     if problem is None and state.begun:
         problem = _older_copy(spark, refinery, state.planned, warehouse)
     if problem is not None:
-        raise Refused(f"{problem}. Nothing is lost by that: all of {refinery.name} is made from what bronze holds")
+        raise Refused(
+            f"{problem}. Nothing is lost by that: all of {refinery.name} is made from what bronze holds, and what is there is compared with it"
+        )
     for table in refinery.tables:
         delta.ensure(destination, table, source)
     present = {table.name: membership.table_id(spark, table.path(warehouse)) for table in refinery.tables}
-    membership.set_tables(files, checkpoint, present)
+    membership.set_tables(files, checkpoint, present | read)
 
 
 def disagreement(begun: bool, known: dict[str, str], ids: dict[str, str], rows: Sequence[str], wanted: Sequence[str]) -> str | None:

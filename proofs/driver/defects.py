@@ -1,0 +1,57 @@
+"""Defects of the Spark jobs that only harm where a driver dies or a checkpoint is lost, or that keep silver from the archive."""
+
+from collections.abc import Callable
+from typing import Any
+
+from pyspark.sql import DataFrame
+
+from proofs.seeded_defects.patches import _set as replace
+from spark_jobs import delta, difference, overrule, silver
+from spark_jobs.checkpoint import Checkpoint
+from spark_jobs.destination import Destination
+from spark_jobs.tables import Table
+
+
+def _bronze_appends_without_number() -> None:
+    """`txnAppId` and `txnVersion` are not passed: Delta does not know a batch again."""
+
+    def append(destination: Destination, table: Table, frame: DataFrame, app_id: str, batch_id: int, remark: str) -> None:
+        destination.save(frame.write.format("delta").mode("append").option("userMetadata", remark), table)
+
+    replace(delta, "append", append)
+
+
+def _silver_appends_without_number() -> None:
+    def append(self: silver.Silver, frame: DataFrame, table: Table, rows: int, batch_id: int) -> None:
+        frame.write.format("delta").mode("append").save(self._path(table))
+
+    replace(silver.Silver, "_append", append)
+
+
+def _checkpoint_begins_anew() -> None:
+    """A checkpoint that is lost begins at the earliest records again, under the numbers of other batches."""
+    replace(Checkpoint, "rebuild", lambda self, landed: self.remove())
+
+
+def _merge_left_out() -> None:
+    """Events that PI changed or removed stay as they were."""
+    replace(difference, "_merge", lambda *_: None)
+
+
+def _corrections_left_out() -> None:
+    """Silver holds what the archive holds, and does not tell what was corrected."""
+    right = overrule.corrections
+
+    def none(judged: Any) -> Any:
+        return right(judged).where("false")
+
+    replace(overrule, "corrections", none)
+
+
+DEFECTS: dict[str, Callable[[], None]] = {
+    "bronze appends without the batch's number": _bronze_appends_without_number,
+    "silver appends without the batch's number": _silver_appends_without_number,
+    "a lost checkpoint begins anew": _checkpoint_begins_anew,
+    "the merge is left out": _merge_left_out,
+    "corrections are left out": _corrections_left_out,
+}
