@@ -8,11 +8,14 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Protocol
 
-from console.stack import StackError, running
+from console.stack import Stack, StackError, running
 from proofs import evidence
 from proofs.accuracy import part as accuracy
+from proofs.convergence import part as convergence
 from proofs.deployment import ProofFailed
+from proofs.driver import part as driver
 from proofs.evidence import ROOT, Evidence
 from proofs.processes import part as processes
 from proofs.seeded_defects import part as seeded_defects
