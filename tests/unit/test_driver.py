@@ -141,7 +141,6 @@ def test_a_query_that_never_planned_left_nothing(tmp_path: Path) -> None:
     assert left_by(tmp_path / "none", [tmp_path]) == Trace(-1, -1)
 
 
-_OPEN = {"written": {}, "numbered": frozenset(), "unfinished": {}}
 CLEANED, CORRECTIONS, WATERMARKS = "pi_timeseries_cleaned", "pi_corrections", "pi_watermarks"
 
 
