@@ -62,7 +62,6 @@ def run(spark: SparkSession, source: str, lakehouse: Lakehouse, available_now: b
     warehouse = storage.absolute(lakehouse.warehouse)
     if not _bronze_exists(spark, warehouse, available_now, stop):
         return
-    spark.conf.set("spark.databricks.delta.merge.materializeSource", "none")  # ours are
     refineries = planned(spark, lakehouse, warehouse, stop)
     for refinery in refineries:
         prepare(spark, refinery, warehouse, source)
@@ -114,30 +113,34 @@ def planned(spark: SparkSession, lakehouse: Lakehouse, warehouse: str, stop: thr
 
 def prepare(spark: SparkSession, refinery: Refinery, warehouse: str, source: str) -> None:
     """Create or widen the tables of a query. Raises Refused if tables and checkpoint are not of one life."""
-    files, checkpoint = storage.Storage(spark), refinery.checkpoint
+    files = storage.Storage(spark)
     destination = ByPath(spark, files, warehouse)
-    there = [table for table in refinery.tables if destination.exists(table)]
-    ids = {table.name: membership.table_id(spark, table.path(warehouse)) for table in there}
-    rows = [table.name for table in there if not membership.is_empty(spark, table.path(warehouse))]
-    state, known = checkpoint.state(), membership.known_tables(files, checkpoint)
-    problem = disagreement(state.begun, known, ids, rows, [table.name for table in refinery.tables])
+    read = _ids(spark, refinery.reads, warehouse)
+    problem = _problem(spark, refinery, [table for table in refinery.tables if destination.exists(table)], read, warehouse)
     if problem is not None:
-        problem += f" (checkpoint {checkpoint.location}, tables below {warehouse})"
-    if problem is None and state.damage is not None:
-        problem = f"checkpoint {checkpoint.location} is damaged, {state.damage}: remove it"
-    read = {table.name: membership.table_id(spark, table.path(warehouse)) for table in refinery.reads}
-    if problem is None and (anew := sorted(name for name, table_id in read.items() if known.get(name, table_id) != table_id)):
-        problem = f"{', '.join(anew)} is another table than the one that checkpoint {checkpoint.location} has read: remove the checkpoint"
-    if problem is None and state.begun:
-        problem = _older_copy(spark, refinery, state.planned, warehouse)
-    if problem is not None:
-        raise Refused(
-            f"{problem}. Nothing is lost by that: all of {refinery.name} is made from what bronze holds, and what is there is compared with it"
-        )
+        raise Refused(f"{problem}. Nothing is lost by that: all of {refinery.name} is made from what bronze holds")
     for table in refinery.tables:
         delta.ensure(destination, table, source)
-    present = {table.name: membership.table_id(spark, table.path(warehouse)) for table in refinery.tables}
-    membership.set_tables(files, checkpoint, present | read)
+    membership.set_tables(files, refinery.checkpoint, _ids(spark, refinery.tables, warehouse) | read)
+
+
+def _ids(spark: SparkSession, of: Sequence[Table], warehouse: str) -> dict[str, str]:
+    return {table.name: membership.table_id(spark, table.path(warehouse)) for table in of}
+
+
+def _problem(spark: SparkSession, refinery: Refinery, there: Sequence[Table], read: dict[str, str], warehouse: str) -> str | None:
+    """Why the query must not start, as a sentence with what to do; None if it may."""
+    checkpoint = refinery.checkpoint
+    state, known = checkpoint.state(), membership.known_tables(storage.Storage(spark), checkpoint)
+    rows = [table.name for table in there if not membership.is_empty(spark, table.path(warehouse))]
+    problem = disagreement(state.begun, known, _ids(spark, there, warehouse), rows, [table.name for table in refinery.tables])
+    if problem is not None:
+        return f"{problem} (checkpoint {checkpoint.location}, tables below {warehouse})"
+    if state.damage is not None:
+        return f"checkpoint {checkpoint.location} is damaged, {state.damage}: remove it"
+    if anew := sorted(name for name, table_id in read.items() if known.get(name, table_id) != table_id):
+        return f"{', '.join(anew)} is another table than the one that checkpoint {checkpoint.location} has read: remove the checkpoint"
+    return _older_copy(spark, refinery, state.planned, warehouse) if state.begun else None
 
 
 def disagreement(begun: bool, known: dict[str, str], ids: dict[str, str], rows: Sequence[str], wanted: Sequence[str]) -> str | None:

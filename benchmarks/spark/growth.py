@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 
 import psutil
@@ -20,6 +21,7 @@ from benchmarks.spark.jobs import Options, layout
 from schemas.config import Lakehouse
 from spark_jobs import delta, refine, silver, tables
 from spark_jobs.destination import ByPath
+from spark_jobs.maintain import Work
 from spark_jobs.refined import CLEANED
 from spark_jobs.session import session
 from spark_jobs.storage import Storage
@@ -42,42 +44,42 @@ _ROWS_PER_FILE = 1_000_000
 def measure_growth(ground: Ground, options: Options) -> Json:
     """Seconds of silver a batch for 10,000 and 100,000 points, pure appends and with 1 % re-statements, as bronze grows day by day."""
     os.environ["JAVA_HOME"] = str(ground.stack.java_home)
+    settings = {"spark.master": "local[2]", "spark.driver.extraClassPath": ground.stack.spark_class_path, "spark.driver.memory": "3g"}
     found: Json = {}
     for points in POINTS:
-        name = f"{points:,} points".replace(",", " ")
-        found[name] = _grown(ground, points, options)
+        root = ground.directory / f"growth{points}"
+        lakehouse = Lakehouse(warehouse=str(root / "warehouse"), checkpoints=str(root / "checkpoints"), spark=settings)
+        with session(lakehouse) as spark:
+            figures = grown(spark, lakehouse, points, options)
+            figures["driver_rss_mib"] = sum(one.memory_info().rss for one in psutil.Process().children(True) if one.name() == "java") >> 20
+        found[f"{points:,} points".replace(",", " ")] = figures
     return found
 
 
-def _grown(ground: Ground, points: int, options: Options) -> Json:
-    root = ground.directory / f"growth{points}"
-    settings = {"spark.master": "local[2]", "spark.driver.extraClassPath": ground.stack.spark_class_path, "spark.driver.memory": "3g"}
-    lakehouse = Lakehouse(warehouse=str(root / "warehouse"), checkpoints=str(root / "checkpoints"), spark=settings)
+def grown(spark: SparkSession, lakehouse: Lakehouse, points: int, options: Options) -> Json:
+    """The figures of so many points. Raises Void unless silver has each event once at the end."""
+    warehouse = str(lakehouse.warehouse)
+    bronze = Bronze(spark, warehouse, points, max(1, options.day_values // points // _DAY_HOURS))
+    job = Refining(spark, lakehouse, warehouse)
     days: list[Json] = []
-    with session(lakehouse) as spark:
-        bronze = Bronze(spark, str(root / "warehouse"), points, max(1, options.day_values // points // _DAY_HOURS))
-        job = Refining(spark, lakehouse, bronze.warehouse)
-        for day in range(options.days):
-            bronze.day(day)
-            bulk = job.seconds()
-            figures = {
-                "bulk_seconds": round(bulk, 1),
-                "appends_seconds": spread(_batch(bronze, job, day, number, False) for number in range(BATCHES)),
-                "restated_seconds": spread(_batch(bronze, job, day, BATCHES + number, True) for number in range(BATCHES)),
-            }
-            say(f"{points} points, day {day + 1}: {figures}")
-            days.append(figures)
-        rss = sum(member.memory_info().rss for member in psutil.Process().children(recursive=True) if member.name() == "java")
-        rows = layout(root / "warehouse" / CLEANED.layer / CLEANED.name)
-    if rows["rows"] != bronze.events:
-        raise Void(f"silver has {rows['rows']} events, and {bronze.events} were stated")
+    for day in range(options.days):
+        bronze.day(day)
+        figures = {
+            "bulk_seconds": round(job.seconds(), 1),
+            "appends_seconds": spread(_batch(bronze, job, day, number, False) for number in range(BATCHES)),
+            "restated_seconds": spread(_batch(bronze, job, day, BATCHES + number, True) for number in range(BATCHES)),
+        }
+        say(f"{points} points, day {day + 1}: {figures}")
+        days.append(figures)
+    silver_layout = layout(Path(CLEANED.path(warehouse)))
+    if silver_layout["rows"] != bronze.events:
+        raise Void(f"silver has {silver_layout['rows']} events, and {bronze.events} were stated")
     return {
         "values_an_hour": bronze.hourly,
         "days": {f"day {number}": figures for number, figures in enumerate(days, 1)},
         "appends": _flatness(days, "appends_seconds"),
         "restated": _flatness(days, "restated_seconds"),
-        "driver_rss_mib": rss >> 20,
-        "silver": rows,
+        "silver": silver_layout,
     }
 
 
@@ -110,7 +112,7 @@ class Refining:
             raise Void(f"{len(self._took)} batches in place of one")
         return self._took[0]
 
-    def _timed(self, work: refine.Work) -> refine.Work:
+    def _timed(self, work: Work) -> Work:
         def timed(batch: DataFrame, batch_id: int) -> dict[str, int]:
             began = time.monotonic()
             rows = work(batch, batch_id)
@@ -139,7 +141,8 @@ class Bronze:
         ids = self._spark.range(self._points * _DAY_HOURS)
         hour = F.expr(f"id div {self._points}")
         begin = F.lit(_BEGIN + day * _DAY_APART_HOURS * 3600) + hour * 3600
-        self._land(ids.select((F.col("id") % self._points).alias("point"), begin.alias("begin"), F.lit(3600).alias("lasts")), False)
+        point = (F.col("id") % self._points).alias("point")
+        self._land(ids.select(point, begin.alias("begin"), F.lit(3600).alias("lasts"), (begin + 3600).alias("read")), False)
         self.events += self._points * _DAY_HOURS * self.hourly
 
     def batch(self, day: int, number: int, restates: bool) -> None:
@@ -147,11 +150,12 @@ class Bronze:
         count = self._points // SHARE
         after = _BEGIN + (day * _DAY_APART_HOURS + _DAY_HOURS) * 3600
         ids = self._spark.range(count).select((F.col("id") * SHARE + number).alias("point"))
-        stated = ids.select("point", F.lit(after).alias("begin"), F.lit(BATCH_SECONDS).alias("lasts"))
+        read = F.lit(after + BATCH_SECONDS).alias("read")
+        stated = ids.select("point", F.lit(after).alias("begin"), F.lit(BATCH_SECONDS).alias("lasts"), read)
         self.events += count * self._values(BATCH_SECONDS)
-        if not restates:
-            return self._land(stated, False)
-        self._land(stated.unionByName(self._restated(day, number, count)), True)
+        if restates:
+            stated = stated.unionByName(self._restated(day, number, count).select("*", read))
+        self._land(stated, restates)
 
     def _restated(self, day: int, number: int, count: int) -> DataFrame:
         """Hours to be stated again: a hundredth of the statements."""
@@ -168,17 +172,17 @@ class Bronze:
     def _land(self, stated: DataFrame, altered: bool) -> None:
         """Statements of [begin, begin + lasts) seconds with values at even distances: samples first, as the job does it."""
         clock = self._clock = self._clock + 1
-        frames = stated.select(
+        frames = stated.select(*(F.col(name).cast("bigint").alias(name) for name in ("point", "begin", "lasts", "read"))).select(
             "*",
             F.concat(F.lit("main:"), F.col("point").cast("string")).alias("point_key"),
             F.lit(f"pi.{self.SOURCE}.recorded").alias("kafka_topic"),
             F.lit(0).alias("kafka_partition"),
-            (F.lit(clock << 32) + F.col("point") * 2 + (F.col("lasts") == 3600).cast("int")).alias("kafka_offset"),
+            (F.lit(clock << 50) + F.col("point") * (1 << 20) + F.expr(f"(begin - {_BEGIN}) div {BATCH_SECONDS}")).alias("kafka_offset"),
             F.lit(0).alias("series_index"),
             F.lit(self.SOURCE).alias("source"),
             F.concat(F.lit("tag "), F.col("point").cast("string")).alias("tag"),
             F.lit("READ").alias("via"),
-            F.timestamp_seconds(F.col("begin") + F.col("lasts")).alias("received_time"),
+            F.timestamp_seconds("read").alias("received_time"),
             F.lit((1 << 40) + clock).alias("clock"),
         )
         count = F.greatest(F.lit(1), F.expr(f"{self.hourly} * lasts div 3600")).cast("int")
