@@ -90,6 +90,8 @@ class Silver:
 
     def _refine(self, batch: DataFrame, batch_id: int) -> dict[str, int]:
         version, arrived = self._version(batch_id), _arrived(batch)
+        if not arrived.statements and not arrived.previews:  # files of bronze were put together
+            return {}
         groups = ["true"] if arrived.events <= AT_ONCE else _groups(batch)
         counts: Counter[str] = Counter()
         for number, group in enumerate(groups, 1):

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -198,11 +198,11 @@ def _spread(ordered: Sequence[float]) -> dict[str, float]:
 
 
 WHOLE = Course(1000, 600.0, 100, 100, (30.0, 120.0, 300.0), 30.0)
-SHORT = Course(30, 20.0, 30, 60, (10.0, 60.0), 2.0)
+SHORT = Course(30, 20.0, 30, 60, (15.0, 90.0), 2.0)
 COURSES = {
     "1,000 changes": WHOLE,
     **{
-        f"defect: {defect}": Course(30, 20.0, 30, 60, (10.0, 60.0), 2.0, defect, frozenset(checks))
+        f"defect: {defect}": replace(SHORT, defect=defect, checks=frozenset(checks))
         for defect, checks in (("the merge is left out", ("V7",)), ("corrections are left out", ()))
     },
 }

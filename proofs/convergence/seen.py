@@ -29,15 +29,16 @@ class Seen:
 
 def corrections(warehouse: Path) -> dict[Identity, list[Seen]]:
     """What pi_corrections holds now, with the time of the first commit of pi_changed_ranges behind its own."""
-    told = [at for at, _ in _commits(Path(CHANGED_RANGES.path(str(warehouse))))]
-    first: dict[tuple[Identity, float | None, float | None], float] = {}
     table = Path(CORRECTIONS.path(str(warehouse)))
+    now = _rows(DeltaTable(str(table)).to_pyarrow_table(columns=_COLUMNS))
+    first: dict[tuple[Identity, float | None, float | None], float] = {}
     for at, added in _commits(table):
         for file in added:
             for row in _rows(pq.read_table(table / file, columns=_COLUMNS)):
                 first.setdefault(row, at)
+    told = [at for at, _ in _commits(Path(CHANGED_RANGES.path(str(warehouse))))]
     found: dict[Identity, list[Seen]] = {}
-    for identity, before, after in _rows(DeltaTable(str(table)).to_pyarrow_table(columns=_COLUMNS)):
+    for identity, before, after in now:
         at = bisect_left(told, first[identity, before, after])
         found.setdefault(identity, []).append(Seen(before, after, told[at] if at < len(told) else None))
     return found

@@ -1,14 +1,14 @@
 """Defects of the Spark jobs that only harm where a driver dies or a checkpoint is lost, or that keep silver from the archive."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pyspark.sql import DataFrame
 
 from proofs.seeded_defects.patches import _set as replace
-from spark_jobs import delta, difference, overrule, silver
-from spark_jobs.checkpoint import Checkpoint
+from spark_jobs import bronze, delta, difference, overrule, silver
 from spark_jobs.destination import Destination
+from spark_jobs.landed import CheckpointState, Found, Verdict
 from spark_jobs.tables import Table
 
 
@@ -29,8 +29,13 @@ def _silver_appends_without_number() -> None:
 
 
 def _checkpoint_begins_anew() -> None:
-    """A checkpoint that is lost begins at the earliest records again, under the numbers of other batches."""
-    replace(Checkpoint, "rebuild", lambda self, landed: self.remove())
+    """A job without its checkpoint begins at the earliest records, as if nothing had ever been landed."""
+    right = bronze.judge
+
+    def judge(found: Mapping[str, Found], checkpoint: CheckpointState) -> Verdict:
+        return right(found, checkpoint) if checkpoint.begun else Verdict()
+
+    replace(bronze, "judge", judge)
 
 
 def _merge_left_out() -> None:

@@ -109,7 +109,7 @@ WITH_DEFECTS = [
         lambda defect: dying({}, _one("silver: events appended, nothing marked"), defect),
         "V7",
     ),
-    _defect("a lost checkpoint begins anew", lambda defect: _losing(lost.LOSSES["checkpoints deleted"], defect), "V1", "V6"),
+    _defect("a lost checkpoint begins anew", lambda defect: _losing(lost.LOSSES["checkpoints deleted"], defect), "V6"),
 ]
 SCENES = [
     *WITH_DEFECTS,

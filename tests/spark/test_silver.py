@@ -11,7 +11,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from console.stack import Stack
-from spark_jobs import difference, now, overrule, refined, silver, tables
+from spark_jobs import delta, difference, now, overrule, quoting, refined, silver, tables
 from spark_jobs.errors import LandError, Refused, Unavailable
 from tests.spark import gold_model
 from tests.spark import silver_model as model
@@ -293,6 +293,12 @@ def test_tables_and_checkpoint_that_are_not_of_one_life_are_refused(told: tuple[
             house.refine()
         shutil.rmtree(house.root / "checkpoints" / "silver")
         with pytest.raises(Refused, match=r"no table pi_watermarks"):
+            house.refine()
+        shutil.rmtree(house.root)
+        shutil.copytree(kept, house.root)
+        shutil.rmtree(house.path(tables.COVERAGE))
+        house.spark.sql(delta.create_statement(tables.COVERAGE, quoting.table(house.path(tables.COVERAGE)), SOURCE))
+        with pytest.raises(Refused, match=r"pi_coverage is another table than .*silver has read: remove the checkpoint\. Nothing is lost"):
             house.refine()
     finally:
         shutil.rmtree(house.root)
