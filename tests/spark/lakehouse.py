@@ -13,7 +13,7 @@ from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 
 from schemas.config import Lakehouse
-from spark_jobs import delta, refine, refined, silver, tables
+from spark_jobs import delta, quoting, refine, refined, silver, tables
 from spark_jobs.tables import Table
 from tests.spark import silver_model as model
 
@@ -33,7 +33,7 @@ class House:
         self.settings = Lakehouse(warehouse=str(root / "warehouse"), checkpoints=str(root / "checkpoints"), refine_seconds=0.1)
         self._offset = 0
         for table in (tables.TIMESERIES, tables.COVERAGE, tables.POINTS):
-            spark.sql(delta.create_statement(table, self.path(table), SOURCE))
+            spark.sql(delta.create_statement(table, quoting.table(self.path(table)), SOURCE))
 
     def path(self, table: Table) -> str:
         return table.path(str(self.root / "warehouse"))
