@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from console.stack import Stack, StackError, running
 from proofs import evidence
@@ -57,23 +57,15 @@ exit codes: 0 all as expected, 1 something was not, 2 wrong options, 3 a server 
 Part = Callable[[argparse.Namespace, Evidence], bool]
 
 
-class Scenes(Protocol):
-    """A part whose scenes need the servers of a stack."""
-
-    def run(self, stack: Stack, directory: Path, evidence: Evidence, say: Callable[[str], None], wanted: str = "") -> bool: ...
-
-    def table(self, results: dict[str, Any]) -> str: ...
-
-
-def on_a_stack(part: Scenes) -> Part:
-    """A part that starts servers, plays its scenes and prints its table."""
+def on_a_stack(run: Callable[[Stack, Path, Evidence, Callable[[str], None], str], bool], table: Callable[[dict[str, Any]], str]) -> Part:
+    """A part that needs servers; prints its table."""
 
     def prove(given: argparse.Namespace, found: Evidence) -> bool:
         with tempfile.TemporaryDirectory(prefix="pibridge-proof-", ignore_cleanup_errors=True) as temporary:
             directory = Path(temporary) if given.directory is None else given.directory
             with running(directory / "stack") as stack:
-                good = part.run(stack, directory, found, say, given.only)
-        sys.stdout.write((json.dumps(found.results) if given.json else part.table(found.results)) + "\n")
+                good = run(stack, directory, found, say, given.only)
+        sys.stdout.write((json.dumps(found.results) if given.json else table(found.results)) + "\n")
         return good
 
     return prove
@@ -118,10 +110,10 @@ def prove_accuracy(given: argparse.Namespace, found: Evidence) -> bool:
 
 PARTS: dict[str, Part] = {
     "simulation": prove_simulation,
-    "seeded_defects": on_a_stack(seeded_defects),
-    "processes": on_a_stack(processes),
-    "driver": on_a_stack(driver),
-    "convergence": on_a_stack(convergence),
+    "seeded_defects": on_a_stack(seeded_defects.run, seeded_defects.table),
+    "processes": on_a_stack(processes.run, processes.table),
+    "driver": on_a_stack(driver.run, driver.table),
+    "convergence": on_a_stack(convergence.run, convergence.table),
     "simulator_benchmark": prove_simulator_benchmark,
     "bridge_benchmark": by_benchmark("benchmarks.bridge"),
     "spark_benchmark": by_benchmark("benchmarks.spark"),
