@@ -1,4 +1,4 @@
-"""A benchmark in parts: each has servers of its own, results are kept one by one, and goals judge them. What command lines have in common."""
+"""A benchmark in parts: each has servers of its own, results are kept one by one, and goals judge them."""
 
 import argparse
 import asyncio
@@ -60,7 +60,9 @@ class Benchmark:
         made.add_argument("--directory", type=Path, metavar="DIR", help="keep logs and data there (default: a temporary directory)")
         made.add_argument("--missing", action="store_true", help="only parts that --output has no result for, at this commit")
         made.add_argument("--json", action="store_true", help="one JSON object on stdout")
-        made.add_argument("--output", type=Path, metavar="FILE", help="write results there too (FILE.json), beside those of the same commit")
+        made.add_argument(
+            "--output", type=Path, metavar="FILE", help="write results there too (FILE.json), beside those of the same commit"
+        )
         return made
 
     def asked(self, parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:

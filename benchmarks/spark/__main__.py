@@ -30,7 +30,11 @@ GOALS: list[Goal] = [
     ("throughput", ("rows_ratio", "median"), 0.9, LEAST),
     ("latency", ("delay_p50_seconds",), 2.0, MOST),
     ("latency", ("delay_p99_seconds",), 5.0, MOST),
-    *(("silver", (points, kind, "last_day_to_first"), 1.2, MOST) for points in ("10 000 points", "100 000 points") for kind in ("appends", "restated")),
+    *(
+        ("silver", (points, kind, "last_day_to_first"), 1.2, MOST)
+        for points in ("10 000 points", "100 000 points")
+        for kind in ("appends", "restated")
+    ),
 ]
 """Section 9 of the design, as far as it is about Spark; flat as bronze grows means a fifth more at most."""
 BENCHMARK = Benchmark(PARTS, GOALS)
@@ -46,7 +50,13 @@ def main(arguments: list[str]) -> int:
     add("--rate", type=int, default=standard.rate, metavar="N", help="of latency, values a second (default %(default)s)")
     add("--seconds", type=float, default=standard.seconds, metavar="S", help="of latency, after a warm-up (default %(default)s)")
     add("--days", type=int, default=standard.days, metavar="N", help="of silver, so many bronze grows to (default %(default)s)")
-    add("--day-values", type=int, default=standard.day_values, metavar="N", help="of silver, values a day of all points (default %(default)s)")
+    add(
+        "--day-values",
+        type=int,
+        default=standard.day_values,
+        metavar="N",
+        help="of silver, values a day of all points (default %(default)s)",
+    )
     given = BENCHMARK.asked(parser, arguments)
     options = Options(given.values, given.rounds, given.rate, given.seconds, given.days, given.day_values)
     return BENCHMARK.run(given, options, commit)

@@ -11,7 +11,6 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-
 import psutil
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -164,7 +163,9 @@ class Bronze:
         hours = [hour for age in AGES_HOURS if (hour := end - age) >= 0 and hour % _DAY_APART_HOURS < _DAY_HOURS] or [end - 1]
         picked = F.element_at(F.array(*map(F.lit, hours)), (F.col("id") % len(hours) + 1).cast("int"))
         points = (F.col("id") * SHARE + (number + 1) % SHARE).alias("point")  # others than those that go on in this batch
-        return self._spark.range(again).select(points, (F.lit(_BEGIN) + picked * 3600).cast("bigint").alias("begin"), F.lit(3600).alias("lasts"))
+        return self._spark.range(again).select(
+            points, (F.lit(_BEGIN) + picked * 3600).cast("bigint").alias("begin"), F.lit(3600).alias("lasts")
+        )
 
     def _values(self, seconds: int) -> int:
         return max(1, self.hourly * seconds // 3600)
@@ -188,7 +189,9 @@ class Bronze:
         count = F.greatest(F.lit(1), F.expr(f"{self.hourly} * lasts div 3600")).cast("int")
         rows = frames.withColumn("sample_index", F.explode(F.sequence(F.lit(0), count - 1)))
         at = F.col("begin") * 1_000_000 + F.col("sample_index") * (F.col("lasts") * 1_000_000 / count).cast("bigint")
-        number = F.col("sample_index").cast("double") + (F.when(F.col("sample_index") == 0, F.lit(float(clock))).otherwise(0.0) if altered else 0.0)
+        number = F.col("sample_index").cast("double") + (
+            F.when(F.col("sample_index") == 0, F.lit(float(clock))).otherwise(0.0) if altered else 0.0
+        )
         samples = rows.select(
             "*",
             F.timestamp_micros(at).alias("event_time"),
@@ -210,9 +213,7 @@ class Bronze:
 
     def _append(self, table: Table, frame: DataFrame) -> None:
         names = set(frame.columns)
-        cells = [
-            (F.col(c.name).cast(c.kind.sql) if c.name in names else F.lit(None).cast(c.kind.sql)).alias(c.name) for c in table.columns
-        ]
+        cells = [(F.col(c.name).cast(c.kind.sql) if c.name in names else F.lit(None).cast(c.kind.sql)).alias(c.name) for c in table.columns]
         parts = max(1, min(8, self._points * _DAY_HOURS * self.hourly // _ROWS_PER_FILE))
         frame.select(*cells).coalesce(parts).write.format("delta").mode("append").save(table.path(self.warehouse))
 

@@ -1,6 +1,6 @@
-"""`python -m benchmarks.spark.plain CONFIG TOPIC ROWS`: the job that one would write first: from_avro, select, append; all that is there, then end.
+"""`python -m benchmarks.spark.plain CONFIG TOPIC ROWS`: the job that one would write first: from_avro, select, append.
 
-It logs a line a batch, as the job of ours does.
+It lands what is there, then ends, and logs a line a batch, as the job of ours does.
 """
 
 import json
@@ -48,9 +48,7 @@ def main(path: str, topic: str, rows: str) -> int:
         options = kafka.source_options(config.kafka) | {"subscribe": topic, "maxOffsetsPerTrigger": rows}
         records = spark.readStream.format("kafka").options(**options).load()
         decoded = records.withColumn("r", from_avro(F.expr("substring(value, 6)"), json.dumps(flat_definition())))
-        columns = [
-            (F.col(_OF_KAFKA[c.name]) if c.name in _OF_KAFKA else F.col(f"r.{c.name}")).alias(c.name) for c in TIMESERIES.columns
-        ]
+        columns = [(F.col(_OF_KAFKA[c.name]) if c.name in _OF_KAFKA else F.col(f"r.{c.name}")).alias(c.name) for c in TIMESERIES.columns]
         query = (
             decoded.select(*columns)
             .writeStream.format("delta")

@@ -19,9 +19,7 @@ class Frames:
 
     def __init__(self, config: Config) -> None:
         self._source, self._codec = config.source, kafka.codec(config)
-        self._producer = Producer(
-            {**config.kafka.client_settings(), "enable.idempotence": True, "linger.ms": 5, "compression.type": "lz4"}
-        )
+        self._producer = Producer({**config.kafka.client_settings(), "enable.idempotence": True, "linger.ms": 5, "compression.type": "lz4"})
         self._sequences: Counter[tuple[str, int]] = Counter()
         self.clock = 1 << 40
 

@@ -46,7 +46,8 @@ def measure_throughput(ground: Ground, options: Options) -> Json:
     for number in range(options.rounds):
         figures["frames"].append(_land(ground, options.values, number))
         figures["plain"].append(_land_plain(ground, peer_topic, options.values, number))
-        say(f"round {number + 1} of {options.rounds}: {figures['frames'][-1]['rows_per_second']:,} and {figures['plain'][-1]['rows_per_second']:,} rows/s")
+        told = " and ".join(f"{rounds[-1]['rows_per_second']:,}" for rounds in figures.values())
+        say(f"round {number + 1} of {options.rounds}: {told} rows/s")
     ratios = [ours["rows_per_second"] / peers["rows_per_second"] for ours, peers in zip(figures["frames"], figures["plain"], strict=True)]
     return {
         "values": options.values,
@@ -56,7 +57,10 @@ def measure_throughput(ground: Ground, options: Options) -> Json:
 
 
 def _together(rounds: list[Json]) -> Json:
-    spreads = {name: spread((one[name] for one in rounds), digits) for name, digits in (("rows_per_second", 0), ("job_seconds", 1), ("rss_most_mib", 0))}
+    spreads = {
+        name: spread((one[name] for one in rounds), digits)
+        for name, digits in (("rows_per_second", 0), ("job_seconds", 1), ("rss_most_mib", 0))
+    }
     return spreads | {"table": rounds[-1]["table"]}
 
 
@@ -74,7 +78,9 @@ def _land_plain(ground: Ground, topic: str, values: int, number: int) -> Json:
     path = _elsewhere(ground, name)
     began = time.monotonic()
     job = finished(ground, name, "benchmarks.spark.plain", str(path), topic, str(BATCH_ROWS))
-    return _figures(ground, name, job, values, sum(line["seconds"] for line in job.lines() if line["event"] == "batch"), time.monotonic() - began)
+    return _figures(
+        ground, name, job, values, sum(line["seconds"] for line in job.lines() if line["event"] == "batch"), time.monotonic() - began
+    )
 
 
 def _elsewhere(ground: Ground, name: str) -> Path:

@@ -113,6 +113,8 @@ def _places(warehouse: Path, keys: Iterable[str]) -> dict[str, list[tuple[int, f
     rows = rows.filter(pc.is_in(rows["point_key"], pa.array(sorted(keys))))
     at = pc.add(pc.multiply(rows["event_time"].cast(pa.int64()), 10), rows["ticks"].cast(pa.int64()))
     found: dict[str, list[tuple[int, float | None]]] = defaultdict(list)
-    for key, ticks, value, good in zip(*(column.to_pylist() for column in (rows["point_key"], at, rows["value_double"], rows["good"])), strict=True):
+    for key, ticks, value, good in zip(
+        *(column.to_pylist() for column in (rows["point_key"], at, rows["value_double"], rows["good"])), strict=True
+    ):
         found[key].append((ticks, value if good else None))
     return {key: sorted(events, key=lambda event: event[0]) for key, events in found.items()}

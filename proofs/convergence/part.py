@@ -117,7 +117,8 @@ def play(stack: Stack, directory: Path, source: str, course: Course) -> Outcome:
     return Outcome(
         noticed if course.defect else right,
         {kind: sum(change.kind == kind for change in script.made) for kind in KINDS}, missing[:20], unscripted, verdict.failures,
-        verdict.examples, rested, delays(script.made, found, restarted), asdict(course) | {"checks": sorted(course.checks)}, verdict.examined,
+        verdict.examples, rested, delays(script.made, found, restarted), asdict(course) | {"checks": sorted(course.checks)},
+        verdict.examined,
         round(time.monotonic() - began, 1),
     )  # fmt: skip
 
@@ -231,7 +232,12 @@ def table(results: dict[str, Any]) -> str:
         made = sum(result["changes"].values())
         lines.append(f"| {name} | {made} | {len(result['missing'])} | {result['unscripted']} | {failed}{mark} | {result['seconds']:g} |")
     for name, result in results.items():
-        lines += ["", f"{name}: seconds from the change in PI until silver shows it", "| change | count | p50 | p99 | max |", "| --- | --- | --- | --- | --- |"]
+        lines += [
+            "",
+            f"{name}: seconds from the change in PI until silver shows it",
+            "| change | count | p50 | p99 | max |",
+            "| --- | --- | --- | --- | --- |",
+        ]
         for group, spread in result["delays"].items():
             lines.append(
                 f"| {group} | {spread['count']} | {spread['p50_seconds']:g} | {spread['p99_seconds']:g} | {spread['max_seconds']:g} |"

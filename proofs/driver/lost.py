@@ -80,7 +80,9 @@ def _until_it_runs(deployment: Deployment, job: str, defect: str) -> Iterator[Ru
         yield run
         if run.exit_code == 0:
             return
-    raise ProofFailed(f"{deployment.source}: {job} does not run after {_STEPS} times of doing what it says; its logs are in {deployment.directory}")
+    raise ProofFailed(
+        f"{deployment.source}: {job} does not run after {_STEPS} times of doing what it says; its logs are in {deployment.directory}"
+    )
 
 
 def _run(deployment: Deployment, job: str, name: str, defect: str, *flags: str) -> Run:
@@ -100,7 +102,9 @@ def _follow(deployment: Deployment, job: str, sentence: str) -> tuple[str, tuple
     if checkpoint is None or not re.search(r"[Rr]emove (it|the checkpoint)", sentence):
         raise ProofFailed(f"{deployment.source}: {job} says nothing that one could do: {sentence}")
     gone = [Path(checkpoint[1])]
-    if (tables := re.search(r"remove the checkpoint, and ([\w, ]+?)(\.| \()", sentence)) and (below := re.search(r"below (/\S+?)\)", sentence)):
+    if (tables := re.search(r"remove the checkpoint, and ([\w, ]+?)(\.| \()", sentence)) and (
+        below := re.search(r"below (/\S+?)\)", sentence)
+    ):
         names = tables[1].split(", ")
         gone += [path.parent for path in Path(below[1]).glob("*/*/_delta_log") if path.parent.name in names]
         if len(gone) != 1 + len(names):

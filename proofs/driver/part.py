@@ -77,7 +77,10 @@ def run(stack: Stack, directory: Path, evidence: Evidence, say: Callable[[str], 
 
 def table(results: dict[str, Any]) -> str:
     """The results for people: the scenes, then what operators read."""
-    lines = ["| scene | deaths (a batch was open) | failed checks | open batch done again, s: most | seconds |", "| --- | --- | --- | --- | --- |"]
+    lines = [
+        "| scene | deaths (a batch was open) | failed checks | open batch done again, s: most | seconds |",
+        "| --- | --- | --- | --- | --- |",
+    ]
     for name, result in results.items():
         deaths = result["deaths"]
         failed = ", ".join(f"{check} {count}" for check, count in sorted(result["failures"].items())) or "none"

@@ -114,9 +114,7 @@ def _writes(table: Table) -> Callable[[Trace], bool]:
 
 def _has(*tables: Table, without: tuple[Table, ...] = ()) -> Callable[[Trace], bool]:
     """These tables were written to by the batch, and those not."""
-    return lambda trace: (
-        trace.open and all(t.name in trace.written for t in tables) and not any(t.name in trace.written for t in without)
-    )
+    return lambda trace: trace.open and all(t.name in trace.written for t in tables) and not any(t.name in trace.written for t in without)
 
 
 def _numbered(table: Table) -> Callable[[Trace], bool]:

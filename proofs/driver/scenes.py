@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from console.stack.child import Child
 from proofs.deployment import Conditions, Deployment

@@ -1,4 +1,4 @@
-"""What a query left behind when it died, read from its checkpoint and the tables' Delta logs as they lie there; nothing of the job's code."""
+"""What a query left behind when it died: read from its checkpoint and the tables' Delta logs, without any of the job's code."""
 
 import json
 from collections.abc import Iterable, Iterator

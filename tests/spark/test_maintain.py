@@ -11,7 +11,7 @@ from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from console.stack import Stack
-from spark_jobs import destination, maintain, refined, tables
+from spark_jobs import destination, maintain, quoting, refined, tables
 from spark_jobs.maintain import Upkeep
 from spark_jobs.storage import Storage
 from spark_jobs.tables import Table
@@ -44,12 +44,16 @@ class Lived:
 
     def lying(self, table: Table) -> int:
         """Files in its directory."""
-        return len(list(Path(self.house.path(table)).rglob("*.parquet"))) - len(list(Path(self.house.path(table)).glob("_delta_log/*.parquet")))
+        return len(list(Path(self.house.path(table)).rglob("*.parquet"))) - len(
+            list(Path(self.house.path(table)).glob("_delta_log/*.parquet"))
+        )
 
 
 def told_in_order(scenes: dict[str, model.Scene], batches: int) -> Iterator[list[tuple[str, model.Stated | model.Heard]]]:
     for number in range(batches):
-        yield [(key, one) for key, scene in scenes.items() for at, one in enumerate(scene.told) if at * batches // len(scene.told) == number]
+        yield [
+            (key, one) for key, scene in scenes.items() for at, one in enumerate(scene.told) if at * batches // len(scene.told) == number
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +70,8 @@ def lived(stack: Stack, spark: SparkSession, tmp_path_factory: pytest.TempPathFa
 def test_upkeep_puts_files_together_and_silver_goes_on_where_it_was(lived: Lived, spark: SparkSession) -> None:
     house = lived.house
     for table in (refined.WATERMARKS, refined.PREVIEWS_OPEN):  # in place of waiting for a day
-        spark.sql(f"ALTER TABLE delta.`{house.path(table).replace('`', '``')}` SET TBLPROPERTIES ('delta.deletedFileRetentionDuration' = 'interval 0 seconds')")
+        kept = "'delta.deletedFileRetentionDuration' = 'interval 0 seconds'"
+        spark.sql(f"ALTER TABLE {quoting.table(house.path(table))} SET TBLPROPERTIES ({kept})")
     before = {table: lived.files(table) for table in KEPT}
     lying = {table: lived.lying(table) for table in KEPT}
     assert before[tables.COVERAGE] == BATCHES
@@ -111,7 +116,9 @@ def test_the_first_look_only_notes_the_time(lived: Lived, tmp_path: Path) -> Non
     assert not other.upkeep().due()
 
 
-def test_a_table_that_cannot_be_kept_does_not_end_the_job(lived: Lived, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_that_cannot_be_kept_does_not_end_the_job(
+    lived: Lived, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(maintain, "_put_together", lambda spark, where: spark.sql("OPTIMIZE delta.`/nowhere`"))
     lived.upkeep().keep()
     assert not lived.upkeep().due()

@@ -212,7 +212,8 @@ def test_the_operator_removes_the_checkpoint_and_the_tables_that_a_sentence_name
 
 
 @pytest.mark.parametrize(
-    "end", [" is damaged, offsets/3 is cut off: remove it. Nothing", " has read: remove the checkpoint. Nothing", " ends. Remove it. Nothing"]
+    "end",
+    [" is damaged, offsets/3 is cut off: remove it. Nothing", " has read: remove the checkpoint. Nothing", " ends. Remove it. Nothing"],
 )
 def test_the_operator_removes_the_checkpoint_that_a_sentence_names(end: str, tmp_path: Path) -> None:
     (tmp_path / "silver").mkdir()
