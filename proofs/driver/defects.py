@@ -6,7 +6,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from proofs.seeded_defects.patches import _set as replace
-from spark_jobs import bronze, delta, difference, overrule, silver
+from spark_jobs import bronze, delta, difference, landed, overrule, silver
 from spark_jobs.destination import Destination
 from spark_jobs.landed import CheckpointState, Found, Verdict
 from spark_jobs.tables import Table
@@ -30,10 +30,9 @@ def _silver_appends_without_number() -> None:
 
 def _checkpoint_begins_anew() -> None:
     """A job without its checkpoint begins at the earliest records, as if nothing had ever been landed."""
-    right = bronze.judge
 
     def judge(found: Mapping[str, Found], checkpoint: CheckpointState) -> Verdict:
-        return right(found, checkpoint) if checkpoint.begun else Verdict()
+        return landed.judge(found, checkpoint) if checkpoint.begun else Verdict()
 
     replace(bronze, "judge", judge)
 

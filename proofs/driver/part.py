@@ -57,7 +57,8 @@ def play(stack: Stack, directory: Path, source: str, scene: Scene, under: Condit
     good = bool(verdict.failures.keys() & scene.checks) if scene.checks else rested and judged and not verdict.failures
     return Outcome(
         good and all(death.as_expected for death in played.deaths),
-        verdict.failures, verdict.examples, rested, as_results(played.deaths), played.lost and played.lost.told(), verdict.examined,
+        verdict.failures, verdict.examples, rested, as_results(played.deaths), None if played.lost is None else played.lost.told(),
+        verdict.examined,
         round(time.monotonic() - began, 1), verdict.seconds,
     )  # fmt: skip
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from console.stack.child import Child
 from proofs.deployment import Conditions, Deployment
-from proofs.driver import deaths, lost
-from proofs.driver.deaths import Jobs
+from proofs.driver import lost as losing
+from proofs.driver.deaths import Death, Jobs, at_points, at_random
 from proofs.driver.points import GROUPS, POINTS, Point
 from spark_jobs import gold, silver
 
@@ -20,10 +20,10 @@ PATIENCE_SECONDS = 1800.0
 class Played:
     """What a scene leaves to be judged."""
 
-    deaths: list[deaths.Death] = field(default_factory=list)
+    deaths: list[Death] = field(default_factory=list)
     running: list[Child] = field(default_factory=list)
     """Jobs that run at its end."""
-    lost: lost.Lost | None = None
+    lost: losing.Lost | None = None
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,11 @@ def dying(bronze: Mapping[str, Point], refine: Mapping[str, Point], defect: str 
         landing = Jobs(deployment, "bronze", defect)
         played = Played(landing.deaths)
         if bronze:
-            played.running.append(deaths.at_points(landing, bronze))
+            played.running.append(at_points(landing, bronze))
         if refine:
             refining = Jobs(deployment, "refine", defect)
             played.running += [] if bronze else [landing.clean()]
-            played.running.append(deaths.at_points(refining, refine))
+            played.running.append(at_points(refining, refine))
             played.deaths += refining.deaths
         return played
 
@@ -78,15 +78,15 @@ def _random(job: str, seed: int) -> Callable[[Deployment], Played]:
     def play(deployment: Deployment) -> Played:
         landing = Jobs(deployment, "bronze")
         if job == "bronze":
-            return Played(landing.deaths, [deaths.at_random(landing, seed, RANDOM_DEATHS)])
+            return Played(landing.deaths, [at_random(landing, seed, RANDOM_DEATHS)])
         running, refining = landing.clean(), Jobs(deployment, job)
-        return Played(refining.deaths, [running, deaths.at_random(refining, seed, RANDOM_DEATHS)])
+        return Played(refining.deaths, [running, at_random(refining, seed, RANDOM_DEATHS)])
 
     return play
 
 
-def _losing(damage: lost.Damage, defect: str = "") -> Callable[[Deployment], Played]:
-    return lambda deployment: Played(lost=lost.play(deployment, damage, defect))
+def _losing(damage: losing.Damage, defect: str = "") -> Callable[[Deployment], Played]:
+    return lambda deployment: Played(lost=losing.play(deployment, damage, defect))
 
 
 def _one(name: str) -> dict[str, Point]:
@@ -108,7 +108,7 @@ WITH_DEFECTS = [
         lambda defect: dying({}, _one("silver: events appended, nothing marked"), defect),
         "V7",
     ),
-    _defect("a lost checkpoint begins anew", lambda defect: _losing(lost.LOSSES["checkpoints deleted"], defect), "V6"),
+    _defect("a lost checkpoint begins anew", lambda defect: _losing(losing.LOSSES["checkpoints deleted"], defect), "V6"),
 ]
 SCENES = [
     *WITH_DEFECTS,
@@ -117,5 +117,5 @@ SCENES = [
     Scene("gold killed in each phase", dying({}, GROUPS[gold.NAME])),
     Scene("bronze killed at random", _random("bronze", SEED)),
     Scene("refine killed at random", _random("refine", SEED + 1)),
-    *(Scene(name, _losing(damage)) for name, damage in lost.LOSSES.items()),
+    *(Scene(name, _losing(damage)) for name, damage in losing.LOSSES.items()),
 ]

@@ -13,6 +13,7 @@ import pytest
 from proofs.convergence.changes import Change, _of_kind
 from proofs.convergence.part import _is_told, delays
 from proofs.convergence.seen import Seen
+from proofs.deployment import ProofFailed
 from proofs.driver import lost, part
 from proofs.driver.accident import DriverAccident
 from proofs.driver.deaths import Death
@@ -222,7 +223,7 @@ def test_the_operator_removes_the_checkpoint_that_a_sentence_names(end: str, tmp
 
 
 def test_a_sentence_that_asks_for_nothing_is_no_way_out() -> None:
-    with pytest.raises(lost.ProofFailed, match="says nothing that one could do"):
+    with pytest.raises(ProofFailed, match="says nothing that one could do"):
         lost._follow(Place(), "bronze", "the query ended: None.get")  # type: ignore[arg-type]
     assert lost._follow(Place(), "bronze", "bring it back, or start with --rebuild, to fill") == (  # type: ignore[arg-type]
         "started with --rebuild",
