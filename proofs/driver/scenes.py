@@ -36,17 +36,19 @@ class Scene:
     """With a defect on purpose: the checks of which one at least must fail. Else none may."""
 
 
-def conditions(points: int = 300, rate: int = 600) -> Conditions:
-    """A plant with late values, edits and deletions all the time, so that silver has something to merge in nearly each batch."""
+def conditions(points: int = 300, rate: int = 300, changes: float = 1.0) -> Conditions:
+    """A plant with so many late values, edits and deletions a second each, so that silver has something to merge in nearly each batch.
+
+    Nobody tells of edits and deletions; they are found where a late value has its hour read again.
+    """
     return Conditions(
         plant=(
-            "--profile", "verify", "--points", str(points), "--rate", str(rate), "--history", "600",
-            "--late", "3", "--edits", "2", "--deletes", "2", "--event-frames", "0",
+            "--profile", "verify", "--points", str(points), "--rate", str(rate), "--history", "240",
+            "--late", str(changes), "--edits", str(changes), "--deletes", str(changes), "--event-frames", "0",
         ),
         settings={
             "coverage": {
-                "start": "10m", "seal_previews": 5, "seal_min_seconds": 3, "seal_max_seconds": 8, "quiet_seconds": 10,
-                "reread_ages_seconds": [20, 60], "reread_share": 0.5,
+                "start": "4m", "seal_previews": 5, "seal_min_seconds": 3, "seal_max_seconds": 8, "quiet_seconds": 10,
             },
             "delivery": {"frame_bytes": 256_000},
             "lakehouse": {"trigger_seconds": 1.0, "refine_seconds": 3.0, "measure_seconds": 5.0},

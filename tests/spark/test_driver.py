@@ -11,7 +11,7 @@ from proofs.driver.points import POINTS
 from proofs.driver.scenes import WITH_DEFECTS, Scene, conditions, dying
 
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
-SMALL = conditions(points=40, rate=80)
+SMALL = conditions(points=30, rate=20, changes=0.5)
 OF_BRONZE = ("bronze: offsets planned", "bronze: Parquet of samples begun", "bronze: all committed, commit log not written")
 OF_SILVER = ("silver: events appended, nothing marked", "silver: before the merge of events")
 

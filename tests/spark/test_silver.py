@@ -187,12 +187,12 @@ def test_a_backlog_is_brought_in_by_groups_of_points_and_a_kill_between_two_of_t
     make: Callable[[str], House], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house, chance = make("backlog"), random.Random(9)
-    scenes = _lives(23, 60)
+    scenes = _lives(23, 30)
     early, late = _shuffled(scenes, chance, 2)
     house.land(early, chance)
     house.refine_silver()
     house.land(late, chance)
-    monkeypatch.setattr(silver, "AT_ONCE", 60)
+    monkeypatch.setattr(silver, "AT_ONCE", 150)
     marked: list[int] = []
     right = silver.Silver._mark
 
