@@ -314,6 +314,8 @@ class Lakehouse(Section):
     """silver what came into bronze so often,"""
     measure_seconds: Seconds = 300.0
     """and gold what came into silver."""
+    maintain_seconds: Seconds = 86_400.0
+    """So often the job that makes silver and gold puts small files together, and removes what no reader needs any more."""
     spark: dict[str, str] = Field(default_factory=dict)
     """Further Spark settings, such as spark.driver.memory; on a laptop also spark.driver.extraClassPath."""
     catalog: Catalog | None = None

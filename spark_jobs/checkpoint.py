@@ -15,6 +15,8 @@ from spark_jobs.storage import Storage
 
 _INITIAL = "sources/0/0"
 """Where the Kafka source keeps the offsets that it began at."""
+_NOTHING_YET = "-"
+"""In place of the offsets of a source that had none."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,9 @@ class _Damaged(Exception):
 class Checkpoint:
     """What we read and write in a checkpoint directory."""
 
-    def __init__(self, storage: Storage, location: str) -> None:
-        self._storage, self.location = storage, location
+    def __init__(self, storage: Storage, location: str, tables: int = 0) -> None:
+        """`tables`: how many Delta tables the query streams from; 0: it reads Kafka."""
+        self._storage, self.location, self._tables = storage, location, tables
 
     def state(self) -> CheckpointState:
         """The checkpoint as it lies there."""
@@ -46,7 +49,9 @@ class Checkpoint:
                 query_id = self.query_id()
                 if not planned - 1 <= committed <= planned:
                     raise _Damaged(f"its newest batch is {planned}, and the newest that it holds for done is {committed}")
-                if planned >= 0:
+                for batch_id in range(max(0, planned - 1), planned + 1):
+                    self._lines(f"offsets/{batch_id}", 1 + max(1, self._tables))
+                if planned == 0 and not self._tables:
                     self.plan(planned)
                 if committed >= 0:
                     self._lines(f"commits/{committed}", 1)
@@ -131,7 +136,7 @@ class Checkpoint:
         version, *lines = self._read(name).splitlines() or [""]
         if not version.startswith("v") or len(lines) != count:
             raise _Damaged(f"{name} is cut off")
-        return [self._json(name, line) for line in lines]
+        return [{} if line == _NOTHING_YET else self._json(name, line) for line in lines]
 
     def _write_offsets(self, batch_id: int, offsets: Offsets) -> None:
         text = json.dumps(offsets, separators=(",", ":"))

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import structlog
 from pyspark.errors import PySparkException
@@ -16,6 +17,7 @@ from spark_jobs.catalog import Catalog, Registration
 from spark_jobs.checkpoint import Checkpoint
 from spark_jobs.destination import ByPath
 from spark_jobs.errors import LandError, Misconfigured, Refused, Unavailable
+from spark_jobs.maintain import Upkeep, Work
 from spark_jobs.session import session
 from spark_jobs.tables import Table
 
@@ -33,8 +35,10 @@ class Refinery:
 
     name: str
     tables: tuple[Table, ...]
+    reads: tuple[Table, ...]
+    """What its stream follows."""
     stream: Callable[[], DataFrame]
-    work: Callable[[DataFrame, int], dict[str, int]]
+    work: Work
     seconds: float
     checkpoint: Checkpoint
 
@@ -58,8 +62,7 @@ def run(spark: SparkSession, source: str, lakehouse: Lakehouse, available_now: b
     warehouse = storage.absolute(lakehouse.warehouse)
     if not _bronze_exists(spark, warehouse, available_now, stop):
         return
-    spark.conf.set("spark.databricks.delta.merge.materializeSource", "none")  # ours are
-    refineries = planned(spark, lakehouse, warehouse)
+    refineries = planned(spark, lakehouse, warehouse, stop)
     for refinery in refineries:
         prepare(spark, refinery, warehouse, source)
     with ExitStack() as opened:
@@ -75,47 +78,69 @@ def run(spark: SparkSession, source: str, lakehouse: Lakehouse, available_now: b
         _run_together(refineries, stop)
 
 
-def planned(spark: SparkSession, lakehouse: Lakehouse, warehouse: str) -> list[Refinery]:
+def planned(spark: SparkSession, lakehouse: Lakehouse, warehouse: str, stop: threading.Event) -> list[Refinery]:
     """The queries, each after those that it reads from."""
     checkpoints, small = storage.absolute(lakehouse.checkpoints), storage.Storage(spark)
-    of_silver = Checkpoint(small, f"{checkpoints}/{silver.NAME}")
+    of_silver, of_gold = (Checkpoint(small, f"{checkpoints}/{name}", streams) for name, streams in ((silver.NAME, 2), (gold.NAME, 1)))
+
+    def kept(checkpoint: Checkpoint, of: tuple[Table, ...], work: Work) -> Work:
+        """The work, and now and then upkeep of these tables: nobody else changes them meanwhile."""
+        destination, marker = ByPath(spark, small, warehouse), f"{checkpoint.location}.maintained"
+        return Upkeep(destination, small, marker, of, lakehouse.maintain_seconds, stop, lambda: datetime.now(UTC)).after(work)
+
     return [
         Refinery(
             silver.NAME,
             refined.SILVER,
+            (tables.COVERAGE, tables.TIMESERIES),
             lambda: silver.stream(spark, warehouse),
-            silver.Silver(spark, of_silver, warehouse),
+            # Bronze is only ever added to, which upkeep by another process does not disturb.
+            kept(of_silver, (*tables.TABLES, *refined.SILVER), silver.Silver(spark, of_silver, warehouse)),
             lakehouse.refine_seconds,
             of_silver,
         ),
         Refinery(
             gold.NAME,
             refined.MEASURED,
+            (refined.CHANGED_RANGES,),
             lambda: gold.stream(spark, warehouse),
-            gold.Gold(warehouse),
+            kept(of_gold, refined.MEASURED, gold.Gold(warehouse)),
             lakehouse.measure_seconds,
-            Checkpoint(small, f"{checkpoints}/{gold.NAME}"),
+            of_gold,
         ),
     ]
 
 
 def prepare(spark: SparkSession, refinery: Refinery, warehouse: str, source: str) -> None:
     """Create or widen the tables of a query. Raises Refused if tables and checkpoint are not of one life."""
-    files, checkpoint = storage.Storage(spark), refinery.checkpoint
+    files = storage.Storage(spark)
     destination = ByPath(spark, files, warehouse)
-    there = [table for table in refinery.tables if destination.exists(table)]
-    ids = {table.name: membership.table_id(spark, table.path(warehouse)) for table in there}
-    rows = [table.name for table in there if not membership.is_empty(spark, table.path(warehouse))]
-    begun, known = checkpoint.state().begun, membership.known_tables(files, checkpoint)
-    problem = disagreement(begun, known, ids, rows, [table.name for table in refinery.tables])
-    if problem is None and begun:
-        problem = _older_copy(spark, refinery, warehouse)
+    read = _ids(spark, refinery.reads, warehouse)
+    problem = _problem(spark, refinery, [table for table in refinery.tables if destination.exists(table)], read, warehouse)
     if problem is not None:
         raise Refused(f"{problem}. Nothing is lost by that: all of {refinery.name} is made from what bronze holds")
     for table in refinery.tables:
         delta.ensure(destination, table, source)
-    present = {table.name: membership.table_id(spark, table.path(warehouse)) for table in refinery.tables}
-    membership.set_tables(files, checkpoint, present)
+    membership.set_tables(files, refinery.checkpoint, _ids(spark, refinery.tables, warehouse) | read)
+
+
+def _ids(spark: SparkSession, of: Sequence[Table], warehouse: str) -> dict[str, str]:
+    return {table.name: membership.table_id(spark, table.path(warehouse)) for table in of}
+
+
+def _problem(spark: SparkSession, refinery: Refinery, there: Sequence[Table], read: dict[str, str], warehouse: str) -> str | None:
+    """Why the query must not start, as a sentence with what to do; None if it may."""
+    checkpoint = refinery.checkpoint
+    state, known = checkpoint.state(), membership.known_tables(storage.Storage(spark), checkpoint)
+    rows = [table.name for table in there if not membership.is_empty(spark, table.path(warehouse))]
+    problem = disagreement(state.begun, known, _ids(spark, there, warehouse), rows, [table.name for table in refinery.tables])
+    if problem is not None:
+        return f"{problem} (checkpoint {checkpoint.location}, tables below {warehouse})"
+    if state.damage is not None:
+        return f"checkpoint {checkpoint.location} is damaged, {state.damage}: remove it"
+    if anew := sorted(name for name, table_id in read.items() if known.get(name, table_id) != table_id):
+        return f"{', '.join(anew)} is another table than the one that checkpoint {checkpoint.location} has read: remove the checkpoint"
+    return _older_copy(spark, refinery, state.planned, warehouse) if state.begun else None
 
 
 def disagreement(begun: bool, known: dict[str, str], ids: dict[str, str], rows: Sequence[str], wanted: Sequence[str]) -> str | None:
@@ -133,8 +158,8 @@ def disagreement(begun: bool, known: dict[str, str], ids: dict[str, str], rows: 
     return None
 
 
-def _older_copy(spark: SparkSession, refinery: Refinery, warehouse: str) -> str | None:
-    planned_batch, query_id = refinery.checkpoint.state().planned, refinery.checkpoint.query_id()
+def _older_copy(spark: SparkSession, refinery: Refinery, planned_batch: int, warehouse: str) -> str | None:
+    query_id = refinery.checkpoint.query_id()
     for table in refinery.tables:
         newest = membership.newest_batch(spark, table.path(warehouse), silver.app_id(query_id, table))
         if newest > planned_batch:

@@ -76,6 +76,7 @@ PREVIEWS_OPEN = Table(
     ("point_key", "event_time"),
     ("point_key", "event_time"),
     "silver",
+    overwritten=True,
 )
 WATERMARKS = Table(
     "pi_watermarks",
@@ -98,6 +99,7 @@ WATERMARKS = Table(
     ("point_key",),
     ("point_key",),
     "silver",
+    overwritten=True,
 )
 CHANGED_RANGES = Table(
     "pi_changed_ranges",

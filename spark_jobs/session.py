@@ -28,6 +28,8 @@ _DEFAULTS = {
     "spark.sql.codegen.cache.maxEntries": "5000",
     # Without it a table's state is read in 50 tasks at each commit.
     "spark.databricks.delta.snapshotPartitions": "2",
+    # What is merged is written down before: Delta need not do it once more.
+    "spark.databricks.delta.merge.materializeSource": "none",
 }
 _FIXED = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",

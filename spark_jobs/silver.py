@@ -7,7 +7,8 @@ Delta by the batch's number.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +18,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from schemas.config import Lakehouse
-from spark_jobs import difference, overrule, refined, tables
+from spark_jobs import difference, overrule, quoting, refined, tables
 from spark_jobs.checkpoint import Checkpoint
 from spark_jobs.errors import LandError
 from spark_jobs.refined import CHANGED_RANGES, CLEANED, CORRECTIONS, PREVIEWS_OPEN, WATERMARKS
@@ -25,8 +26,15 @@ from spark_jobs.storage import Storage, absolute
 from spark_jobs.tables import Table
 
 NAME = "silver"
+AT_ONCE = 20_000_000
+"""So many events are brought in at once; of a backlog beyond it points are taken in groups."""
 _RECORDED = [c.name for c in tables.TIMESERIES.columns if c.name in {*(s.name for s in refined.CLEANED.columns), *overrule.PLACE}]
+_EVENTS = f"CASE WHEN kind IS NULL THEN 1 WHEN {overrule.STATES} THEN `count` ELSE 0 END"
 _CORRECTION = (*refined.IDENTITY, "as_of_clock", "clock")
+
+
+Step = Callable[[], dict[str, int]]
+"""Writes tables; rows written by table."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,11 @@ class Arrived:
     """What a batch brings."""
 
     statements: int
+    stated: int
+    """Those that state something."""
     previews: int
+    events: int
+    """Samples of its statements, and its previews."""
     condition: str
     """Where in the ledger statements may be that overrule its previews."""
 
@@ -78,11 +90,37 @@ class Silver:
             batch.unpersist()
 
     def _refine(self, batch: DataFrame, batch_id: int) -> dict[str, int]:
+        version, arrived = self._version(batch_id), _arrived(batch)
+        if not arrived.statements and not arrived.previews:  # files of bronze were put together
+            return {}
+        groups = ["true"] if arrived.events <= AT_ONCE else _groups(batch)
+        counts: Counter[str] = Counter()
+        for number, group in enumerate(groups, 1):
+            tell: Step = partial(self._tell, batch, batch_id) if number == len(groups) and arrived.stated else dict[str, int]
+            counts.update(self._bring_in(batch.where(group), arrived, version, batch_id, len(groups) == 1, tell))
+        return {name: count for name, count in counts.items() if count}
+
+    def _bring_in(
+        self,
+        batch: DataFrame,
+        arrived: Arrived,
+        version: int | None,
+        batch_id: int,
+        whole: bool,
+        tell: Step,
+    ) -> dict[str, int]:
+        """Bring in a batch, or some points of it, and `tell` at the end.
+
+        Of some points nothing is simply appended: Delta knows an append by the batch's number alone, and where points are divided is
+        nothing that a repetition may hang on.
+        """
         statements = overrule.with_range(batch.where("kind IS NOT NULL").select(*_names(tables.COVERAGE)))
         previews = batch.where("kind IS NULL").select(*_names(PREVIEWS_OPEN))
-        version, arrived = self._version(batch_id), _arrived(batch)
         marks = self._read(batch.sparkSession, WATERMARKS)
-        classified = overrule.classified(statements.where(overrule.STATES), overrule.covered(marks)).persist(StorageLevel.MEMORY_AND_DISK)
+        classified = overrule.classified(statements.where(overrule.STATES), overrule.covered(marks))
+        if not whole:
+            classified = classified.withColumn("appends", F.lit(False))
+        classified = classified.persist(StorageLevel.MEMORY_AND_DISK)
         try:
             stated = _stated(classified) if arrived.statements else {}
             counts = _together(
@@ -90,11 +128,7 @@ class Silver:
                 partial(self._preview, previews, statements, arrived, version),
             )
             # Only now: while the append is being made, the batch has to be judged by what was covered before it.
-            counts |= _together(
-                partial(self._mark, statements, marks, arrived),
-                partial(self._tell, statements, stated, batch_id),
-            )
-            return {name: count for name, count in counts.items() if count}
+            return counts | _together(partial(self._mark, statements, marks, arrived), tell)
         finally:
             classified.unpersist()
 
@@ -154,10 +188,10 @@ class Silver:
             moved.coalesce(1).write.format("delta").mode("overwrite").save(self._path(WATERMARKS))
         return {}
 
-    def _tell(self, statements: DataFrame, stated: dict[bool, Stated], batch_id: int) -> dict[str, int]:
+    def _tell(self, batch: DataFrame, batch_id: int) -> dict[str, int]:
         """Last, so that who follows this table sees the rows it speaks of."""
-        if stated:
-            self._append(statements.where(overrule.STATES).select(*_names(CHANGED_RANGES)), CHANGED_RANGES, 1, batch_id)
+        stated = overrule.with_range(batch.where(overrule.STATES))
+        self._append(stated.select(*_names(CHANGED_RANGES)), CHANGED_RANGES, 1, batch_id)
         return {}
 
     # -- bronze --------------------------------------------------------------------------------------------------------------------
@@ -214,7 +248,7 @@ def app_id(query_id: str, table: Table) -> str:
     return f"{NAME}:{query_id}:{table.name}"
 
 
-def _together(*steps: Callable[[], dict[str, int]]) -> dict[str, int]:
+def _together(*steps: Step) -> dict[str, int]:
     """Steps that do not wait for one another: a small commit leaves the cores idle for most of its time."""
     with ThreadPoolExecutor(len(steps)) as pool:
         tasks = [pool.submit(step) for step in steps]
@@ -229,7 +263,9 @@ def _arrived(batch: DataFrame) -> Arrived:
 
     (row,) = batch.agg(
         F.count_if(~preview).alias("statements"),
+        F.count_if(F.expr(overrule.STATES)).alias("stated"),
         F.count_if(preview).alias("previews"),
+        F.expr(f"coalesce(sum({_EVENTS}), 0)").alias("events"),
         F.unix_micros(F.min(of_previews("event_time"))).alias("first"),
         F.unix_micros(F.max(of_previews("event_time"))).alias("last"),
         F.min(of_previews("clock")).alias("clock"),
@@ -237,7 +273,30 @@ def _arrived(batch: DataFrame) -> Arrived:
     condition = "false"
     if row["previews"]:
         condition = f"to_time >= {_micros(row['first'])} AND from_time <= {_micros(row['last'])} AND as_of_clock > {row['clock']}"
-    return Arrived(row["statements"], row["previews"], condition)
+    return Arrived(row["statements"], row["stated"], row["previews"], row["events"], condition)
+
+
+def _groups(batch: DataFrame) -> list[str]:
+    """Conditions that divide a batch by its points."""
+    counted = batch.groupBy("point_key").agg(F.expr(f"sum({_EVENTS})").alias("events")).orderBy("point_key")
+    return [
+        f"point_key BETWEEN {quoting.text(first)} AND {quoting.text(last)}"
+        for first, last in divided(((row["point_key"], row["events"]) for row in counted.toLocalIterator()), AT_ONCE)
+    ]
+
+
+def divided(counts: Iterable[tuple[str, int]], at_once: int) -> list[tuple[str, str]]:
+    """First and last of each group of points, given in order with their counts; with more than `at_once` a point is alone."""
+    groups: list[tuple[str, str]] = []
+    total = 0
+    for key, count in counts:
+        total += count
+        if groups and total <= at_once:
+            groups[-1] = groups[-1][0], key
+        else:
+            groups.append((key, key))
+            total = count
+    return groups
 
 
 def _stated(classified: DataFrame) -> dict[bool, Stated]:

@@ -69,6 +69,8 @@ class Table:
     """Columns with minimum and maximum per file: those people filter by. The rest would only cost time at each commit."""
     layer: str = LAYER
     """bronze, silver or gold: the schema in the catalog, and the directory."""
+    overwritten: bool = False
+    """Each batch writes it whole: what it was before has no reader for long."""
 
     def path(self, warehouse: str) -> str:
         """Where the table lies under a warehouse root."""
@@ -82,6 +84,8 @@ class Table:
             "delta.checkpointInterval": "50",  # of commits: Delta's 10 would be a second's work every few seconds
             "pibridge.source": source,
         }
+        if self.overwritten:
+            settings |= {"delta.deletedFileRetentionDuration": "interval 1 day", "delta.logRetentionDuration": "interval 2 days"}
         if not self.record:
             return settings
         return settings | {"pibridge.schema": self.record, "pibridge.schema_fingerprint": fingerprint(self.record)}

@@ -49,7 +49,7 @@ def always(*_: Any, **__: Any) -> bool:
     return True
 
 
-def before(owner: type, name: str, when: When = always) -> Callable[[Accident], None]:
+def before(owner: Any, name: str, when: When = always) -> Callable[[Accident], None]:
     """Passed when a function is called with arguments for which `when` holds."""
 
     def arm(here: Accident) -> None:
@@ -65,7 +65,7 @@ def before(owner: type, name: str, when: When = always) -> Callable[[Accident], 
     return arm
 
 
-def after(owner: type, name: str, when: When = always) -> Callable[[Accident], None]:
+def after(owner: Any, name: str, when: When = always) -> Callable[[Accident], None]:
     """Passed when a function has returned; `when` gets what it returned, and its arguments."""
 
     def arm(here: Accident) -> None:

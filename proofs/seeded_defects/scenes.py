@@ -61,7 +61,7 @@ def _flow(deployment: Deployment, patch: str) -> bool:
     hour_end = points[0].newest_archived // TICKS_PER_HOUR * TICKS_PER_HOUR
     for point in points:
         ticks = deployment.plant.archive(point, hour_end - TICKS_PER_HOUR, hour_end)[-1][0]
-        deployment.control("/delete", {"point_id": point.point_id, "time": _text(ticks), "index": 0})
+        deployment.control("/delete", {"point_id": point.point_id, "time": text_of(ticks), "index": 0})
     time.sleep(_FLOW_SECONDS / 4)
     still = deployment.stand_still()
     bridge.stop()
@@ -69,7 +69,7 @@ def _flow(deployment: Deployment, patch: str) -> bool:
     return still
 
 
-def _text(ticks: int) -> str:
+def text_of(ticks: int) -> str:
     seconds, rest = divmod(ticks, 10_000_000)
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest:07d}Z"
 

@@ -46,7 +46,7 @@ class House:
     def refine_silver(self) -> None:
         """Silver alone."""
         warehouse = str(self.root / "warehouse")
-        of_silver = next(one for one in refine.planned(self.spark, self.settings, warehouse) if one.name == silver.NAME)
+        of_silver = next(one for one in refine.planned(self.spark, self.settings, warehouse, threading.Event()) if one.name == silver.NAME)
         refine.prepare(self.spark, of_silver, warehouse, SOURCE)
         refine.run_one(of_silver, True, threading.Event())
 

@@ -11,7 +11,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from console.stack import Stack
-from spark_jobs import difference, now, overrule, query, refined, silver, tables
+from spark_jobs import delta, difference, now, overrule, query, quoting, refined, silver, tables
 from spark_jobs.errors import LandError, Refused, Unavailable
 from tests.spark import gold_model
 from tests.spark import silver_model as model
@@ -184,6 +184,33 @@ def test_a_batch_that_was_killed_after_any_step_is_repeated_without_trace(
     assert differences(scenes, house.silver()) == []
 
 
+def test_a_backlog_is_brought_in_by_groups_of_points_and_a_kill_between_two_of_them_leaves_no_trace(
+    make: Callable[[str], House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, chance = make("backlog"), random.Random(9)
+    scenes = _lives(23, 30)
+    early, late = _shuffled(scenes, chance, 2)
+    house.land(early, chance)
+    house.refine_silver()
+    house.land(late, chance)
+    monkeypatch.setattr(silver, "AT_ONCE", 150)
+    marked: list[int] = []
+    right = silver.Silver._mark
+
+    def killed(*given: Any) -> Any:
+        marked.append(1)
+        if len(marked) == 2:
+            raise Killed
+        return right(*given)
+
+    monkeypatch.setattr(silver.Silver, "_mark", killed)
+    with pytest.raises(LandError):
+        house.refine_silver()
+    house.refine_silver()
+    assert len(marked) > 4, "too few groups"
+    assert differences(scenes, house.silver()) == []
+
+
 def _growing(house: House, chance: random.Random, patch: pytest.MonkeyPatch) -> dict[str, model.Scene]:
     """A batch is killed before its first step and repeated when the ledger has gone on: about the same hour, too."""
     third = model.HOUR // 3
@@ -268,9 +295,31 @@ def test_tables_and_checkpoint_that_are_not_of_one_life_are_refused(told: tuple[
         shutil.rmtree(house.root / "checkpoints" / "silver")
         with pytest.raises(Refused, match=r"no table pi_watermarks"):
             house.refine()
+        shutil.rmtree(house.root)
+        shutil.copytree(kept, house.root)
+        shutil.rmtree(house.path(tables.COVERAGE))
+        house.spark.sql(delta.create_statement(tables.COVERAGE, quoting.table(house.path(tables.COVERAGE)), SOURCE))
+        with pytest.raises(Refused, match=r"pi_coverage is another table than .*silver has read: remove the checkpoint\. Nothing is lost"):
+            house.refine()
     finally:
         shutil.rmtree(house.root)
         shutil.copytree(kept, house.root)
+
+
+@pytest.mark.parametrize("name", ["offsets", "commits"])
+def test_a_checkpoint_that_is_cut_off_is_refused_with_what_to_do_and_following_it_changes_no_event(
+    told: tuple[House, dict[str, model.Scene]], name: str
+) -> None:
+    house, scenes = told
+    checkpoint = house.root / "checkpoints" / "silver"
+    newest = max((path for path in (checkpoint / name).iterdir() if path.name.isdecimal()), key=lambda path: int(path.name))
+    newest.with_name(f".{newest.name}.crc").unlink()
+    newest.write_text(newest.read_text()[:5])
+    with pytest.raises(Refused, match=rf"silver is damaged, {name}/\d+ is cut off: remove it\. Nothing is lost"):
+        house.refine()
+    shutil.rmtree(checkpoint)
+    house.refine()
+    assert differences(scenes, house.silver()) == []
 
 
 def test_without_bronze_it_says_what_to_start_first(make: Callable[[str], House]) -> None:

@@ -113,12 +113,12 @@ def test_delays_are_told_in_milliseconds_and_none_at_all_is_no_figure() -> None:
 
 def test_a_goal_is_judged_where_its_part_has_a_result() -> None:
     calls = {"20 ms a call": {"seconds": {"median": 0.4, "min": 0.3, "max": 0.6}}}
-    judged = command.judged({"calls": calls})
+    judged = command.BENCHMARK.judged({"calls": calls})
     assert judged == {"calls 20 ms a call seconds median": {"measured": 0.4, "goal": "at most 0.5", "met": True}}
     calls["20 ms a call"]["seconds"]["median"] = 0.6
-    assert [goal["met"] for goal in command.judged({"calls": calls}).values()] == [False]
-    assert command.judged({"calls": {"void": "lost"}}) == {}
-    assert "NOT MET" in command.text_of({"calls": calls})
+    assert [goal["met"] for goal in command.BENCHMARK.judged({"calls": calls}).values()] == [False]
+    assert command.BENCHMARK.judged({"calls": {"void": "lost"}}) == {}
+    assert "NOT MET" in command.BENCHMARK.text_of({"calls": calls})
 
 
 def test_an_unknown_part_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
