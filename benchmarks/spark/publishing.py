@@ -65,4 +65,4 @@ def statement(point_key: str, samples: list[Sample], begin: int, end: int, clock
             "kind": "STATED", "from_time": begin, "from_ticks": 0, "to_time": end, "to_ticks": 0, "as_of": end,
             "as_of_clock": clock, "count": len(samples), "digest": digest_of(samples),
         }
-    }  # type: ignore[return-value]  # fmt: skip
+    }  # fmt: skip
