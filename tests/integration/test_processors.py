@@ -38,7 +38,7 @@ ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 240.0
 FIVE_HOURS = 18_000.0
 PROCESSORS: dict[str, Any] = {
-    "state_seconds": 0.5, "session_timeout_seconds": 3.0, "period_seconds": 30, "monitoring": {"port": 0},
+    "state_seconds": 3.0, "session_timeout_seconds": 3.0, "period_seconds": 30, "monitoring": {"port": 0},
     # Of these points nothing is learnt: whether a clock was known when a value came must not change what is found of it.
     "lateness": {"thresholds": [{"name_filter": "*", "threshold_seconds": 600.0}]},
     "quality": {"window_seconds": 60, "flat_samples": 5000},
