@@ -20,8 +20,8 @@ from tests.spark.lakehouse import House, differences
 
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(1200)]
 
-KEPT = (tables.TIMESERIES, tables.COVERAGE, *refined.SILVER)
-BATCHES = 4
+KEPT = (tables.COVERAGE, refined.CLEANED, refined.WATERMARKS)
+BATCHES = 3
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -69,16 +69,15 @@ def lived(stack: Stack, spark: SparkSession, tmp_path_factory: pytest.TempPathFa
 
 def test_upkeep_puts_files_together_and_silver_goes_on_where_it_was(lived: Lived, spark: SparkSession) -> None:
     house = lived.house
-    for table in (refined.WATERMARKS, refined.PREVIEWS_OPEN):  # in place of waiting for a day
-        kept = "'delta.deletedFileRetentionDuration' = 'interval 0 seconds'"
-        spark.sql(f"ALTER TABLE {quoting.table(house.path(table))} SET TBLPROPERTIES ({kept})")
+    at_once = "'delta.deletedFileRetentionDuration' = 'interval 0 seconds'"  # in place of waiting for a day
+    spark.sql(f"ALTER TABLE {quoting.table(house.path(refined.WATERMARKS))} SET TBLPROPERTIES ({at_once})")
     before = {table: lived.files(table) for table in KEPT}
     lying = {table: lived.lying(table) for table in KEPT}
     assert before[tables.COVERAGE] == BATCHES
     assert lying[refined.WATERMARKS] >= BATCHES
     lived.upkeep().keep()
     assert differences(lived.scenes, house.silver()) == []
-    assert lived.files(tables.COVERAGE) == lived.files(tables.TIMESERIES) == 1
+    assert lived.files(tables.COVERAGE) == 1
     assert lived.files(refined.CLEANED) < before[refined.CLEANED]
     assert lived.lying(refined.WATERMARKS) == lived.files(refined.WATERMARKS)
     assert lived.lying(tables.COVERAGE) > lying[tables.COVERAGE], "readers lose files that they may have open"
