@@ -18,7 +18,9 @@ from tests.spark.world import NOON, World, sample, statement
 pytestmark = pytest.mark.spark
 
 
-def test_waiting_ends_once_bronze_has_what_kafka_has_and_silver_what_bronze_has(world: World, spark: SparkSession) -> None:
+def test_waiting_ends_once_bronze_has_what_kafka_had_and_silver_what_bronze_had(
+    world: World, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def wait() -> None:
         assert world.lakehouse.warehouse is not None
         lag.wait(ByPath(spark, Storage(spark), world.lakehouse.warehouse), world.config, world.lakehouse, 0.1)
@@ -36,8 +38,15 @@ def test_waiting_ends_once_bronze_has_what_kafka_has_and_silver_what_bronze_has(
     world.land()
     with pytest.raises(Unavailable, match="1 statements behind bronze: is `pibridge refine` running"):
         wait()
-    refined()
+
+    def meanwhile(_: float) -> None:
+        """Silver gets there, and bronze goes on."""
+        refined()
+        world.send(topics.RECORDED, world.frame(statement("main:1", start=NOON + 10_000_000, end=NOON + 20_000_000)))
+        world.land()
+
+    monkeypatch.setattr(lag.time, "sleep", meanwhile)
     begin = datetime_of(NOON)
-    order = Order(begin - timedelta(hours=1), begin + timedelta(hours=1), wait_seconds=60.0)
+    order = Order(begin - timedelta(hours=1), begin + timedelta(hours=1), wait_seconds=300.0)
     found = reconcile.run(spark, world.config, world.lakehouse, order)
     assert (found["result"], found["points"], found["hours"], found["bronze_events"]) == ("complete", 1, 1, 1)
