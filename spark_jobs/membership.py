@@ -37,6 +37,11 @@ def is_empty(spark: SparkSession, path: str) -> bool:
     return bool(snapshot.version() == 0 or snapshot.numOfFiles() == 0)  # the latter is a Spark job
 
 
+def version(spark: SparkSession, path: str) -> int:
+    """Newest version of the table at a path."""
+    return int(_snapshot(spark, path).version())
+
+
 def newest_batch(spark: SparkSession, path: str, app_id: str) -> int:
     """Number of the newest batch that the table at a path has from a writer; -1 if it has none."""
     snapshot = _snapshot(spark, path)

@@ -24,7 +24,6 @@ from spark_jobs.destination import ByPath
 from spark_jobs.errors import Misconfigured, Unavailable
 from spark_jobs.refined import CLEANED, COMPLETENESS, WATERMARKS
 from spark_jobs.session import session
-from spark_jobs.tables import Table
 
 _SILVER_SECONDS = 900
 """So far silver may be behind bronze before it is judged by what it lacks."""
@@ -54,7 +53,7 @@ class Order:
 
 
 class _Frames(NamedTuple):
-    """What is compared, read in this order."""
+    """What is compared, each as it was at one moment, and these in this order."""
 
     cleaned: DataFrame
     marks: DataFrame
@@ -128,17 +127,12 @@ def _compared(
 
 
 def _frames(destination: ByPath, lakehouse: Lakehouse, first: int, last: int, checked_micros: int) -> _Frames:
-    spark = destination.spark
-
-    def read(table: Table) -> DataFrame:
-        return spark.read.format("delta").load(destination.place(table))
-
     begin, end = (f"timestamp_micros({hour * (TICKS_PER_HOUR // 10)})" for hour in (first, last))
-    seen = silver.seen(spark, lakehouse)
-    cleaned = read(CLEANED).where(f"event_time >= {begin} AND event_time < {end}")
-    marks = read(WATERMARKS)
+    seen = silver.seen(destination.spark, lakehouse)
+    cleaned = lag.as_of(destination, CLEANED).where(f"event_time >= {begin} AND event_time < {end}")
+    marks = lag.as_of(destination, WATERMARKS)
     cleaned = cleaned.withColumn("hour", overrule.hour_of(overrule.ticks("event_time", "ticks")))
-    ledger = overrule.with_range(read(tables.COVERAGE).where(f"from_time < {end} AND to_time >= {begin}"))
+    ledger = overrule.with_range(lag.as_of(destination, tables.COVERAGE).where(f"from_time < {end} AND to_time >= {begin}"))
     young = checked_micros - _SILVER_SECONDS * 1_000_000
     waiting = lag.unseen(ledger.where(overrule.STATES), seen, destination).where(f"received_time >= timestamp_micros({young})")
     return _Frames(cleaned, marks, ledger, waiting)
