@@ -89,7 +89,9 @@ def test_a_rescan_is_read_again_and_followed_until_it_is_done(deployment: Deploy
     assert {shard["reason"] for shard in result["shards"]} == {"the meter was swapped"}
     assert "shards are done" in done.stderr
     told = statements(deployment, result["job_id"])
-    assert {one["statement"]["kind"] for one in told} == {"STATED"}, "who asks for it may have lost what was stated before"
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0).timestamp() * 1e6  # forward reads go on in the present one
+    closed = [one["statement"]["kind"] for one in told if one["statement"]["to_time"] <= hour]
+    assert set(closed) == {"STATED"}, "who asks for it may have lost what was stated before"
     assert len({one["point_key"] for one in told}) == POINTS
 
 
