@@ -2,12 +2,10 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from benchmarks import plant
 from benchmarks.bridge import __main__ as command
@@ -24,13 +22,6 @@ from schemas import records
 from schemas.topics import TOPICS
 
 LIMITS = Limits(0.1, 1000, 256_000)
-
-
-@pytest.fixture(autouse=True)
-def logs_as_before() -> Iterator[None]:
-    """The command sends logs to this test's stderr, which nobody can write to later."""
-    yield
-    structlog.reset_defaults()
 
 
 def frames_of(messages: list[str]) -> list[Any]:
