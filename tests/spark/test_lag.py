@@ -29,9 +29,10 @@ def test_waiting_ends_once_bronze_has_what_kafka_had_and_silver_what_bronze_had(
         lag.wait(ByPath(spark, Storage(spark), warehouse), world.config, world.lakehouse, 0.1)
 
     def refined() -> None:
-        of_silver = next(one for one in refine.planned(spark, world.lakehouse, warehouse) if one.name == silver.NAME)
+        stop = Event()
+        of_silver = next(one for one in refine.planned(spark, world.lakehouse, warehouse, stop) if one.name == silver.NAME)
         refine.prepare(spark, of_silver, warehouse, world.source)
-        refine.run_one(of_silver, True, Event())
+        refine.run_one(of_silver, True, stop)
 
     world.send(topics.RECORDED, world.frame(statement("main:1", sample(NOON + 5))))
     world.land()
