@@ -43,6 +43,8 @@ _FIXED = {
 # A length in garbage is a number like any other: unchecked, four bytes of it make Avro ask for 2 GiB, and the driver dies of one message.
 # No message of ours comes near these.
 _AVRO_LIMITS = {"string.maxLength": 64 << 20, "bytes.maxLength": 64 << 20, "collectionItems.maxLength": 4 << 20}
+_CODE_CACHE = "-XX:ReservedCodeCacheSize=512m"
+"""Each batch has code of its own: a session that lives long fills Java's usual cache, and every query ends then."""
 
 
 def settings(lakehouse: Lakehouse) -> dict[str, str]:
@@ -50,7 +52,7 @@ def settings(lakehouse: Lakehouse) -> dict[str, str]:
     merged = _DEFAULTS | lakehouse.spark | _FIXED
     limits = [f"-Dorg.apache.avro.limits.{name}={value}" for name, value in _AVRO_LIMITS.items()]
     log4j = shlex.quote("-Dlog4j2.configurationFile=" + Path(str(files("spark_jobs").joinpath("log4j2.properties"))).as_uri())
-    for side, ours in (("driver", [log4j, "-Duser.timezone=UTC", *limits]), ("executor", ["-Duser.timezone=UTC", *limits])):
+    for side, ours in (("driver", [log4j, _CODE_CACHE, "-Duser.timezone=UTC", *limits]), ("executor", ["-Duser.timezone=UTC", *limits])):
         key = f"spark.{side}.extraJavaOptions"
         merged[key] = " ".join([*ours, *([merged[key]] if merged.get(key) else [])])
     return merged

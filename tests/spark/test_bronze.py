@@ -35,7 +35,7 @@ POINT = {
     **{"point_key": "main:1", "server": "main", "server_id": "g", "point_id": 1, "web_id": "w", "tag": "T`1'", "path": "\\\\S\\T"},
     **{"descriptor": None, "point_class": "classic", "point_type": "Float64", "digital_set": None, "engineering_units": "°C"},
     **{"zero": -0.5, "span": None, "step": True, "future": False, "display_digits": -5, "in_scope": True},
-    **{"start_time": NOON, "received_time": NOON + 1},
+    **{"start_time": NOON, "received_time": NOON + 1, "point_source": "OPC"},
 }
 INCIDENT = {
     **{"incident_id": "i-1", "kind": "CHANNEL_LOST", "state": "OPENED", "shard": 1, "opened_time": NOON, "from_time": NOON - 5},
