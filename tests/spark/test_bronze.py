@@ -176,4 +176,5 @@ def test_every_column_and_table_is_described_and_clustered_as_the_avro_files_say
 
 
 def test_a_batch_without_rows_for_a_table_commits_nothing_to_it(published: Published) -> None:
-    assert published.world.versions() == dict.fromkeys((table.name for table in tables.TABLES), 1)
+    nothing_came = {"pi_clock_skew", "pi_late_events", "pi_quality_checks"}
+    assert published.world.versions() == {table.name: 0 if table.name in nothing_came else 1 for table in tables.TABLES}
