@@ -50,6 +50,7 @@ class PointCoverage:
     unheard: bool = False
     """No channel will tell of it: it is not known to be quiet, so it is read as often as a point with previews."""
     _unread: Unread = field(default_factory=Unread)
+    """Previews that the archive has not been read for."""
     _found: int | None = None
     """The newest of these that a read found: when it came is not known."""
     _read_on: bool = False

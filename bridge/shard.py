@@ -37,7 +37,7 @@ class World:
     """Kafka's id and number of partitions by dataset."""
     chance: random.Random
     monitoring: Monitoring = field(default_factory=Monitoring)
-    taking_over: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    taking_over: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while the progress of a shard is read: for the moment that takes several times what is kept of it."""
 
     def now(self) -> Moment:

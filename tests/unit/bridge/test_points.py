@@ -1,12 +1,13 @@
 """Points as they are kept in memory."""
 
-from typing import Any
+from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.inventory import Inventory
 from bridge.points import Point, packed, unpacked
+from bridge.shard import World
 from tests.unit.bridge.world import at, point_record
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=50)
@@ -29,7 +30,7 @@ def test_a_shard_carries_what_it_needs_of_a_record_and_shares_what_many_points_h
 
 def published(*records: dict[str, Any]) -> Inventory:
     """An inventory that has published these."""
-    inventory = Inventory.__new__(Inventory)
+    inventory = Inventory(cast(World, None))
     inventory._known = {record["point_key"]: packed(record) for record in records}  # type: ignore[arg-type]
     return inventory
 
