@@ -274,6 +274,7 @@ class Hearing:
         self._rejoin_seconds, self._rejoin_at = incarnation.config.pi.channels.rejoin_seconds, 0.0
         self._rejoined: set[str] = set()
         """Points of the channel that was joined last."""
+        self._joins = 0
         self.ears: list[Ear] = []
 
     def scope_changed(self, point_key: str) -> None:
@@ -316,7 +317,7 @@ class Hearing:
     def _rejoin(self, now: Moment) -> None:
         """Lets the smallest of the channels that are calm share one, as many as fit: they were split, or their points came one by one.
 
-        For the moment between the two their points count as blind, and are read again.
+        For the moment between the two their points are blind, which an incident tells, and are read again.
         """
         owner, channels = self._incarnation, self._incarnation.config.pi.channels
         self._rejoin_at = now.seconds + self._rejoin_seconds / 10
@@ -333,8 +334,11 @@ class Hearing:
         for ear in joined:
             ear.retired = True
             self.ears.remove(ear)
-        self._rejoined = {point.point_key for point in points}
-        self._waiting.append(Unheard(points, (since, None), now.seconds))
+        self._rejoined, self._joins = {point.point_key for point in points}, self._joins + 1
+        incident_id = f"{owner.config.source}-{owner.number}-{owner.state.epoch}-joined-{self._joins}"
+        detail = f"{len(joined)} channels end, for their {len(points)} points share one from now on"
+        owner.incidents.open("CHANNELS_JOINED", incident_id, self._rejoined, since // 10, now.micros, detail)
+        self._waiting.append(Unheard(points, (since, incident_id), now.seconds))
         owner.note("channels joined", channels=len(joined), points=len(points))
 
     def turn(self, wanted_seconds: float, now_seconds: float) -> float:

@@ -44,7 +44,8 @@ class Witnesses:
                 return Witness(witness, ticks)
         if eldest is None or (high := self._covering(eldest).high) is None:
             return None
-        return Witness(eldest, high)
+        event = _event_of(self._covering(eldest))
+        return Witness(eldest, high if event is None else max(event, high))
 
     def _eldest_of(self, server: str) -> Point | None:
         if server not in self._eldest:
@@ -56,7 +57,7 @@ class Witnesses:
 def _event_of(coverage: PointCoverage) -> int | None:
     """An instant at or before which the archive showed an event of the point; None if it never did.
 
-    That is the event at or before its start; a point that is younger has what was stated of it.
+    That is what its first look found; a point that had no event then has what was stated of it.
     """
     if coverage.first_event is not None:
         return coverage.first_event

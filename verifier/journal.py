@@ -176,9 +176,11 @@ class _Reader:
         self._channels[line.c] = line.points
 
     def _close(self, line: Line) -> None:
-        points = self._channels.pop(line.c, ())
+        """A channel that was cut is a disconnect of the points for which none was opened after it: who opened another did not miss it."""
+        opened_after = list(self._channels)[list(self._channels).index(line.c) + 1 :] if line.c in self._channels else []
+        points = set(self._channels.pop(line.c, ())).difference(*(self._channels[channel] for channel in opened_after))
         if line.why not in _ORDERLY and points:
-            self.truth.disconnects.append(Disconnect(line.n, self._machine(line), str(line.c), line.why, points))
+            self.truth.disconnects.append(Disconnect(line.n, self._machine(line), str(line.c), line.why, tuple(sorted(points))))
 
     def _sent(self, line: Line) -> None:
         point = self.truth.points[line.p]

@@ -14,7 +14,7 @@ from verifier.archive import PointArchive
 from verifier.errors import JournalError
 from verifier.truth import Truth
 
-P = 1001
+P, Q = 1001, 1002
 
 
 def parsed(world: World) -> Truth:
@@ -135,6 +135,14 @@ def test_only_channels_that_were_cut_are_disconnects(world: World) -> None:
     world.line("open", c="e", points=[])
     world.line("close", c="e", why="dropped")
     assert [(cut.channel, cut.why, cut.points) for cut in parsed(world).disconnects] == [("c", "dropped", (P,)), ("d", "half-open", (P,))]
+
+
+def test_a_cut_channel_is_no_disconnect_of_points_that_a_later_one_is_open_for(world: World) -> None:
+    for channel, points in (("earlier", [P]), ("cut", [P, Q]), ("later", [Q])):
+        world.line("open", c=channel, points=points)
+    world.line("close", c="cut", why="dropped")
+    world.line("close", c="later", why="dropped")
+    assert [(cut.channel, cut.points) for cut in parsed(world).disconnects] == [("cut", (P,)), ("later", (Q,))]
 
 
 STEPS = st.lists(st.tuples(st.sampled_from(["add", "edit", "delete"]), st.integers(0, 5), st.integers(0, 99)), max_size=30)

@@ -47,8 +47,9 @@ def test_good_streams_of_a_channel_that_was_split_share_one_again_and_nothing_is
     assert {point.point_key for point in joined.points} == set(owner.points)
     assert owner.hearing.ears == [joined]
     assert all(ear.why_close(calm) for ear in apart)
-    assert owner.hearing.heard_until(calm) == later(REJOIN_SECONDS - 1).ticks, "until it is open nobody hears"
-    owner.incidents.take_changed()
+    (told,) = owner.incidents.take_changed()
+    assert (told["kind"], told["state"], told["from_time"] * 10) == ("CHANNELS_JOINED", "OPENED", later(REJOIN_SECONDS - 1).ticks)
+    assert set(told["point_keys"]) == set(owner.points)
     for ear in apart:
         assert ear.lost("closed", calm)
         owner.hearing.refused(ear, calm)
@@ -61,6 +62,8 @@ def test_good_streams_of_a_channel_that_was_split_share_one_again_and_nothing_is
     for coverage in owner.coverage.values():
         assert coverage.blind is not None
         assert coverage.dirty, "what came in between is read again"
+        assert coverage.owes(told["incident_id"])
+    assert [version["state"] for version in owner.incidents.take_changed()] == ["REPAIRED"]
     assert owner.hearing.new_ears(later(REJOIN_SECONDS + 1)) == []
 
 

@@ -177,6 +177,21 @@ def test_a_first_look_that_shows_a_snapshot_and_no_event_of_the_archive_is_made_
     assert owner.reads.next(moment("10:31")) is not None
 
 
+def test_a_point_whose_start_shows_no_event_vouches_by_what_its_first_look_found() -> None:
+    """The archive was away before 10:00 at the first look, and shows nothing at all later."""
+    owner = first_look(item(at("10:29")), item(at("00:00"), NO_DATA), item(at("10:20")))
+    coverage = owner.coverage["main:1"]
+    coverage.low, coverage.high = at("00:00"), at("10:20")
+    coverage.mark(hour("09:30"), at("10:00"), None)
+    owner.agenda.changed("main:1")
+    answer(owner, ask(owner), {"Items": []})
+    asked = ask(owner)
+    assert "recordedattime?time=2024-01-01T10:20:00" in asked.addresses["0w"]
+    answer(owner, asked, {"Items": []}, item(at("10:20"), NO_DATA))
+    assert statements(owner) == []
+    assert hour("09:30") in coverage.dirty
+
+
 def test_a_first_look_at_a_point_without_any_event_begins_its_coverage() -> None:
     owner = first_look(*[item(at("10:30"), NO_DATA)] * 3)
     assert owner.coverage["main:1"].high == at("00:00")

@@ -53,6 +53,12 @@ def test_where_no_event_is_known_so_early_a_later_one_vouches_at_the_covered_end
     assert plant.witness(4, "06:00") is None
 
 
+def test_at_a_covered_end_below_the_known_event_that_event_vouches() -> None:
+    plant = Plant()
+    plant.coverage["main:3"].high = at("02:30")
+    assert plant.witnesses.of(plant.points["main:1"], at("02:00")) == (plant.points["main:3"], at("03:00"))
+
+
 def test_points_are_walked_over_once_and_again_only_after_a_change() -> None:
     plant = Plant()
     plant.witness(1, "04:00")
