@@ -30,7 +30,7 @@ parts:
   bridge_benchmark what the bridge costs and how soon values are in Kafka, beside the obvious way; an hour
   simulator_benchmark   what the simulator costs and serves, beside json.dumps; some ten minutes
   simulation       the bridge's core against models of PI and Kafka under virtual time: 2,000 seeds of half an hour
-                   each, and 50 seeds for each bug on purpose; one to two seconds of CPU a seed
+                   each, and up to 50 seeds for each bug on purpose; one to two seconds of CPU a seed
 
 examples:
   make prove
