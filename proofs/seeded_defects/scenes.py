@@ -79,7 +79,7 @@ def _slow_answers(deployment: Deployment, patch: str) -> bool:
     for _ in range(4):
         for pause_seconds in (SETTLE_SECONDS + _SLOW_SECONDS / 2, SETTLE_SECONDS + 2 * _SLOW_SECONDS):
             for point in deployment.floats()[:6]:
-                deployment.plant.insert(point.point_id, "*-10s", 2.5)
+                deployment.plant.insert(point.point_id, "*-60s", 2.5)  # well below the covered end
             time.sleep(pause_seconds)
     deployment.control("/faults", {"end": "all"})
     still = deployment.stand_still()
