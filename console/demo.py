@@ -17,11 +17,11 @@ import yaml
 
 from bridge import kafka
 from console import proof, subjects, topics
-from console.lakehouse import Bronze
+from console.lakehouse import Bronze, silver_rows
 from console.plant import Plant, PlantPoint
 from console.stack import Stack, StackError, running
 from console.stack.child import Child
-from console.story import Story, covered_ends
+from console.story import Say, Story, covered_ends
 from console.watch import DeltaWatch, KafkaWatch
 from schemas.config import Config, load
 
@@ -34,6 +34,7 @@ _SERVER = "main"
 _START_SECONDS = 180.0
 _SETTLED_SECONDS = 180.0
 _MAX_LAG_SECONDS = 30.0
+_REFINE_SECONDS = 600.0
 _VERIFIER_SECONDS = 600.0
 
 
@@ -65,6 +66,8 @@ class Result:
     previews: int = 0
     statements: int = 0
     rows_bronze: int = 0
+    rows_silver: int = 0
+    """Events in silver.pi_timeseries_cleaned."""
     archived_in_scope: int = 0
     csv_rows: int = 0
     lost: int = 0
@@ -87,17 +90,6 @@ class Result:
     def as_json(self) -> dict[str, Any]:
         """The result as a JSON object."""
         return asdict(self)
-
-
-class Say:
-    """Lines on stderr, each with the seconds since the start."""
-
-    def __init__(self, began: float) -> None:
-        self._began = began
-
-    def __call__(self, line: str) -> None:
-        sys.stderr.write(f"{time.monotonic() - self._began:7.1f} s  {line}\n")
-        sys.stderr.flush()
 
 
 def run(options: Options) -> Result:
@@ -131,17 +123,18 @@ class Demo:
         self._options, self._stack, self._say, self._began = options, stack, say, began
         self.bronze = Bronze(stack.warehouse)
         self._open = ExitStack()
-        self._environment = {**os.environ, _PASSWORD: secrets.token_urlsafe(16), "JAVA_HOME": str(stack.java_home)}
+        self.environment = {**os.environ, _PASSWORD: secrets.token_urlsafe(16), "JAVA_HOME": str(stack.java_home)}
+        """What processes that use the demo's configuration need."""
 
     def run(self) -> Result:
         """Starts the rest, lets values flow, proves."""
         self._plant = self._open.enter_context(closing(Plant(self._start_simulator())))
         path = self._write_config()
-        self._config = config = load(path, self._environment)
+        self._config = config = load(path, self.environment)
         topics.apply(config)
         subjects.register(config)
         self._say(f"topics pi.{config.source}.* and their subjects exist; configuration {path}")
-        self._start("spark", "spark_jobs", "bronze", "--config", str(path))
+        self._landing = self._start("spark", "spark_jobs", "bronze", "--config", str(path))
         self._start("bridge", "bridge", "run", "--config", str(path))
         self._story = Story(self._plant, self._say, lambda: covered_ends(self.bronze.statements()), self._key_of)
         codec = self._open.enter_context(closing(kafka.codec(config)))
@@ -158,6 +151,7 @@ class Demo:
             self._kafka.stop()
             self._delta.stop()
         result = self.prove(self.bronze, unsettled)
+        result.rows_silver = self._refine(path)
         if self._options.verify:
             self._verify(result)
         return result
@@ -171,7 +165,7 @@ class Demo:
     def _start(self, name: str, *module: str) -> Child:
         log_path = self._stack.directory / "logs" / f"{name}.log"
         child = self._stack.children.start(
-            name, [sys.executable, "-m", *module], log_path=log_path, environment=self._environment, grace_seconds=10
+            name, [sys.executable, "-m", *module], log_path=log_path, environment=self.environment, grace_seconds=10
         )
         self._say(f"{name} starts, process {child.pid}, log {log_path}")
         return child
@@ -358,6 +352,15 @@ class Demo:
             result.result = "proved"
         return result
 
+    def _refine(self, config: Path) -> int:
+        """Makes silver and gold of what bronze has; answers the number of events. Bronze stands still from then on."""
+        stack = self._stack
+        stack.children.stop_one(self._landing)
+        child = self._start("refine", "spark_jobs", "refine", "--available-now", "--config", str(config))
+        if (exit_code := stack.children.finish(child, _REFINE_SECONDS, stack.check)) != 0:
+            raise StackError(f"The job that makes silver and gold ended with exit code {exit_code}.", f"Its log is {child.log_path}.")
+        return silver_rows(stack.warehouse)
+
     @property
     def _journal(self) -> Path:
         return self._stack.directory / "journal.jsonl"
@@ -372,7 +375,7 @@ class Demo:
             "--warehouse", str(stack.warehouse), "--json",
         ]  # fmt: skip
         log_path = stack.directory / "logs" / "verifier.log"
-        child = stack.children.start("verifier", command, log_path=log_path, environment=self._environment)
+        child = stack.children.start("verifier", command, log_path=log_path, environment=self.environment)
         exit_code = stack.children.finish(child, _VERIFIER_SECONDS, self._stack.check)
         report = next((json.loads(line) for line in log_path.read_text().splitlines() if line.startswith("{")), None)
         if report is None:

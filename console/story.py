@@ -1,5 +1,7 @@
 """What happens to the plant during a demo: a lost socket, values inserted late, a malformed one."""
 
+import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,6 +22,17 @@ class Inserted(NamedTuple):
     point_key: str
     ticks: int
     value: float
+
+
+class Say:
+    """Lines on stderr, each with the seconds since the start."""
+
+    def __init__(self, began: float) -> None:
+        self._began = began
+
+    def __call__(self, line: str) -> None:
+        sys.stderr.write(f"{time.monotonic() - self._began:7.1f} s  {line}\n")
+        sys.stderr.flush()
 
 
 @dataclass

@@ -1,11 +1,15 @@
 """The demo on real servers: it proves what it should, and its proof fails where it should."""
 
+import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pyarrow as pa
@@ -15,9 +19,10 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from deltalake import DeltaTable, write_deltalake
 
-from console.demo import Demo, Options, Result, Say
+from console.demo import Demo, Options, Result
 from console.lakehouse import Bronze
 from console.stack import Stack, running
+from console.story import Say
 from schemas import wire
 from schemas.topics import TOPICS
 
@@ -56,6 +61,7 @@ def test_demo_covers_every_point_and_the_whole_real_history(played: Played) -> N
     result = played.result
     assert result.points == result.points_covered == POINTS + 1
     assert result.csv_rows == 22_694
+    assert result.rows_silver >= result.csv_rows + result.archived_in_scope
     assert result.archived_in_scope > 4_000
     assert result.previews > 500
     assert result.oldest_coverage_lag_seconds <= 30
@@ -96,6 +102,32 @@ def test_tables_carry_the_comments_of_the_avro_files_in_unity_catalog(played: Pl
     sample = wire.raw_schema("value_frame")["fields"][-1]["type"]["items"]["fields"][-1]["type"]["items"]["fields"]
     assert {field["name"]: field["doc"] for field in sample}.items() <= columns.items()
     assert played.result.catalog_tables == 5
+
+
+# -- what a person asks of the tables --------------------------------------------------------------------------------------------------
+
+
+def pibridge(played: Played, *arguments: str) -> tuple[int, dict[str, Any]]:
+    """Exit code and JSON of a command, with the demo's configuration."""
+    command = [sys.executable, "-m", "console", *arguments, "--json", "--config", str(played.stack.directory / "pibridge.yaml")]
+    done = subprocess.run(command, env=played.demo.environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def test_ledger_tables_and_pi_agree_hour_by_hour(played: Played, tmp_path: Path) -> None:
+    code, found = pibridge(played, "reconcile", "--from", "3h", "--picture", str(tmp_path / "map.svg"))
+    assert (code, found["result"], found["findings"]) == (0, "complete", {}), found
+    assert found["points"] >= POINTS * 0.9
+    assert found["hours_compared_with_pi"] >= POINTS // 2
+    assert found["hours_unanswered_by_pi"] == 0
+    assert (tmp_path / "map.svg").read_text().startswith("<svg")
+
+
+def test_questions_are_answered_by_name(played: Played) -> None:
+    code, found = pibridge(played, "query", "--file", "last_values", "--param", "tag=%")
+    assert (code, len(found["rows"]), found["more_rows"]) == (0, played.result.points, False)
+    assert {row["tag"] for row in found["rows"]} >= {"machine_temperature"}
 
 
 # -- the proof must be able to fail: one bronze row deleted, doubled, altered, added -------------------------------------------------------
