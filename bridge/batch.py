@@ -35,9 +35,9 @@ def recorded(base: str, web_id: str, begin: int, end: int, max_count: int) -> st
     )
 
 
-def at_or_before(base: str, web_id: str, ticks: int) -> str:
-    """Address of a point's last archived value at or before an instant."""
-    at = pitime.text_of(pitime.whole_second(ticks))
+def at_or_before(base: str, web_id: str, ticks: int, up: bool = False) -> str:
+    """Address of a point's last archived value at or before an instant, which is rounded to a whole second, downwards or `up`."""
+    at = pitime.text_of(pitime.whole_second(ticks, up))
     return f"{base}/streams/{quote(web_id)}/recordedattime?time={at}&retrievalMode=AtOrBefore&selectedFields={_SINGLE}"
 
 

@@ -6,7 +6,6 @@ from typing import NamedTuple
 from bridge.coverage import PointCoverage
 from bridge.points import Point
 from schemas.digest import EMPTY
-from schemas.times import TICKS_PER_SECOND
 
 
 class Witness(NamedTuple):
@@ -61,5 +60,4 @@ def _event_of(coverage: PointCoverage) -> int | None:
     """
     if coverage.first_event is not None:
         return coverage.first_event
-    # Requests name whole seconds, rounded down.
-    return next((span.end + TICKS_PER_SECOND for span in reversed(coverage.sums.spans) if span.digest != EMPTY), None)
+    return next((span.end for span in reversed(coverage.sums.spans) if span.digest != EMPTY), None)

@@ -223,11 +223,12 @@ def test_where_no_event_lies_before_the_new_start_back_fill_ends_there() -> None
 
 def test_an_archive_that_does_not_show_an_event_it_showed_before_says_nothing_about_the_new_start() -> None:
     owner = owner_of(1, low="04:00")
-    owner.coverage["main:1"].first_event = at("04:00")
+    owner.coverage["main:1"].first_event = at("03:59:59.5")
     owner.commands.take(0, command("BACKFILL", "02:00", None), NOW)
     asked = owner.reads.next(NOW)
     assert asked is not None
     assert len(asked.addresses) == 2
+    assert "recordedattime?time=2024-01-01T04:00:00" in list(asked.addresses.values())[1], "the whole second after the known event"
     none = item(at("02:00"), {"Name": "No Data", "Value": 248, "IsSystem": True})
     owner.reads.answered(asked, dict.fromkeys(asked.addresses, none), NOW)
     assert owner.coverage["main:1"].start == at("04:00")
