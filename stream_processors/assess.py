@@ -32,7 +32,8 @@ _GRACE_PERIODS = 2
 """The others do not wait longer for a shard that says nothing."""
 VERSION = 1
 """What is known of another version is not read: it is learnt anew."""
-_GAPS: dict[str, bool] = {"CHANNEL_LOST": True, "BRIDGE_DOWN": True}
+_GAPS = frozenset({"CHANNEL_LOST", "BRIDGE_DOWN", "CHANNELS_JOINED"})
+"""Kinds of incidents in which the bridge did not listen."""
 
 Dataset = Literal["live", "recorded"]
 
