@@ -21,6 +21,7 @@ from bridge.pitime import Moment
 from bridge.points import Point
 from bridge.progress import SHARD_KEY, ShardState
 from bridge.samples import DOUBLE, Sample
+from bridge.watermarks import ages_of
 from schemas.config import Config
 from schemas.records import Progress
 from schemas.times import TICKS_PER_HOUR, TICKS_PER_SECOND
@@ -69,7 +70,8 @@ class Driven:
         if self._load.just_taken_over:
             left.append((SHARD_KEY, _left_shard(number, self._load.shards, self._begin)))
         inventory = {f"main:{key}": _point(key) for key in keys}
-        shard = Incarnation(Setting(number, self._config, topics, self._chance), inventory, left, self._now())
+        known = progress.left(left, ages_of(self._config.coverage.reread_ages_seconds))
+        shard = Incarnation(Setting(number, self._config, topics, self._chance), inventory, known, self._now())
         for ear in shard.hearing.new_ears(self._now()):
             ear.opened(self._now())
         for coverage in shard.coverage.values():

@@ -14,29 +14,28 @@ class Away(NamedTuple):
     retry_at: int
 
 
-class Aways:
-    """The ranges of one point, in order of time, without overlap."""
+class Aways(NamedTuple):
+    """The ranges of one point, in order of time, without overlap. Most points have none."""
 
-    __slots__ = ("ranges",)
+    ranges: tuple[Away, ...] = ()
 
-    def __init__(self, ranges: tuple[Away, ...] = ()) -> None:
-        self.ranges = ranges
-
-    def add(self, begin: int, end: int, retry_at: int) -> None:
-        """Sets a range aside; together with those beside it, so that they are few."""
+    def add(self, begin: int, end: int, retry_at: int) -> "Aways":
+        """With one more range set aside; together with those beside it, so that they are few."""
         near = [away for away in self.ranges if away.begin <= end and begin <= away.end]
         whole = Away(min([begin, *(away.begin for away in near)]), max([end, *(away.end for away in near)]), retry_at)
-        self.ranges = tuple(sorted([away for away in self.ranges if away not in near] + [whole]))
+        return Aways(tuple(sorted([away for away in self.ranges if away not in near] + [whole])))
 
-    def answered(self, begin: int, end: int) -> None:
-        """[begin, end) was read after all."""
+    def answered(self, begin: int, end: int) -> "Aways":
+        """Without [begin, end), which was read after all."""
+        if not self.ranges:
+            return self
         left = [
             away._replace(begin=low, end=high)
             for away in self.ranges
             for low, high in ((away.begin, min(away.end, begin)), (max(away.begin, end), away.end))
             if low < high
         ]
-        self.ranges = tuple(left)
+        return Aways(tuple(left))
 
     def beside(self, begin: int, end: int) -> bool:
         """True if a range that touches [begin, end) is set aside."""
@@ -45,3 +44,7 @@ class Aways:
     def due(self, now: int) -> Away | None:
         """The newest range that may be asked for again."""
         return next((away for away in reversed(self.ranges) if now >= away.retry_at), None)
+
+
+NEVER_AWAY = Aways()
+"""Of a point whose archive was always there."""

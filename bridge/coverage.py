@@ -6,9 +6,9 @@ A point's coverage is the range [low, high): every event in it has been stated, 
 
 from dataclasses import dataclass, field
 
-from bridge.away import Aways
+from bridge.away import NEVER_AWAY, Aways
 from bridge.ranges import Page, Range, cut_around
-from bridge.rules import Mark, Purpose, Read, Retry, Rules
+from bridge.rules import AT_ONCE, Mark, Purpose, Read, Retry, Rules, mark_of
 from bridge.sums import Sums
 from bridge.unread import Unread
 from bridge.watermarks import Watermarks
@@ -43,7 +43,7 @@ class PointCoverage:
     """A forward read sent at or after this instant is owed to an incident."""
     watermarks: Watermarks = field(default_factory=Watermarks)
     sums: Sums = field(default_factory=Sums)
-    aways: Aways = field(default_factory=Aways)
+    aways: Aways = NEVER_AWAY
     archived_until: int | None = None
     """While the event queue of its data server is stuck, nothing that came later than this is taken for archived."""
     in_flight: Read | None = None
@@ -56,8 +56,8 @@ class PointCoverage:
     _read_on: bool = False
     """The last forward page was cut: more is there."""
     _slice_factor: int = 1
-    _forward_retry: Retry = field(default_factory=Retry)
-    _reread_retry: Retry = field(default_factory=Retry)
+    _forward_retry: Retry = AT_ONCE
+    _reread_retry: Retry = AT_ONCE
     """Apart, so that an archive that is not there for old data does not hold up the newest."""
 
     # -- what happens -------------------------------------------------------------------------------------------------------------
@@ -77,8 +77,10 @@ class PointCoverage:
 
     def mark(self, hour: int, now: int, cause: str | None) -> None:
         """Makes an hour dirty. The later of two marks holds; the incident of an earlier one stays unless there is a newer incident."""
-        earlier = self.dirty.get(hour, Mark(now, None))
-        self.dirty[hour] = Mark(max(now, earlier.marked), earlier.cause if cause is None else cause)
+        earlier = self.dirty.get(hour)
+        if earlier is not None:
+            now, cause = max(now, earlier.marked), earlier.cause if cause is None else cause
+        self.dirty[hour] = mark_of(now, cause)
 
     def blinded(self, begin: int, end: int, now: int, cause: str | None, margin: int) -> set[str]:
         """Nothing was heard of the point in [begin, end]: the hours from `margin` before it on, and a forward read, are owed.
@@ -269,7 +271,7 @@ class PointCoverage:
         self._unread.keep(lambda ticks, _: ticks >= anchor)
         if self.blind is not None and self.start < anchor:
             self._mark_hours(max(self.start, anchor - rules.blind_margin), anchor - 1, *self.blind)
-        self._forward_retry.succeeded()
+        self._forward_retry = AT_ONCE
 
     def start_answered(self, read: Read, event: int | None) -> None:
         """Takes the time of the event at or before a start that was lowered; None: there is none. Back-fill reaches down to it."""
@@ -277,7 +279,7 @@ class PointCoverage:
         self.first_event = self.first_event if event is None else event
         if self.lowered is not None and self.lowered >= read.begin:
             self.lowered = None
-        self._reread_retry.succeeded()
+        self._reread_retry = AT_ONCE
 
     def forward_answered(self, read: Read, page: Page, sent: int, now: int, rules: Rules) -> list[Range]:
         """What a forward page states; moves `high` to an item of the answer: the next read starts at it.
@@ -299,9 +301,10 @@ class PointCoverage:
                 self.blind = None
         self._unread.keep(lambda ticks, came: ticks >= end and not (ticks == newest == end and came <= settled))
         if more and not self._read_on:
-            self._forward_retry.failed(now, rules)  # the next page begins where this one did, until what is on its way has arrived
+            # The next page begins where this one did, until what is on its way has arrived.
+            self._forward_retry = self._forward_retry.failed(now, rules)
         else:
-            self._forward_retry.succeeded()
+            self._forward_retry = AT_ONCE
         return self._stated(read.begin, end, [cut_around(read.begin, end, page)], settled, rules)[0]
 
     def _stated(self, begin: int, end: int, pages: list[list[Range]], settled: int, rules: Rules) -> list[list[Range]]:
@@ -348,8 +351,8 @@ class PointCoverage:
             grow, shrink = count < page_values // 4, count > page_values
             self._slice_factor = min(self._slice_factor * 2, MAX_SLICE_FACTOR) if grow else max(self._slice_factor // (1 + shrink), 1)
         self.dirty = {hour: mark for hour, mark in self.dirty.items() if mark.marked > settled or not self._whole(hour, read)}
-        self.aways.answered(read.begin, read.end)
-        self._reread_retry.succeeded()
+        self.aways = self.aways.answered(read.begin, read.end)
+        self._reread_retry = AT_ONCE
         return self._stated(read.begin, read.end, [cut_around(begin, end, page) for begin, end, page in pages], settled, rules)
 
     def _whole(self, hour: int, read: Read) -> bool:
@@ -361,7 +364,10 @@ class PointCoverage:
     def failed(self, read: Read, now: int, rules: Rules) -> None:
         """The read got no answer: it stays due, later and later."""
         backwards = read.end is not None or read.purpose is Purpose.START
-        (self._reread_retry if backwards else self._forward_retry).failed(now, rules)
+        if backwards:
+            self._reread_retry = self._reread_retry.failed(now, rules)
+        else:
+            self._forward_retry = self._forward_retry.failed(now, rules)
 
     def archive_away(self, read: Read, now: int, rules: Rules) -> bool:
         """PI answered that the archive of the range is not there: after some such answers the range is set aside; True if it was.
@@ -373,15 +379,15 @@ class PointCoverage:
             return False
         self._slice_factor = 1
         if not (read.purpose is Purpose.AWAY or self.aways.beside(read.begin, read.end)):
-            self._reread_retry.failed(now, rules)
+            self._reread_retry = self._reread_retry.failed(now, rules)
             if self._reread_retry.failures < rules.away_failures:
                 return False
         assert self.low is not None
-        self.aways.add(read.begin, read.end, now + rules.away_retry)
+        self.aways = self.aways.add(read.begin, read.end, now + rules.away_retry)
         if read.purpose is Purpose.BACKFILL:
             self.low = read.begin
         self.watermarks.read(read.begin, read.end, self.low, self._settled(now, rules), rules.ages)
-        self._reread_retry.succeeded()
+        self._reread_retry = AT_ONCE
         return True
 
     def owes(self, incident_id: str) -> bool:

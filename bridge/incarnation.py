@@ -18,14 +18,14 @@ from bridge.hearing import Hearing
 from bridge.incidents import Incidents
 from bridge.pitime import Moment
 from bridge.points import Point
-from bridge.progress import ShardState
+from bridge.progress import Left, ShardState
 from bridge.reads import Reads
 from bridge.rules import Rules
 from bridge.urgency import Agenda
 from bridge.watermarks import ages_of
 from runtime.dead_letters import DeadLetters
 from schemas.config import Config, Coverage
-from schemas.records import Progress, Via
+from schemas.records import Via
 from schemas.times import TICKS_PER_SECOND
 from schemas.topics import DEAD_LETTERS, INCIDENTS, JOBS, PROGRESS, Topic
 
@@ -84,8 +84,8 @@ def rules_of(coverage: Coverage) -> Rules:
 class Incarnation:
     """Coverage, frames and incidents of a shard, as previews, answers and lost channels change them; hands out its transactions."""
 
-    def __init__(self, setting: Setting, points: dict[str, Point], left: Iterable[tuple[str, Progress | None]], now: Moment) -> None:
-        """`points`: those in scope by key, which the owner keeps up to date; `left`: the partition of `progress`, read after fencing.
+    def __init__(self, setting: Setting, points: dict[str, Point], left: Left, now: Moment) -> None:
+        """`points`: those in scope by key, which the owner keeps up to date; `left`: by the partition of `progress`, read after fencing.
 
         Raises NotReady where what was left does not fit to Kafka's topics.
         """
@@ -93,14 +93,10 @@ class Incarnation:
         self.number, self.config = setting.number, config
         self.points = points
         self.rules = rules_of(config.coverage)
-        shard, covered = progress.newest(left)
-        self.known = shard is not None
-        self.state = _state_of(setting, shard)
+        self.known = left.shard is not None
+        self.state = _state_of(setting, left.shard)
         self.state.epoch += 1
-        self.coverage: dict[str, PointCoverage] = {}
-        for record in covered.values():
-            point = self.coverage[record["point_key"]] = PointCoverage(record["point_key"], record["start"])
-            progress.restore(point, record, self.rules.ages)
+        self.coverage = left.coverage
         self.frames = FrameBuilder(self.state, config.source, Limits(delivery.frame_seconds, delivery.frame_samples, delivery.frame_bytes))
         self.dead_letters = DeadLetters(config.source)
         self.incidents = Incidents(config.source, self.number, self.state.incidents)

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from bridge.away import Away, Aways
+from bridge.away import NEVER_AWAY, Away, Aways
 from bridge.coverage import PointCoverage
-from bridge.rules import Mark
+from bridge.rules import mark_of
 from bridge.sums import Span, Sums
 from bridge.watermarks import Age
 from schemas.records import AwayRange, DirtyHour, OpenIncident, OpenJob, PointProgress, Progress, ShardProgress
@@ -107,28 +108,38 @@ def point_record(point: PointCoverage, ages: Sequence[Age]) -> Progress | None:
     return {"point": progress, "shard": None}
 
 
-def restore(point: PointCoverage, record: PointProgress, ages: Sequence[Age]) -> None:
-    """Gives a point the coverage that its last owner committed."""
-    point.start = min(point.start, record["start"])
+def restored(record: PointProgress, ages: Sequence[Age]) -> PointCoverage:
+    """A point's coverage as its last owner committed it."""
+    point = PointCoverage(record["point_key"], record["start"])
     point.low, point.high = record["low"], record["high"]
     point.as_of = record["as_of"] * TICKS_PER_MICROSECOND
     point.snapshot, point.first_event = record["snapshot"], record["first_event"]
     # A mark is rounded up, so that it is not cleared by a request sent in the very same microsecond.
-    point.dirty = {d["hour"]: Mark((d["marked_time"] + 1) * TICKS_PER_MICROSECOND, d["cause"]) for d in record["dirty"]}
+    point.dirty = {d["hour"]: mark_of((d["marked_time"] + 1) * TICKS_PER_MICROSECOND, d["cause"]) for d in record["dirty"]}
     point.watermarks.restore(ages, {reread["age"]: reread["until"] for reread in record["reread"]}, point.as_of)
     point.sums = Sums(Span(known["begin"], known["end"], known["digest"]) for known in record["sums"])
-    point.aways = Aways(tuple(Away(a["begin"], a["end"], a["retry_time"] * TICKS_PER_MICROSECOND) for a in record["away"]))
+    away = tuple(Away(a["begin"], a["end"], a["retry_time"] * TICKS_PER_MICROSECOND) for a in record["away"])
+    point.aways = Aways(away) if away else NEVER_AWAY
+    return point
 
 
-def newest(records: Iterable[tuple[str, Progress | None]]) -> tuple[ShardProgress | None, dict[str, PointProgress]]:
-    """The shard's record and the points' records that hold, out of a partition of `progress` in order of offset (None: a tombstone)."""
+class Left(NamedTuple):
+    """What the last owner of a shard left."""
+
+    shard: ShardProgress | None
+    """None: there was no owner yet."""
+    coverage: dict[str, PointCoverage]
+
+
+def left(records: Iterable[tuple[str, Progress | None]], ages: Sequence[Age]) -> Left:
+    """What holds of a partition of `progress`, given in order of offset (None: a tombstone). Of the records none is kept."""
     shard: ShardProgress | None = None
-    points: dict[str, PointProgress] = {}
+    coverage: dict[str, PointCoverage] = {}
     for key, record in records:
         if record is None:
-            points.pop(key, None)
+            coverage.pop(key, None)
         elif record["shard"] is not None:
             shard = record["shard"]
         elif record["point"] is not None:
-            points[key] = record["point"]
-    return shard, points
+            coverage[key] = restored(record["point"], ages)
+    return Left(shard, coverage)

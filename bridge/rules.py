@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import NamedTuple
 
 from bridge.watermarks import Age
@@ -62,6 +63,12 @@ class Mark(NamedTuple):
     cause: str | None
 
 
+@lru_cache(1 << 10)
+def mark_of(marked: int, cause: str | None) -> Mark:
+    """The mark, the same object for all hours and points that a loss makes dirty at one moment."""
+    return Mark(marked, cause)
+
+
 @dataclass(frozen=True, slots=True)
 class Read:
     """A range of a point to be read: [begin, end), the end open for a forward read."""
@@ -72,18 +79,16 @@ class Read:
     cause: str | None = None
 
 
-@dataclass(slots=True)
-class Retry:
+class Retry(NamedTuple):
     """When a read that failed may be tried again: later and later."""
 
     failures: int = 0
     not_before: int = 0
 
-    def failed(self, now: int, rules: Rules) -> None:
-        """Doubles the pause."""
-        self.failures += 1
-        self.not_before = now + min(rules.retry_min << min(self.failures - 1, 30), rules.retry_max)
+    def failed(self, now: int, rules: Rules) -> "Retry":
+        """After one more failure: the pause doubles."""
+        return Retry(self.failures + 1, now + min(rules.retry_min << min(self.failures, 30), rules.retry_max))
 
-    def succeeded(self) -> None:
-        """The next failure is the first again."""
-        self.failures = self.not_before = 0
+
+AT_ONCE = Retry()
+"""Nothing failed: the next failure is the first."""

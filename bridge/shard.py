@@ -10,14 +10,17 @@ from typing import Any, cast
 import structlog
 from confluent_kafka import KafkaException
 
+from bridge import progress
 from bridge.errors import NotReady, ShardLost
 from bridge.incarnation import Incarnation, Record, Setting
 from bridge.kafka import Codec, read_partition
 from bridge.monitoring import Monitoring
 from bridge.pitime import Moment
 from bridge.piwebapi import PIWebAPI
+from bridge.progress import Left
 from bridge.publish import Message, Publisher
 from bridge.tenure import Act, Fencings, Step, Tenure
+from bridge.watermarks import ages_of
 from schemas.config import Config
 from schemas.records import Progress
 from schemas.topics import PROGRESS
@@ -131,9 +134,11 @@ class OwnedShard:
     async def _read(self) -> None:
         config, codec, number = self._world.config, self._world.codec, self.tenure.number
 
-        def read() -> list[tuple[str, Progress | None]]:
+        def read() -> Left:
             newest = dict(read_partition(config, PROGRESS.name(config.source), number))  # compaction may have left many of each key
-            return [(key, None if value is None else cast(Progress, codec.decode(PROGRESS, value))) for key, value in newest.items()]
+            # One by one: as dictionaries all of them take many times what is kept.
+            decoded = ((key, None if value is None else cast(Progress, codec.decode(PROGRESS, value))) for key, value in newest.items())
+            return progress.left(decoded, ages_of(config.coverage.reread_ages_seconds))
 
         async with self._world.taking_over:
             try:

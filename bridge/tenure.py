@@ -5,7 +5,6 @@ order. Any doubt about a step ends the incarnation; the next one begins with wha
 """
 
 from collections import deque
-from collections.abc import Iterable
 from enum import Enum, auto
 from typing import NamedTuple
 
@@ -13,8 +12,8 @@ from bridge.errors import NotReady
 from bridge.incarnation import Incarnation, Record, Setting
 from bridge.pitime import Moment
 from bridge.points import Point
+from bridge.progress import Left
 from schemas import records
-from schemas.records import Progress
 
 LOOK_SECONDS = 0.2
 """However long frames gather, what is due and whether to stop is looked at this often."""
@@ -136,8 +135,8 @@ class Tenure:
         """The producer is open, every earlier one fenced."""
         self._go(_Phase.READING)
 
-    def progress_read(self, left: Iterable[tuple[str, Progress | None]], now: Moment) -> None:
-        """Progress as it was left, in order of offset. Raises NotReady if it does not fit to the topics."""
+    def progress_read(self, left: Left, now: Moment) -> None:
+        """Progress as it was left. Raises NotReady if it does not fit to the topics."""
         self.incarnation = Incarnation(self._setting, self.points, left, now)
         self._go(_Phase.ANNOUNCING)
 

@@ -8,6 +8,7 @@ from bridge.rules import Purpose, Read, Rules
 
 _SPARE = 1000
 """So many entries that hold no longer are left in a queue before it is looked through."""
+_NOTHING: tuple[int | None, ...] = (None,) * len(Purpose)
 
 
 class Agenda:
@@ -20,9 +21,9 @@ class Agenda:
         """`coverage_of` gives a point's coverage; None: it is out of scope, and nothing of it is read."""
         self._rules, self._coverage_of = rules, coverage_of
         self._changed = dict.fromkeys(point_keys)
-        self._owed: dict[str, tuple[tuple[Purpose, int], ...]] = {}
-        """What each point owes, as far as was told: entries of the queues that say otherwise do not hold."""
-        self._queues: list[tuple[Purpose, list[tuple[int, int, str]]]] = [(purpose, []) for purpose in Purpose]
+        self._owed: dict[str, tuple[int | None, ...]] = {}
+        """When each purpose of a point falls due, as far as was told: entries of the queues that say otherwise do not hold."""
+        self._queues: list[list[tuple[int, int, str]]] = [[] for _ in Purpose]
         self._entered = 0
 
     def changed(self, point_key: str) -> None:
@@ -37,11 +38,11 @@ class Agenda:
         """
         self._enter_changed()
         taken: list[tuple[PointCoverage, Read]] = []
-        for purpose, queue in self._queues:
+        for purpose, queue in zip(Purpose, self._queues, strict=True):
             most = len(taken) + (shares or {}).get(purpose, requests)
             while queue and queue[0][0] <= now and len(taken) < most:
                 due, _, key = queue[0]
-                if (purpose, due) not in self._owed.get(key, ()):
+                if self._due(key, purpose.value) != due:
                     heappop(queue)
                     continue
                 if requests < purpose.requests:
@@ -55,20 +56,29 @@ class Agenda:
                     requests -= purpose.requests
         return taken
 
+    def _due(self, key: str, purpose: int) -> int | None:
+        return self._owed.get(key, _NOTHING)[purpose]
+
     def _enter_changed(self) -> None:
         changed, self._changed = self._changed, {}
         for key in changed:
             point = self._coverage_of(key)
-            owed, known = () if point is None else tuple(point.owed(self._rules)), self._owed.get(key, ())
+            owed, known = _NOTHING if point is None else _by_purpose(point.owed(self._rules)), self._owed.get(key, _NOTHING)
             if owed == known:
                 continue
             self._owed[key] = owed
-            for purpose, queue in self._queues:
-                for entry in owed:
-                    if entry[0] is purpose and entry not in known:
-                        self._entered += 1
-                        heappush(queue, (entry[1], self._entered, key))
-        for purpose, queue in self._queues:
+            for queue, due, before in zip(self._queues, owed, known, strict=True):
+                if due is not None and due != before:
+                    self._entered += 1
+                    heappush(queue, (due, self._entered, key))
+        for purpose, queue in enumerate(self._queues):
             if len(queue) > 2 * len(self._owed) + _SPARE:
-                queue[:] = {key: (due, at, key) for due, at, key in queue if (purpose, due) in self._owed.get(key, ())}.values()
+                queue[:] = {key: (due, at, key) for due, at, key in queue if self._due(key, purpose) == due}.values()
                 heapify(queue)
+
+
+def _by_purpose(owed: Iterable[tuple[Purpose, int]]) -> tuple[int | None, ...]:
+    dues: list[int | None] = [None] * len(Purpose)
+    for purpose, due in owed:
+        dues[purpose.value] = due
+    return tuple(dues)

@@ -3,6 +3,7 @@
 One watermark a point and age says all: what lies below it was read at this age, or was older already when it was first stated.
 """
 
+from array import array
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -47,7 +48,7 @@ class Watermarks:
 
     def __init__(self, ages: Sequence[Age] = (), first_seen: int = 0) -> None:
         """Nothing below has to be read at an age that it had already when the point was first seen."""
-        self.marks = [_hour(first_seen - age.ticks) for age in ages]
+        self.marks = array("q", [_hour(first_seen - age.ticks) for age in ages])
         self._moved(ages)
 
     def _moved(self, ages: Sequence[Age]) -> None:
@@ -57,7 +58,7 @@ class Watermarks:
 
     def restore(self, ages: Sequence[Age], until: dict[int, int], as_of: int) -> None:
         """Goes on from watermarks by age, in ticks; an age that nobody knew counts from `as_of` on."""
-        self.marks = [until.get(age.ticks, _hour(as_of - age.ticks)) for age in ages]
+        self.marks = array("q", [until.get(age.ticks, _hour(as_of - age.ticks)) for age in ages])
         for older in range(len(self.marks) - 2, -1, -1):
             self.marks[older] = max(self.marks[older], self.marks[older + 1])
         self._moved(ages)

@@ -17,6 +17,7 @@ import httpx2
 import yaml
 
 from bridge import kafka, progress
+from bridge.coverage import PointCoverage
 from bridge.progress import ShardState
 from console import subjects, topics
 from console.plant import Plant, PlantPoint
@@ -244,22 +245,24 @@ class Deployment:
         """True if every point was read after `stopped`, down to its start, and nothing is owed to an hour or an incident."""
         points = {f"main:{point.point_id}" for point in self.plant.points() if self.selected(point)} if self.conditions.all_read else set()
         for number in range(SHARDS):
-            state, records = self._progress(number)
+            state, coverage = self._progress(number)
             if state is None or state.incidents:
                 return False
-            for key, record in records.items():
-                if record["low"] > record["start"] or record["dirty"] or record["as_of"] * 10 < stopped:
+            for key, point in coverage.items():
+                if point.low is None or point.low > point.start or point.dirty or point.as_of < stopped:
                     return False
                 points.discard(key)
         return not points
 
-    def _progress(self, number: int) -> tuple[ShardState | None, dict[str, Any]]:
-        records = [
-            (key, None if value is None else cast(Progress, self._codec.decode(PROGRESS, value)))
-            for key, value in kafka.read_partition(self.config, PROGRESS.name(self.source), number)
-        ]
-        shard, points = progress.newest(records)
-        return None if shard is None else progress.shard_state(shard), dict(points)
+    def _progress(self, number: int) -> tuple[ShardState | None, dict[str, PointCoverage]]:
+        left = progress.left(
+            (
+                (key, None if value is None else cast(Progress, self._codec.decode(PROGRESS, value)))
+                for key, value in kafka.read_partition(self.config, PROGRESS.name(self.source), number)
+            ),
+            (),
+        )
+        return None if left.shard is None else progress.shard_state(left.shard), left.coverage
 
     # -- judging ------------------------------------------------------------------------------------------------------------------
 

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bridge import batch
+from bridge import batch, progress
 from bridge.errors import NotReady
 from bridge.hearing import Ear
 from bridge.incarnation import Incarnation, Setting
 from bridge.reads import Batch
 from bridge.tenure import Act, Patience, Step, Tenure
+from bridge.watermarks import ages_of
 from proofs.simulation.broker import Broker, Producer, Result
 from proofs.simulation.channels import Channels, Connection
 from proofs.simulation.clockwork import Clockwork
@@ -179,7 +180,7 @@ class Owned:
             self._failed(False)
             return
         try:
-            self.tenure.progress_read(found, self.owner.now())
+            self.tenure.progress_read(progress.left(found, ages_of(self.around.config.coverage.reread_ages_seconds)), self.owner.now())
         except NotReady as error:
             self.owner.gave_up(error)
             return

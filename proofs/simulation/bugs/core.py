@@ -1,6 +1,6 @@
 """Bugs for the simulation to catch: each a change of the core, in tests and proofs only."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
@@ -11,6 +11,7 @@ from bridge.hearing import Ear, Hearing
 from bridge.incarnation import Incarnation, Record
 from bridge.normalise import Unreadable
 from bridge.pitime import Moment, PIClock
+from bridge.progress import Left
 from bridge.ranges import Page, Range, ticks_of
 from bridge.reads import Reads
 from bridge.rules import Read, Rules
@@ -76,8 +77,8 @@ def progress_read_before_fencing() -> None:
             return Step(Act.READ)
         return step
 
-    def progress_read(self: Tenure, left: Iterable[Any], now: Moment) -> None:
-        self.__dict__["left"] = list(left)
+    def progress_read(self: Tenure, left: Left, now: Moment) -> None:
+        self.__dict__["left"] = left
 
     def opened(self: Tenure) -> None:
         usual_opened(self)
@@ -97,7 +98,7 @@ def clock_reused_after_an_unknown_commit() -> None:
         self.__dict__["unknown"] = not fenced
         usual_failed(self, fenced, now)
 
-    def progress_read(self: Tenure, left: Iterable[Any], now: Moment) -> None:
+    def progress_read(self: Tenure, left: Left, now: Moment) -> None:
         usual_read(self, left, now)
         if self.__dict__.pop("unknown", False) and self.incarnation is not None:
             self.incarnation.state.epoch -= 1

@@ -1,9 +1,10 @@
 """Defects in re-reads by age, confirmations, what is not an answer, and commands. For proofs only."""
 
+from array import array
 from typing import Any
 
 from bridge import batch, normalise, progress
-from bridge.away import Aways
+from bridge.away import NEVER_AWAY, Aways
 from bridge.commands import Commands
 from bridge.coverage import PointCoverage
 from bridge.event_queue import EventQueue
@@ -40,7 +41,7 @@ def watermark_moved_at_the_request() -> None:
     def sent(self: PointCoverage, read: Read) -> None:
         usual(self, read)
         if read.purpose is Purpose.AGED and read.end is not None:
-            self.watermarks.marks = [max(mark, read.end) for mark in self.watermarks.marks]
+            self.watermarks.marks = array("q", [max(mark, read.end) for mark in self.watermarks.marks])
 
     usual = PointCoverage.sent
     _set(PointCoverage, "sent", sent)
@@ -75,19 +76,20 @@ def range_without_data_taken_for_empty() -> None:
 @bug
 def range_whose_archive_was_away_forgotten() -> None:
     """Back-fill passes it, and nobody asks again."""
-    _set(Aways, "add", lambda self, begin, end, retry_at: None)
+    _set(Aways, "add", lambda self, begin, end, retry_at: self)
 
 
 @bug
 def range_whose_archive_was_away_lost_with_its_owner() -> None:
     """The next owner does not know of it."""
 
-    def restore(point: PointCoverage, record: Any, ages: Any) -> None:
-        usual(point, record, ages)
-        point.aways = Aways()
+    def restored(record: Any, ages: Any) -> PointCoverage:
+        point = usual(record, ages)
+        point.aways = NEVER_AWAY
+        return point
 
-    usual = progress.restore
-    _set(progress, "restore", restore)
+    usual = progress.restored
+    _set(progress, "restored", restored)
 
 
 # -- commands ----------------------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import aiohttp
 
+from bridge import progress
 from bridge.incarnation import Incarnation, Setting
 from bridge.inventory import Inventory
 from bridge.kafka import Codec
@@ -72,7 +73,7 @@ class Simulated:
     def incarnation(self, points: dict[str, Point]) -> Incarnation:
         """A core with these points in scope."""
         told = setting(self.world.config)
-        return Incarnation(Setting(0, self.world.config, told.topics, told.chance), points, [], self.world.now())
+        return Incarnation(Setting(0, self.world.config, told.topics, told.chance), points, progress.left([], ()), self.world.now())
 
 
 @asynccontextmanager

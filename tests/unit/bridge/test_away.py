@@ -16,17 +16,17 @@ def refused(point: PointCoverage, read: Read, now: int, times: int) -> bool:
 
 def test_neighbours_are_one_range() -> None:
     aways = Aways()
-    aways.add(10, 20, 5)
-    aways.add(30, 40, 6)
-    aways.add(20, 30, 7)
+    aways = aways.add(10, 20, 5)
+    aways = aways.add(30, 40, 6)
+    aways = aways.add(20, 30, 7)
     assert aways.ranges == (Away(10, 40, 7),)
 
 
 def test_what_was_answered_is_cut_out() -> None:
     aways = Aways((Away(10, 40, 7),))
-    aways.answered(20, 30)
+    aways = aways.answered(20, 30)
     assert [away[:2] for away in aways.ranges] == [(10, 20), (30, 40)]
-    aways.answered(0, 50)
+    aways = aways.answered(0, 50)
     assert aways.ranges == ()
 
 
@@ -52,7 +52,7 @@ def test_a_slice_that_fails_so_is_tried_as_a_short_one_first() -> None:
 
 def test_a_range_beside_one_that_is_set_aside_is_set_aside_at_once() -> None:
     point = covered("06:00", "09:00", start="00:00")
-    point.aways.add(at("06:00"), at("07:00"), at("23:00"))
+    point.aways = point.aways.add(at("06:00"), at("07:00"), at("23:00"))
     assert refused(point, Read(Purpose.BACKFILL, at("03:00"), at("06:00")), at("09:10"), 1)
 
 

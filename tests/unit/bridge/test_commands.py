@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from bridge import progress
 from bridge.commands import WINDOW_HOURS
 from bridge.digests import digest_of
 from bridge.incarnation import Incarnation, Record
@@ -260,7 +261,7 @@ def test_the_next_owner_lowers_the_start_again_if_it_was_not_looked_for_yet() ->
     owner.changed("main:1")
     owner.commands.take(0, command("BACKFILL", "02:00", None), NOW)
     left = [(record.key or "", record.value) for record in owner.transaction(NOW) if record.topic.dataset == "progress"]
-    successor = Incarnation(setting(), {"main:1": point(1, start="04:00")}, left, moment("10:05"))
+    successor = Incarnation(setting(), {"main:1": point(1, start="04:00")}, progress.left(left, ()), moment("10:05"))
     asked = successor.reads.next(moment("10:05"))
     assert asked is not None
     assert [task.read.purpose for task in asked.tasks] == [Purpose.START]

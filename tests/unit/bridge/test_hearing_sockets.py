@@ -6,6 +6,7 @@ from typing import Any, cast
 import pytest
 from structlog.testing import capture_logs
 
+from bridge import progress
 from bridge.hearing import Ear
 from bridge.incarnation import Incarnation, Note, Setting
 from bridge.kafka import Codec
@@ -96,7 +97,7 @@ def test_the_shards_of_a_source_share_its_sockets(sockets: int, shards: int) -> 
     opened: list[Ear] = []
     for number in range(shards):
         told = Setting(number, settings, {**setting().topics, "progress": ("id", shards)}, Middle())
-        owner = Incarnation(told, {f"main:{n}": point(n) for n in range(2000)}, [], moment("10:00"))
+        owner = Incarnation(told, {f"main:{n}": point(n) for n in range(2000)}, progress.left([], ()), moment("10:00"))
         opened += owner.hearing.new_ears(moment("10:00"))
     assert len(opened) == sockets
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from bridge import progress
 from bridge.errors import NotReady
 from bridge.incarnation import Incarnation, Record
 from schemas.records import Progress
@@ -114,7 +115,7 @@ def test_recreated_topics_and_another_number_of_shards_are_refused(change: str) 
     told = setting()
     topics = {dataset: (topic_id + "x", n) if change == "topic" else (topic_id, n + 1) for dataset, (topic_id, n) in told.topics.items()}
     with pytest.raises(NotReady):
-        Incarnation(type(told)(0, told.config, topics, told.chance), {}, left_by(owner, records), moment("10:20"))
+        Incarnation(type(told)(0, told.config, topics, told.chance), {}, progress.left(left_by(owner, records), ()), moment("10:20"))
 
 
 def test_a_transaction_does_not_change_after_it_was_handed_out() -> None:

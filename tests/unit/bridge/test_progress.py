@@ -38,9 +38,7 @@ def restored(point: PointCoverage) -> PointCoverage:
     assert record is not None
     read = over_the_wire(record)["point"]
     assert read is not None
-    heir = PointCoverage(read["point_key"], read["start"])
-    progress.restore(heir, read, RULES.ages)
-    return heir
+    return progress.restored(read, RULES.ages)
 
 
 def test_a_point_that_was_never_read_has_no_record() -> None:
@@ -79,12 +77,10 @@ def test_what_only_an_answer_could_pay_is_still_due_after_a_hand_over() -> None:
 
 
 def test_the_start_that_the_first_read_found_is_not_forgotten() -> None:
-    heir = PointCoverage("main:1", at("06:00"))
     record = progress.point_record(PointCoverage("main:1", at("02:10"), at("06:00"), at("09:00")), RULES.ages)
     assert record is not None
     assert record["point"] is not None
-    progress.restore(heir, record["point"], RULES.ages)
-    assert heir.start == at("02:10")
+    assert progress.restored(record["point"], RULES.ages).start == at("02:10")
 
 
 def test_a_shards_state_comes_back_and_its_clock_count_begins_anew() -> None:
@@ -127,7 +123,7 @@ def test_the_newest_record_of_each_key_holds_and_a_tombstone_removes_it() -> Non
         return key, progress.point_record(covering, RULES.ages)
 
     first, second = ShardState(5, 12, epoch=1), ShardState(5, 12, epoch=2)
-    shard, points = progress.newest(
+    shard, points = progress.left(
         [
             ("shard", first.record()),
             point("main:1", "07:00"),
@@ -136,15 +132,16 @@ def test_the_newest_record_of_each_key_holds_and_a_tombstone_removes_it() -> Non
             ("shard", second.record()),
             ("main:2", None),
             ("main:3", None),
-        ]
+        ],
+        RULES.ages,
     )
     assert shard is not None
     assert shard["epoch"] == 2
-    assert {key: record["high"] for key, record in points.items()} == {"main:1": at("08:00")}
+    assert {key: point.high for key, point in points.items()} == {"main:1": at("08:00")}
 
 
 def test_an_empty_partition_is_a_shard_that_was_never_owned() -> None:
-    assert progress.newest([]) == (None, {})
+    assert progress.left([], RULES.ages) == (None, {})
 
 
 def test_marks_are_tuples_that_compare_by_value() -> None:
@@ -158,13 +155,12 @@ def test_watermarks_digests_and_ranges_whose_archive_was_away_come_back() -> Non
     point.watermarks.read(at("06:00"), at("07:00"), at("06:00"), at("09:30"), ages)
     point.sums = Sums([Span(at("06:00"), at("07:00"), 5), Span(at("07:00"), at("08:30", 1), (1 << 63) - 1)])
     point.mark(hour("07:00"), at("09:01"), "lost")
-    point.aways.add(at("05:00"), at("06:00"), at("23:00"))
+    point.aways = point.aways.add(at("05:00"), at("06:00"), at("23:00"))
     record = progress.point_record(point, ages)
     assert record is not None
     read = over_the_wire(record)["point"]
     assert read is not None
-    heir = PointCoverage(read["point_key"], read["start"])
-    progress.restore(heir, read, ages)
+    heir = progress.restored(read, ages)
     assert heir.watermarks.marks == point.watermarks.marks
     assert heir.sums.spans == point.sums.spans
     assert heir.aways.ranges == point.aways.ranges
@@ -176,9 +172,8 @@ def test_an_age_that_is_new_in_the_configuration_counts_from_the_newest_forward_
     record = progress.point_record(point, ())
     assert record is not None
     assert record["point"] is not None
-    heir = PointCoverage("main:1", 0)
-    progress.restore(heir, record["point"], ages_of((7200.0,)))
-    assert heir.watermarks.marks == [at("08:00")]
+    heir = progress.restored(record["point"], ages_of((7200.0,)))
+    assert list(heir.watermarks.marks) == [at("08:00")]
 
 
 def test_stuck_event_queues_come_back() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from bridge import progress
 from bridge.incarnation import Incarnation
 from tests.unit.bridge.world import at, covered, moment, point, sample, setting
 
@@ -42,7 +43,7 @@ class NotWalked(dict[str, Any]):
 def standing() -> Incarnation:
     """Three points, covered and heard; from now on nobody may walk over them."""
     points = NotWalked({f"main:{n}": point(n) for n in (1, 2, 3)})
-    owner = Incarnation(setting(), points, [], moment("10:00"))
+    owner = Incarnation(setting(), points, progress.left([], ()), moment("10:00"))
     owner.coverage = NotWalked()
     for key in points:
         owner.coverage[key] = covered("00:00", "09:55")

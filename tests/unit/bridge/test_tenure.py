@@ -2,6 +2,7 @@
 
 import pytest
 
+from bridge import progress
 from bridge.errors import NotReady
 from bridge.pitime import Moment
 from bridge.tenure import Act, Fencings, Patience, Tenure
@@ -32,7 +33,7 @@ def acts(shard: Tenure, count: int, now: Moment = NOW) -> list[Act]:
             case Act.OPEN:
                 shard.opened()
             case Act.READ:
-                shard.progress_read([], now)
+                shard.progress_read(progress.left([], ()), now)
             case Act.COMMIT:
                 shard.committed(now)
     return done
@@ -94,7 +95,7 @@ def test_after_an_unknown_outcome_it_closes_and_takes_over_anew_from_what_kafka_
     assert shard.next(later(2.1)).act is Act.OPEN
     shard.opened()
     assert shard.next(later(2.2)).act is Act.READ
-    shard.progress_read(left, later(2.3))
+    shard.progress_read(progress.left(left, ()), later(2.3))
     assert shard.incarnation is not None
     assert shard.incarnation.state.epoch == 2
 

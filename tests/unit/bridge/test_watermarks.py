@@ -68,7 +68,7 @@ def test_the_longest_overdue_age_goes_first() -> None:
 def test_watermarks_fall_from_age_to_age_whatever_was_restored() -> None:
     marks = Watermarks()
     marks.restore(AGES, {AGES[0].ticks: at("01:00"), AGES[1].ticks: at("03:00")}, at("10:00"))
-    assert marks.marks == [at("03:00"), at("03:00"), at("10:00") - 7 * DAY]
+    assert list(marks.marks) == [at("03:00"), at("03:00"), at("10:00") - 7 * DAY]
 
 
 def test_cells_end_at_watermarks_and_there_is_none_below_the_last() -> None:

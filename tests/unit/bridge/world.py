@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any, cast
 
-from bridge import pitime
+from bridge import pitime, progress
 from bridge.coverage import PointCoverage
 from bridge.frame import plain
-from bridge.incarnation import Incarnation, Record, Setting
+from bridge.incarnation import Incarnation, Record, Setting, rules_of
 from bridge.pitime import Moment
 from bridge.points import Point
 from bridge.ranges import Page, Range, ticks_of
@@ -152,4 +152,6 @@ def incarnation(
     *numbers: int, now: str = "10:00", left: Sequence[tuple[str, Progress | None]] = (), settings: Config | None = None
 ) -> Incarnation:
     """An incarnation that has just taken over, with these points in scope."""
-    return Incarnation(setting(settings), {f"main:{n}": point(n) for n in numbers}, left, moment(now))
+    told = setting(settings)
+    known = progress.left(left, rules_of(told.config.coverage).ages)
+    return Incarnation(told, {f"main:{n}": point(n) for n in numbers}, known, moment(now))
