@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--rounds", type=int, default=standard.rounds, metavar="N", help="of each part (default %(default)s)")
     parser.add_argument("--values", type=int, default=standard.values, metavar="N", help="a round (default 2,000,000)")
     parser.add_argument(
-        "--single-values", type=int, default=standard.single_values, metavar="N", help="of these for the peer of one by one (160,000)"
+        "--single-values", type=int, default=standard.single_values, metavar="N", help="of these for the peer of one by one (80,000)"
     )
     given = BENCHMARK.asked(parser, arguments)
     return BENCHMARK.run(given, Options(given.rounds, given.values, given.single_values), commit)

@@ -19,10 +19,12 @@ from stream_processors.assess import Shard
 SHARDS, SERIES, POINTS_A_SHARD = 4, 100, 2500
 SETTINGS: dict[str, Any] = {"period_seconds": 30, "quality": {"window_seconds": 120}, "monitoring": {"port": 0}}
 """Of the processors: periods and windows close often enough to be part of what is measured."""
-_BEGIN = 1_767_225_600.0
-_STEP_SECONDS = SHARDS * SERIES / 5000
+_BEGIN = 1_767_225_580.0
+"""Ten seconds before a period ends, so that few values show a whole one."""
+STEP_SECONDS = SHARDS * SERIES / 5000
+"""Between two frames of a shard."""
 _FIVE_HOURS = 18_000.0
-_LATE_IN, _NEVER_GOOD = 25, 3
+LATE_IN, _NEVER_GOOD = 25, 3
 _SCHEMA = wire.schema("value_frame")
 _ODD: list[dict[str, Any]] = [
     {"value_type": "LONG", "value_long": 4711},
@@ -61,7 +63,7 @@ def frames(source: str, values: int, mixed: bool) -> Iterator[ValueFrame]:
     own = keys()
     for n in range(values // SERIES):
         shard, sequence = n % SHARDS, n // SHARDS
-        at = _BEGIN + sequence * _STEP_SECONDS
+        at = _BEGIN + sequence * STEP_SECONDS
         yield {
             "source": source, "shard": shard, "epoch": 1, "sequence": sequence, "clock": (1 << 40) + sequence, "origin": "LIVE",
             "via": "CHANNEL", "received_time": micros(at), "server_time": micros(at), "cause": None,
@@ -73,7 +75,7 @@ def _series(own: list[str], sequence: int, at: float, mixed: bool) -> Iterator[S
     first = sequence * SERIES
     for offset in range(SERIES):
         place = (first + offset) % len(own)
-        late = sequence % _LATE_IN == _LATE_IN - 1 and offset == sequence // _LATE_IN % SERIES
+        late = sequence % LATE_IN == LATE_IN - 1 and offset == sequence // LATE_IN % SERIES
         value = sample(micros(at - (_FIVE_HOURS if late else 0.2)), float((sequence * 7 + offset) % 1013), good=place != _NEVER_GOOD)
         if mixed and place % 100 >= 87:
             value |= {**_ODD[place % len(_ODD)], "value_double": None}  # type: ignore[typeddict-item]

@@ -1,7 +1,8 @@
 """`python -m benchmarks.processors.peers faust|bare CONFIG TOPIC LATE SAID VALUES`: the peers, as processes.
 
 Each reads `TOPIC` from its beginning until it has judged so many values, publishes what the rules say to the topics `LATE` and `SAID`, and
-prints what it took between its first value and its last: seconds by the wall, and of CPU, all threads. Neither keeps any state, an order
+prints what that took: seconds by the wall, and of CPU, all threads; `bare` from when it asks for its partitions, `faust`, which has to
+join a group first, from its first value. Neither keeps any state, an order
 of topics, dead letters or figures, sees what was lost, or can go on where it was.
 """
 
@@ -60,26 +61,26 @@ def messages_of(opened: Codec, assessed: Assessed) -> Iterable[tuple[Topic, byte
         yield ASSESSMENTS, opened.encode(ASSESSMENTS, said)
 
 
-def run_bare(config: Config, opened: Codec, topic: str, outputs: dict[Topic, str], values: int) -> Json:
+def run_bare(config: Config, opened: Codec, topic: str, outputs: dict[str, str], values: int) -> Json:
     """The same frames in a loop of confluent-kafka."""
     consumer = Consumer({
         **config.kafka.client_settings(), "group.id": f"{topic}-bare", "isolation.level": "read_committed", "enable.auto.commit": False,
     })  # fmt: skip
     producer = Producer({**config.kafka.client_settings(), "compression.type": "lz4", "linger.ms": 5})
     shards, watch, done = shards_of(config), Watch(values), False
+    watch.judged(0)
     consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in range(SHARDS)])
     while not done:
         for message in consumer.consume(500, 1.0):
             if (error := message.error()) is not None:
                 raise KafkaException(error)
-            watch.judged(0)
             value = message.value() or b""
             if (schema_id := opened.lacks(value)) is not None:
                 opened.learn(schema_id)
             frame, samples = opened.frame(value)
             assessed = shards[frame["shard"]].frame("live", frame, time.time_ns() // 1000, samples)
             for found, content in messages_of(opened, assessed):
-                producer.produce(outputs[found], content)
+                producer.produce(outputs[found.dataset], content)
             done = watch.judged(sum(samples.counts))
         producer.poll(0)
     producer.flush(60)
@@ -88,7 +89,7 @@ def run_bare(config: Config, opened: Codec, topic: str, outputs: dict[Topic, str
     return taken
 
 
-async def run_faust(config: Config, opened: Codec, topic: str, outputs: dict[Topic, str], values: int, directory: str) -> Json:
+async def run_faust(config: Config, opened: Codec, topic: str, outputs: dict[str, str], values: int, directory: str) -> Json:
     """A record a value, an agent, and the rules for each."""
     app = faust.App(
         f"{topic}-faust", broker=f"kafka://{config.kafka.bootstrap_servers}", store="memory://", datadir=directory, autodiscover=False,
@@ -109,7 +110,7 @@ async def run_faust(config: Config, opened: Codec, topic: str, outputs: dict[Top
             sequences[number] += 1
             assessed = shards[number].frame("live", frame, time.time_ns() // 1000)
             for found, content in messages_of(opened, assessed):
-                await sinks[found].send(value=content)
+                await sinks[found.dataset].send(value=content)
             if watch.judged(1):
                 ended.set()
 
@@ -123,7 +124,7 @@ async def run_faust(config: Config, opened: Codec, topic: str, outputs: dict[Top
 
 def main(way: str, path: str, topic: str, late: str, said: str, values: str) -> int:
     config = load(Path(path), {})
-    outputs = {LATE: late, ASSESSMENTS: said}
+    outputs = {LATE.dataset: late, ASSESSMENTS.dataset: said}
     with closing(codec(config)) as opened, tempfile.TemporaryDirectory() as directory:
         if way == "bare":
             taken = run_bare(config, opened, topic, outputs, int(values))

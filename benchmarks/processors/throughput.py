@@ -1,7 +1,8 @@
 """Values a second of one worker with all rules on, beside Faust with a record a value and a bare loop, in turns and from the same values.
 
-What a way is to judge lies in Kafka before it starts, so that it goes as fast as it can. It is timed from its first value to its last:
-ours by its own figures, five times a second, the peers by themselves. Afterwards what each has published is read back, and has to be
+What a way is to judge lies in Kafka before it starts, so that it goes as fast as it can. Ours is watched by its own figures, from when the
+group gives it its shards: reading the points again, and waiting for the order of topics, are in its time. The peers know their points, and
+time themselves from their first message. Afterwards what each has published is read back, and has to be
 what the rules say of the frames without anything between; else there is no figure.
 """
 
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -23,19 +24,25 @@ import psutil
 from confluent_kafka import Producer
 
 from benchmarks.bridge.ground import Ground, Json, Void, read_back, read_topic, say, spread
-from benchmarks.processors.frames import FLAT, SETTINGS, SHARDS, Expected, encoded, expected, flat, frames, keys, points
+from benchmarks.processors.frames import FLAT, SETTINGS, SHARDS, Expected, encoded, expected, flat, frames, keys, of_one, points, rules
 from bridge import kafka
 from console import subjects
 from proofs.evidence import ROOT
 from schemas import wire
 from schemas.config import Config
-from schemas.topics import ASSESSMENTS, LATE, LIVE, POINTS, Topic
+from schemas.processors import Processors
+from schemas.records import ValueFrame
+from schemas.topics import ASSESSMENTS, LATE, LIVE, POINTS
+from stream_processors.columns import samples_of
 
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.1
 PATIENCE_SECONDS = 600.0
+SETTLE_SECONDS = 60.0
+"""What was found is in Kafka so long after the last value."""
 _AT_ONCE = 40
 """Frames a transaction."""
 _VALUES = re.compile(r'^pibridge_processors_values_total\{dataset="live"\} (\S+)$', re.MULTILINE)
+_ASSIGNED = re.compile(r"^pibridge_processors_shards_assigned (\S+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ class Options:
 
     rounds: int = 3
     values: int = 2_000_000
-    single_values: int = 160_000
+    single_values: int = 80_000
     """Of these the first so many for the peer that takes them one by one."""
 
 
@@ -94,11 +101,16 @@ def _measure(ground: Ground, options: Options, name: str, mixed: bool) -> Json:
         for way, run in ways[number % 3 :] + ways[: number % 3]:
             taken[way].append(run())
             say(f"{way}: {taken[way][-1].a_second:,.0f} values/s, {taken[way][-1].a_cpu_second:,.0f} a second of CPU")
-    return _figures(taken, all_of_it, options)
+    figures = {"values": options.values, "late_records": len(all_of_it.late), "periods": len(all_of_it.said)} | _figures(taken)
+    figures["rules_alone_values_per_cpu_second"] = {
+        "frames": round(_rules_alone(frames("alone", options.values // 10, mixed))),
+        "one_by_one": round(_rules_alone(_singles(options.single_values // 10, mixed))),
+    }
+    return figures
 
 
-def _figures(taken: dict[str, list[Taken]], found: Expected, options: Options) -> Json:
-    figures: Json = {"values": options.values, "late_records": len(found.late), "periods": len(found.said)}
+def _figures(taken: dict[str, list[Taken]]) -> Json:
+    figures: Json = {}
     for way, each in taken.items():
         figures[way] = {
             "values_per_second": spread((one.a_second for one in each), 0),
@@ -113,6 +125,24 @@ def _figures(taken: dict[str, list[Taken]], found: Expected, options: Options) -
     return figures
 
 
+def _rules_alone(made: Iterable[ValueFrame]) -> float:
+    """What the rules cost where nobody reads or decodes: how much of a way's time is theirs."""
+    shards = [rules("alone", number, own, Processors.model_validate(SETTINGS)) for number, own in enumerate(keys())]
+    ready = [(frame, samples_of(frame)) for frame in made]
+    began = time.process_time()
+    for frame, samples in ready:
+        shards[frame["shard"]].frame("live", frame, frame["received_time"], samples)
+    return sum(sum(samples.counts) for _, samples in ready) / (time.process_time() - began)
+
+
+def _singles(values: int, mixed: bool) -> Iterator[ValueFrame]:
+    sequences = [0] * SHARDS
+    for frame in frames("alone", values, mixed):
+        for record in flat(frame):
+            yield of_one(record, frame["shard"], sequences[frame["shard"]])
+            sequences[frame["shard"]] += 1
+
+
 # -- the ways
 
 
@@ -120,7 +150,7 @@ def _ours(ground: Ground, config: Config, values: int, wanted: Expected) -> Take
     """`pibridge process`, which is ended as an operator would."""
     with _worker(ground, config) as (worker, address):
         taken = _watch(worker, address, values)
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + SETTLE_SECONDS
         late, said = _found(config, {})
         while len(late) < len(wanted.late) or not _periods(said) >= _periods(wanted.said):
             if time.monotonic() > deadline:
@@ -151,25 +181,33 @@ def _worker(ground: Ground, config: Config) -> Iterator[tuple[psutil.Process, st
 
 
 def _watch(worker: psutil.Process, address: str, values: int) -> Taken:
-    """From the first look at which values had been judged to the one at which all had."""
-    deadline, first = time.monotonic() + PATIENCE_SECONDS, (0.0, 0.0, 0)
+    """From the last look at which the worker had no shards to the one at which it had judged all values.
+
+    Frames are read and decoded ahead of the rules: to begin with the first value that was judged would leave much of that out.
+    """
+    deadline, judged, before = time.monotonic() + PATIENCE_SECONDS, 0, None
     with httpx2.Client(base_url=address, trust_env=False, timeout=60) as client:
         while time.monotonic() < deadline:
-            match = _VALUES.search(client.get("/metrics").text)
-            judged, times = round(float(match[1])) if match else 0, worker.cpu_times()
-            now = time.monotonic(), times.user + times.system, judged
-            if judged and not first[2]:
-                first = now
-            if judged >= values and first[2] < values:
-                return Taken(judged - first[2], now[0] - first[0], now[1] - first[1])
-            if judged >= values:
-                raise Void(f"all of {values:,} values were judged before the first look: there must be more of them")
+            text, times = client.get("/metrics").text, worker.cpu_times()
+            now = time.monotonic(), times.user + times.system
+            judged = _figure(_VALUES, text)
+            if _figure(_ASSIGNED, text) < SHARDS:
+                before = now
+            elif before is None:
+                raise Void("the worker had its shards before the first look")
+            elif judged >= values:
+                return Taken(values, now[0] - before[0], now[1] - before[1])
             time.sleep(POLL_SECONDS)
     raise Void(f"{judged:,} of {values:,} values were judged in {PATIENCE_SECONDS:g} s")
 
 
+def _figure(pattern: re.Pattern[str], text: str) -> int:
+    found = pattern.search(text)
+    return round(float(found[1])) if found else 0
+
+
 def _peer(ground: Ground, config: Config, way: str, topic: str, values: int, wanted: Expected) -> Taken:
-    outputs = {found: ground.topic(f"{config.source}-{way}-{found.dataset}") for found in (LATE, ASSESSMENTS)}
+    outputs = {found.dataset: ground.topic(f"{config.source}-{way}-{found.dataset}") for found in (LATE, ASSESSMENTS)}
     command = [sys.executable, "-m", "benchmarks.processors.peers", way, str(ground.path(config.source)), topic, *outputs.values()]
     done = subprocess.run([*command, str(values)], capture_output=True, text=True, timeout=PATIENCE_SECONDS, cwd=ROOT, check=False)
     if done.returncode:
@@ -181,11 +219,12 @@ def _peer(ground: Ground, config: Config, way: str, topic: str, values: int, wan
 # -- what was found
 
 
-def _found(config: Config, peers: dict[Topic, str]) -> tuple[list[Json], list[Json]]:
+def _found(config: Config, peers: dict[str, str]) -> tuple[list[Json], list[Json]]:
     """Late records and assessments of ours, or of a peer's topics."""
     with closing(kafka.codec(config)) as codec:
         if peers:
-            both = [[codec.decode(t, value) for value in read_topic(config.kafka.bootstrap_servers, peers[t])] for t in (LATE, ASSESSMENTS)]
+            own = [(topic, read_topic(config.kafka.bootstrap_servers, peers[topic.dataset])) for topic in (LATE, ASSESSMENTS)]
+            both = [[codec.decode(topic, value) for value in values] for topic, values in own]
         else:
             both = [read_back(config, codec, topic, range(topic.partition_count(SHARDS))) for topic in (LATE, ASSESSMENTS)]
     return both[0], both[1]
@@ -222,7 +261,7 @@ def _periods(said: Sequence[Any]) -> set[tuple[int, int]]:
 def _publish_points(config: Config) -> None:
     ids = _ids(config)
     messages = (
-        (POINTS.name(config.source), wire.encode(ids[POINTS], wire.schema(POINTS.record), dict(one)), one["point_key"], shard)
+        (POINTS.name(config.source), wire.encode(ids[POINTS.dataset], wire.schema(POINTS.record), dict(one)), one["point_key"], shard)
         for shard, own in enumerate(keys())
         for one in points(own)
     )
@@ -230,7 +269,7 @@ def _publish_points(config: Config) -> None:
 
 
 def _publish_frames(config: Config, values: int, mixed: bool) -> None:
-    schema_id = _ids(config)[LIVE]
+    schema_id = _ids(config)[LIVE.dataset]
     name = LIVE.name(config.source)
     _publish(config, ((name, encoded(schema_id, frame), None, frame["shard"]) for frame in frames(config.source, values, mixed)))
 
@@ -245,9 +284,9 @@ def _publish_singles(config: Config, topic: str, values: int, mixed: bool) -> No
     _publish(config, messages, transactional=False)
 
 
-def _ids(config: Config) -> dict[Topic, int]:
+def _ids(config: Config) -> dict[str, int]:
     registered = {one.subject: one.schema_id for one in subjects.register(config)}
-    return {topic: registered[topic.subject(config.source)] or 0 for topic in (POINTS, LIVE)}
+    return {topic.dataset: registered[topic.subject(config.source)] or 0 for topic in (POINTS, LIVE)}
 
 
 def _publish(config: Config, messages: Iterator[tuple[str, bytes, str | None, int]], transactional: bool = True) -> None:
