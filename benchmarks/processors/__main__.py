@@ -1,6 +1,6 @@
 """Values a second of one worker of the stream processors, all rules on, frames of 100 (design 9).
 
-    python -m benchmarks.processors                    every part: a table on stdout, progress on stderr; some twenty minutes
+    python -m benchmarks.processors                    every part: a table on stdout, progress on stderr; some fifteen minutes
     python -m benchmarks.processors plain              this part
     python -m benchmarks.processors --json             one JSON object in place of the table
     python -m benchmarks.processors --output FILE      results into a file too, part by part, with their commit

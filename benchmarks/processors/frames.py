@@ -19,7 +19,7 @@ from stream_processors.assess import Shard
 SHARDS, SERIES, POINTS_A_SHARD = 4, 100, 2500
 SETTINGS: dict[str, Any] = {"period_seconds": 30, "quality": {"window_seconds": 120}, "monitoring": {"port": 0}}
 """Of the processors: periods and windows close often enough to be part of what is measured."""
-_BEGIN = 1_767_225_580.0
+_BEGIN = 1_767_225_590.0
 """Ten seconds before a period ends, so that few values show a whole one."""
 STEP_SECONDS = SHARDS * SERIES / 5000
 """Between two frames of a shard."""

@@ -101,7 +101,7 @@ def _measure(ground: Ground, options: Options, name: str, mixed: bool) -> Json:
         for way, run in ways[number % 3 :] + ways[: number % 3]:
             taken[way].append(run())
             say(f"{way}: {taken[way][-1].a_second:,.0f} values/s, {taken[way][-1].a_cpu_second:,.0f} a second of CPU")
-    figures = {"values": options.values, "late_records": len(all_of_it.late), "periods": len(all_of_it.said)} | _figures(taken)
+    figures: Json = {"values": options.values, "late_records": len(all_of_it.late), "periods": len(all_of_it.said)} | _figures(taken)
     figures["rules_alone_values_per_cpu_second"] = {
         "frames": round(_rules_alone(frames("alone", options.values // 10, mixed))),
         "one_by_one": round(_rules_alone(_singles(options.single_values // 10, mixed))),
