@@ -96,17 +96,17 @@ def page(found: dict[str, list[Episode]]) -> str:
     sections = []
     for name, history in HISTORIES.items():
         text = tables(history, found[name])
-        sections.append(f"## {_TITLES[name]}\n\n![{name}](findings-{name}.svg)\n\n{text}\n\n{_MEANING[name]}")
-    return "\n\n".join([_BEGINNING, *sections]) + "\n"
+        sections.append(f"## {_TITLES[name]}\n\n![{name}](findings-{name}.svg)\n\n{text}\n\n{MEANING[name]}")
+    return "\n\n".join([BEGINNING, *sections]) + "\n"
 
 
-_BEGINNING = f"""\
+BEGINNING = f"""\
 # What the rules find in real history
 
 Two sensors' histories (`simulator/history`, from the Numenta Anomaly Benchmark, MIT), replayed as if they came live through the rules of
-the stream processors at their defaults. `python -m proofs.history --write` makes this page, and `tests/unit/test_history.py` holds it. The
-columns of the first tables, shaded in the pictures, are windows that the benchmark names as anomalies (numenta/NAB,
-`labels/combined_windows.json`; what they were is told of the machine alone). All times are UTC.
+the stream processors at their defaults. `python -m proofs.history --write` makes this page, `tests/unit/test_history.py` holds the
+machine's part, and the office's up to September 2013. The columns of the first tables, shaded in the pictures, are windows that the
+benchmark names as anomalies (numenta/NAB, `labels/combined_windows.json`; what they were is told of the machine alone). All times are UTC.
 
 The files tell when a value was measured, not when it came, nor a span. Each value comes 0.2 s after its stamp. Each history is two points:
 one with the span that PI gives a new point, 0 to 100 (*{DEFAULT_SPAN}*), and one with the range of its first seven days
@@ -114,7 +114,7 @@ one with the span that PI gives a new point, 0 to 100 (*{DEFAULT_SPAN}*), and on
 as well be a bridge that does not listen (decision 71)."""
 
 _TITLES = {"machine": "The machine that failed", "ambient": "The office with gaps"}
-_MEANING = {
+MEANING = {
     "machine": """\
 **At the defaults nothing tells of the failure, nor of what led to it.** Values fall, but they keep coming and keep moving: no line is flat,
 nothing is stale or missing, no type or unit changes, and 0 to 100 holds them all. What is said at that span in the first window is heat
