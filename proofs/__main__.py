@@ -38,6 +38,8 @@ parts:
                    archive, and tells of each; half an hour
   bridge_benchmark what the bridge costs and how soon values are in Kafka, beside the obvious way; an hour
   spark_benchmark  what landing costs beside a plain Spark job, how soon values are in Delta, and silver as bronze grows; two hours
+  processors_benchmark   values a second of a worker of the stream processors, all rules on, beside Faust one by one and a bare loop;
+                   some fifteen minutes
   simulator_benchmark   what the simulator costs and serves, beside json.dumps; some ten minutes
   simulation       the bridge's core against models of PI and Kafka under virtual time: 2,000 seeds of half an hour
                    each, and 50 seeds for each bug on purpose; one to two seconds of CPU a seed
@@ -120,6 +122,7 @@ PARTS: dict[str, Part] = {
     "simulator_benchmark": prove_simulator_benchmark,
     "bridge_benchmark": by_benchmark("benchmarks.bridge"),
     "spark_benchmark": by_benchmark("benchmarks.spark"),
+    "processors_benchmark": by_benchmark("benchmarks.processors"),
     "accuracy": prove_accuracy,
     "reconcile": on_a_stack(reconciliation.run, reconciliation.table),
 }
