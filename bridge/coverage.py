@@ -31,7 +31,7 @@ class PointCoverage:
     high: int | None = None
     """Both None until the first read."""
     first_event: int | None = None
-    """An archived event that vouches for the archive: that at or before the start, else the newest that the first look found."""
+    """An event that vouches for the archive: that at or before the start, else the newest settled one that the first look found."""
     as_of: int = 0
     """PI's clock when the newest forward read was sent."""
     snapshot: int | None = None
@@ -261,9 +261,7 @@ class PointCoverage:
         anchor = min(anchor, self.start if settled is None else settled, anchor if snapshot is None else snapshot)
         self.low = self.high = anchor
         self.start = min(self.start if before_start is None else before_start, anchor)
-        # A snapshot vouches for nothing: compression may discard it.
-        archived = settled if settled is not None and snapshot is not None and settled < snapshot else None
-        self.first_event = archived if before_start is None else before_start
+        self.first_event = settled if before_start is None else before_start
         self.watermarks = Watermarks(rules.ages, self._settled(sent, rules))
         for ticks, came in self._unread:
             if self.start <= ticks < anchor:

@@ -72,7 +72,10 @@ class Task:
         if self.read.purpose is Purpose.START:
             asked = {name + "b": batch.at_or_before(base, web_id, self.read.begin)}
             known = self.coverage.first_event
-            return asked if known is None else asked | {name + "w": batch.at_or_before(base, web_id, known, up=True)}
+            # One above the start may be gone: a snapshot that compression discarded, or deleted. No other would be asked for.
+            if known is None or known > self.coverage.start:
+                return asked
+            return asked | {name + "w": batch.at_or_before(base, web_id, known, up=True)}
         self.asked_to = now + batch.AHEAD if self.read.end is None else self.read.end
         asked = {name: batch.recorded(base, web_id, self.at, self.asked_to, self.max_count)}
         if self.witness is None:

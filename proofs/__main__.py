@@ -42,7 +42,7 @@ parts:
                    some fifteen minutes
   simulator_benchmark   what the simulator costs and serves, beside json.dumps; some ten minutes
   simulation       the bridge's core against models of PI and Kafka under virtual time: 2,000 seeds of half an hour
-                   each, and 50 seeds for each bug on purpose; one to two seconds of CPU a seed
+                   each, and up to 50 seeds for each bug on purpose; one to two seconds of CPU a seed
   accuracy         clocks that are wrong by a known amount, a day without a fault, and late values of known cause, given to the
                    rules of the stream processors; and defects on purpose; about ten minutes, without servers
   reconcile        120 holes and alterations put into bronze at random and in secret, others into silver and PI: all have to be found,

@@ -175,7 +175,7 @@ _VERIFY = Conditions()
 _FLOW = Scene("flow", _VERIFY, _flow)
 _SLOW = Scene("slow answers", Conditions(plant=("--points", "30", "--rate", "30", "--history", "7200")), _slow_answers)
 _EXCEPTIONS = Scene(
-    "exceptions", Conditions(faults=({"at": 0, "for": 8, "fault": "web_exception", "path": "recorded", "share": 0.3},)), _flow
+    "exceptions", Conditions(faults=({"at": 0, "for": 20, "fault": "web_exception", "path": "recorded", "share": 0.3},)), _flow
 )
 _ERRORS = Scene("item errors", Conditions(faults=({"at": 0, "for": 20, "fault": "item_errors", "path": "recorded", "share": 0.3},)), _flow)
 _CRASH = Scene("crash", _VERIFY, _crash, usual="dies in a transaction")

@@ -95,7 +95,8 @@ class Nemesis:
     def hold_queue_for_long(self, seconds: float) -> None:
         """The event queue is stuck: nothing enters the archive, while live values flow, until each shard has noticed, and a while longer.
 
-        (What a shard with few values does not notice in time is found by re-reads at an age, which most runs have not.)
+        What a shard with few values does not notice in time is found by re-reads at an age, which most runs have not: there all channels
+        are cut, so that all of it is read again.
         """
         last = self._run.begin + STORM_SECONDS - 60.0
         if self._clockwork.now > last - 400.0 or self._run.plant.stuck:
@@ -103,11 +104,17 @@ class Nemesis:
         self._run.plant.stuck = True
         self._clockwork.tell("event queue stuck")
 
+        def release(noticed: bool) -> None:
+            self._run.plant.release()
+            for connection in [] if noticed else self._of_running_owners():
+                self._run.channels.drop(connection, False)
+
         def look() -> None:
-            if self._run.shards_that_see_a_stuck_queue() < self._run.config.delivery.shards and self._clockwork.now < last:
+            noticed = self._run.shards_that_see_a_stuck_queue() == self._run.config.delivery.shards
+            if not noticed and self._clockwork.now < last:
                 self._clockwork.later(5.0, look)
             else:
-                self._for(seconds, self._run.plant.release)
+                self._for(seconds, partial(release, noticed))
 
         look()
 

@@ -139,7 +139,13 @@ class Owner:
             if owned is None:
                 given_up()
                 return
-            owned.given_up = given_up
+            before = owned.given_up  # a process that ends in order waits too
+
+            def both() -> None:
+                before()
+                given_up()
+
+            owned.given_up = both
             owned.tenure.revoked()
             owned.stir()
             self.later(self.around.config.delivery.drain_seconds, owned.give_up)

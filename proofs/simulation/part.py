@@ -1,4 +1,4 @@
-"""Seeds by the hundred, in processes beside one another; bugs by fifty seeds each; a table of both."""
+"""Seeds by the hundred, in processes beside one another; bugs until some seeds have caught them; a table of both."""
 
 import os
 from collections import Counter
@@ -17,7 +17,8 @@ from proofs.simulation.run import Verdict, play
 from proofs.simulation.web_api import SPOILING
 
 SEEDS = 2000
-SEEDS_A_BUG = 50
+SEEDS_A_BUG, ENOUGH = 50, 5
+"""A bug is played until so many seeds have caught it."""
 _CHUNK = 50
 EXPECTED = frozenset(
     [f"fault: {name}" for name in FAULTS]
@@ -71,10 +72,18 @@ def _with_bugs(pool: ProcessPoolExecutor, evidence: Evidence, say: Callable[[str
     for name in names:
         entry = f"bug: {name}"
         if entry not in evidence.results:
-            evidence.add(entry, caught(pool.map(partial(play_with, name), range(SEEDS_A_BUG))))
+            evidence.add(entry, caught(_until_caught(pool, name)))
         found = evidence.results[entry]
         say(f"{entry}: caught in {found['caught']} of {found['seeds']} seeds, by {', '.join(found['checks']) or 'nothing'}")
     return all(evidence.results[f"bug: {name}"]["caught"] for name in names)
+
+
+def _until_caught(pool: ProcessPoolExecutor, bug: str) -> list[Verdict]:
+    """The runs of seeds from 0 on, until the bug was caught in some of them."""
+    played: list[Verdict] = []
+    while len(played) < SEEDS_A_BUG and sum(bool(verdict.failures) for verdict in played) < ENOUGH:
+        played += pool.map(partial(play_with, bug), range(len(played), min(len(played) + 2 * processes(), SEEDS_A_BUG)))
+    return played
 
 
 def play_with(bug: str, seed: int) -> Verdict:

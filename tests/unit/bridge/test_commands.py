@@ -222,6 +222,15 @@ def test_where_no_event_lies_before_the_new_start_back_fill_ends_there() -> None
     assert (owner.coverage["main:1"].start, owner.coverage["main:1"].first_event) == (at("02:00"), None)
 
 
+def test_an_event_above_the_start_which_may_be_gone_is_not_asked_for_beside_a_new_start() -> None:
+    owner = owner_of(1, low="04:00")
+    owner.coverage["main:1"].first_event = owner.coverage["main:1"].start + 1
+    owner.commands.take(0, command("BACKFILL", "02:00", None), NOW)
+    asked = owner.reads.next(NOW)
+    assert asked is not None
+    assert len(asked.addresses) == 1
+
+
 def test_an_archive_that_does_not_show_an_event_it_showed_before_says_nothing_about_the_new_start() -> None:
     owner = owner_of(1, low="04:00")
     owner.coverage["main:1"].first_event = at("03:59:59.5")

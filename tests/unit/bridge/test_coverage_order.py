@@ -131,13 +131,13 @@ def test_the_event_before_the_start_is_filled_too() -> None:
     assert point.next_read(at("10:30"), RULES) == Read(Purpose.BACKFILL, at("02:10"), at("10:00"))
 
 
-def test_the_first_look_keeps_an_archived_event_that_vouches_and_no_snapshot_that_compression_may_discard() -> None:
+def test_the_first_look_keeps_an_event_that_vouches_for_the_archive() -> None:
     found = []
-    for before, settled in ((at("02:10"), at("10:27")), (None, at("10:27")), (None, at("10:29")), (None, None)):
+    for before, settled in ((at("02:10"), at("10:27")), (None, at("10:27")), (None, None)):
         point = PointCoverage("main:1", at("06:00"))
         point.first_answered(at("10:29"), before, settled, at("10:30"), RULES)
         found.append(point.first_event)
-    assert found == [at("02:10"), at("10:27"), None, None]
+    assert found == [at("02:10"), at("10:27"), None]
 
 
 def test_a_point_whose_only_event_lies_before_the_start_has_nothing_to_fill() -> None:
