@@ -5,6 +5,7 @@ that came before the value after it.
 """
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from bridge.coverage import PointCoverage
@@ -61,9 +62,10 @@ class EventQueue:
         if not page.samples:
             return
         last = page.samples[-1].ticks
-        archived = next((sample.ticks for sample in reversed(page.samples) if sample.ticks < last), None)
-        if archived is not None:
-            self.archived_until = max(self.archived_until, min((came for ticks, came in heard if ticks > archived), default=0))
+        archived = list(islice((sample.ticks for sample in reversed(page.samples) if sample.ticks < last), 2))
+        # Of several at one instant the newest may be on its way, which is the value after those that are there.
+        if archived and archived[0] not in archived[1:]:
+            self.archived_until = max(self.archived_until, min((came for ticks, came in heard if ticks > archived[0]), default=0))
 
     def judge(self, sent: int) -> bool:
         """Looks whether it is stuck, after the answers to a request sent at `sent`; True if that has changed."""

@@ -40,6 +40,12 @@ def test_an_archived_event_proves_that_all_is_archived_that_came_before_the_valu
     assert proved.archived_until == at("09:07")
 
 
+def test_events_at_one_instant_prove_nothing_for_the_newest_of_them_may_be_on_its_way() -> None:
+    unproved = queue()
+    look(unproved, "09:20", "09:02", "09:02", "09:10", heard=("09:10",))
+    assert unproved.archived_until == at("09:00")
+
+
 def test_a_snapshot_alone_proves_nothing() -> None:
     unproved = queue()
     look(unproved, "09:20", "09:10", heard=("09:05", "09:10"))
