@@ -12,11 +12,11 @@ from confluent_kafka.admin import AdminClient
 
 from bridge.kafka import read_partition
 from console.stack.child import Child
-from proofs.deployment import PATIENCE_SECONDS, SHARDS, Conditions, Deployment, ProofFailed
+from proofs.deployment import PATIENCE_SECONDS, SETTLE_SECONDS, SHARDS, Conditions, Deployment, ProofFailed
 from schemas.times import TICKS_PER_HOUR
 from schemas.topics import COMMANDS, RECORDED
 
-_FLOW_SECONDS = 12.0
+_FLOW_SECONDS, _SLOW_SECONDS = 12.0, 1.5
 _REFUSED = 1
 
 
@@ -75,14 +75,15 @@ def text_of(ticks: int) -> str:
 
 
 def _slow_answers(deployment: Deployment, patch: str) -> bool:
-    """Late values come while answers are on the way."""
+    """Late values come while answers are on the way: a first one has its hour read settle later, the next comes meanwhile."""
     bridge = deployment.bridge(patch)
     time.sleep(_FLOW_SECONDS / 2)
-    deployment.control("/faults", {"fault": "slow", "seconds": 1.5, "path": "batch"})
-    for _ in range(12):
-        for point in deployment.floats()[:6]:
-            deployment.plant.insert(point.point_id, "*-10s", 2.5)
-        time.sleep(0.7)
+    deployment.control("/faults", {"fault": "slow", "seconds": _SLOW_SECONDS, "path": "batch"})
+    for _ in range(4):
+        for pause_seconds in (SETTLE_SECONDS + _SLOW_SECONDS / 2, SETTLE_SECONDS + 2 * _SLOW_SECONDS):
+            for point in deployment.floats()[:6]:
+                deployment.plant.insert(point.point_id, "*-60s", 2.5)  # well below the covered end
+            time.sleep(pause_seconds)
     deployment.control("/faults", {"end": "all"})
     still = deployment.stand_still()
     bridge.stop()
