@@ -19,10 +19,11 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from deltalake import DeltaTable, write_deltalake
 
-from console.demo import Demo, Options, Result
+from console.demo import Demo, Options
 from console.lakehouse import Bronze
+from console.result import Result
 from console.stack import Stack, running
-from console.story import Say
+from console.telling import Lines
 from schemas import wire
 from schemas.topics import TOPICS
 
@@ -42,7 +43,7 @@ class Played:
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
     began = time.monotonic()
-    say = Say(began)
+    say = Lines(began)
     options = Options(seconds=20, points=POINTS, rate=60, verify=True)
     with running(tmp_path_factory.mktemp("demo"), say=say) as stack, closing(Demo(options, stack, say, began)) as demo:
         result = demo.run()
