@@ -94,7 +94,7 @@ class Demo:
     def run(self) -> Result:
         """Starts the rest, lets values flow, proves."""
         self._plant = self._open.enter_context(closing(Plant(self._start_simulator())))
-        path = demo_config.write(self._stack, self._plant)
+        path = demo_config.write(self._stack, self._plant, self._options.profile)
         self._config = config = load(path, self.environment)
         topics.apply(config)
         subjects.register(config)
@@ -203,8 +203,12 @@ class Demo:
                     f"Logs are in {self._stack.directory / 'logs'}.",
                 )
 
+    def findings(self) -> Findings:
+        """What the processors have found until now."""
+        return self._kafka.findings()
+
     def _tell_news(self, told: Findings) -> Findings:
-        found = self._kafka.findings()
+        found = self.findings()
         for sentence in planted.news(told, found):
             self._say(f"found: {sentence}")
         return found
@@ -294,7 +298,7 @@ class Demo:
                 truth = self._plant.archive(point, held[0].begin, held[-1].end)
                 proof.compare(self._key_of(point), held, rows, truth, csv if point.name == CSV_POINT else verdict)
         incidents = bronze.incidents()
-        findings = self._kafka.findings() if findings is None else findings
+        findings = self.findings() if findings is None else findings
         result = Result(
             points=len(points),
             points_covered=covered,

@@ -16,16 +16,20 @@ SERVER = "main"
 """The data server's alias."""
 LATE_SECONDS = 15.0
 """A value is late from here on: above the ten seconds of the profile `bursty`, below the time for which an interface is held."""
-_PROCESSORS: dict[str, Any] = {
-    # Minutes would be too long: a clock is known after five periods, wrong after two more, and thresholds are learnt in twenty minutes.
-    "period_seconds": 2,
-    "state_seconds": 5.0,
-    "lateness": {"thresholds": [{"name_filter": "*", "threshold_seconds": LATE_SECONDS}], "silence_seconds": LATE_SECONDS},
-}
 
 
-def write(stack: Stack, plant: Plant) -> Path:
-    """Writes the configuration for this stack and plant; answers where it is."""
+def processors(profile: str) -> dict[str, Any]:
+    """What the processors are told. With their defaults they would find nothing in a minute.
+
+    A clock is known after five periods and wrong after two more, if it is heard in three of ten: so a period is 2 s in place of a minute,
+    and ten where values come in bursts of ten. Thresholds, which take twenty minutes to be learnt, are given.
+    """
+    late = {"thresholds": [{"name_filter": "*", "threshold_seconds": LATE_SECONDS}], "silence_seconds": LATE_SECONDS}
+    return {"period_seconds": 10 if profile == "bursty" else 2, "state_seconds": 5.0, "lateness": late}
+
+
+def write(stack: Stack, plant: Plant, profile: str) -> Path:
+    """Writes the configuration for this stack, plant and profile of load; answers where it is."""
     document = {
         "source": "demo",
         "pi": {
@@ -42,7 +46,7 @@ def write(stack: Stack, plant: Plant) -> Path:
             "quiet_seconds": 60, "blind_margin_seconds": 3600,
         },
         "delivery": {"shards": 4},
-        "processors": _PROCESSORS,
+        "processors": processors(profile),
         "lakehouse": {
             "warehouse": str(stack.warehouse),
             "checkpoints": str(stack.directory / "checkpoints"),

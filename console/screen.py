@@ -90,7 +90,7 @@ def line_of(state: State) -> str:
 
 
 def screen_of(state: State, height: int) -> RenderableType:
-    """The state as a screen of at most so many lines, if they are not very few: then what just happened takes three of them."""
+    """The state as a screen of one line less than that; more only if there is not room for three lines of what just happened."""
     upper = [_head(state), *_stages(state), Rule(style="dim"), _facts(state)]
     taken = 4 + sum(max(1, len(stage.rates)) for stage in state.stages) + _FACTS + len(state.places)
     happened = state.happened[-max(_FEWEST_LINES, height - taken) :]

@@ -74,6 +74,30 @@ def test_demo_tells_its_story(played: Played) -> None:
     assert played.result.dead_letters == 1
 
 
+def test_the_processors_find_each_value_that_came_late_on_purpose_and_why(played: Played) -> None:
+    planted, found = played.result.late_planted, played.result.late_found
+    assert played.result.not_found == []
+    assert planted["BEHIND_COVERAGE"] == 5
+    assert planted["BUFFERED_INTERFACE"] > 50
+    assert all(found[cause] >= count for cause, count in planted.items())
+
+
+def test_the_processors_find_the_clock_that_is_ahead_and_no_other(played: Played) -> None:
+    (group,) = played.result.skew_planted_seconds
+    assert played.result.skew_planted_seconds[group] == -90.0
+    assert abs(played.result.skew_seconds[group] + 90.0) <= 2.0
+    assert played.result.skewed == [group]
+    assert len(played.result.skew_seconds) >= 4, "the other interfaces, and PI's own clock"
+
+
+def test_what_the_processors_found_is_in_the_tables(played: Played) -> None:
+    bronze = played.stack.warehouse / "bronze"
+    late = DeltaTable(str(bronze / "pi_late_events")).to_pyarrow_table(columns=["cause", "samples"]).to_pylist()
+    assert {row["cause"] for row in late} >= played.result.late_planted.keys()
+    clocks = DeltaTable(str(bronze / "pi_clock_skew")).to_pyarrow_table(columns=["clock_group", "state"]).to_pylist()
+    assert {row["clock_group"] for row in clocks if row["state"] == "SKEWED"} == set(played.result.skew_planted_seconds)
+
+
 def test_the_verifier_finds_nothing_either(played: Played) -> None:
     assert played.result.verifier == {f"V{number}": 0 for number in range(1, 11)}
 
@@ -183,6 +207,25 @@ def test_an_altered_row_is_found_as_wrong(played: Played, rows: pa.Table, tmp_pa
     result = tampered(played, rows.set_column(column, "value_double", pa.array(values, pa.float64())), tmp_path)
     assert counts(result) == (0, 0, 1, 0)
     assert result.result == "failed"
+
+
+def test_a_clock_that_was_not_found_fails_the_proof(played: Played) -> None:
+    found = played.demo.findings()
+    (group,) = played.result.skew_planted_seconds
+    del found.clocks[group]
+    result = played.demo.prove(played.demo.bronze, findings=found)
+    assert (result.result, result.not_found) == ("failed", [f"the clock of {group}, off by -90 s, was not judged"])
+
+
+@pytest.mark.parametrize("cause", ["BEHIND_COVERAGE", "BUFFERED_INTERFACE"])
+def test_a_late_value_that_was_not_found_fails_the_proof(played: Played, cause: str) -> None:
+    found = played.demo.findings()
+    place = next(place for place, late in found.late.items() if late["cause"] == cause)
+    del found.late[place]
+    result = played.demo.prove(played.demo.bronze, findings=found)
+    assert result.result == "failed"
+    (sentence,) = result.not_found
+    assert f"late by {cause}" in sentence
 
 
 def test_an_added_row_is_found_as_invented(played: Played, rows: pa.Table, tmp_path: Path) -> None:
