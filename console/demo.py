@@ -110,6 +110,7 @@ class Demo:
         self._kafka.start()
         self._delta.start()
         try:
+            self._show("waiting for the first value")
             self._wait_for_preview()
             self._flow()
             self._plant.stop_load()
@@ -118,9 +119,12 @@ class Demo:
         finally:
             self._kafka.stop()
             self._delta.stop()
+        self._show("comparing with the archive")
         result = self.prove(self.bronze, unsettled)
+        self._show("making silver and gold")
         result.rows_silver = self._refine(path)
         if self._options.verify:
+            self._show("letting the verifier judge")
             self._verify(result)
         return result
 
@@ -319,8 +323,8 @@ class Demo:
             late_found=findings.late_found(),
             skew_planted_seconds=self._clocks,
             skew_seconds=findings.skew_seconds(),
-            skewed=findings.skewed(),
-            not_found=self._complaints(findings),
+            skewed=tuple(findings.skewed()),
+            not_found=tuple(self._complaints(findings)),
             seconds_to_first_preview_in_kafka=self._since(self._kafka.first_preview),
             seconds_to_first_bronze_commit=self._since(self._delta.first_commit),
             catalog_tables=self._catalog_tables(self._config),

@@ -38,9 +38,9 @@ class Result:
     """Clock groups whose clock is wrong on purpose, and what has to be added to their timestamps."""
     skew_seconds: dict[str, float] = field(default_factory=dict)
     """The same as the processors estimate it, of every clock group that they have judged."""
-    skewed: list[str] = field(default_factory=list)
+    skewed: tuple[str, ...] = ()
     """Clock groups whose clock the processors call wrong."""
-    not_found: list[str] = field(default_factory=list)
+    not_found: tuple[str, ...] = ()
     """What was planted and not found, sentences."""
     seconds_to_first_preview_in_kafka: float | None = None
     seconds_to_first_bronze_commit: float | None = None

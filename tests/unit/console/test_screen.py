@@ -1,10 +1,13 @@
 """The demo's screen, rendered to text from a plain state."""
 
 import io
+import json
 
 import pytest
 from rich.console import Console
 
+from console.printing import print_result
+from console.result import Result
 from console.screen import Clock, Happened, Rate, Stage, State, line_of, screen_of
 
 FULL = State(
@@ -107,3 +110,15 @@ def test_without_a_terminal_the_state_is_one_line() -> None:
         "incidents 1 open of 3 | late 120 (BEHIND_COVERAGE 5, BUFFERED_INTERFACE 115) | "
         "clocks main/LAB -89.87 s SKEWED, main/OPC1 +0.01 s OK, main/OPC2 – UNKNOWN"
     )
+
+
+def test_the_result_is_printed_as_figures_and_as_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
+    result = Result(result="failed", skewed=("main/LAB",), late_found={"BEHIND_COVERAGE": 5}, not_found=("the clock was not judged",))
+    print_result(result.as_json(), as_json=True)
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["skewed"], printed["late_found"]) == (["main/LAB"], {"BEHIND_COVERAGE": 5})
+    print_result(result.as_json(), as_json=False)
+    text = capsys.readouterr().out
+    assert line_with(text, "skewed") == 'skewed ["main/LAB"]'
+    assert line_with(text, "not_found") == 'not_found ["the clock was not judged"]'
+    assert line_with(text, "late_found") == 'late_found {"BEHIND_COVERAGE": 5}'

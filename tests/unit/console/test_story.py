@@ -36,7 +36,8 @@ def story_of(plant: Plant, lines: list[str], ready: bool = True) -> Story:
 
 def newest(plant: Plant, interface: str) -> float:
     """The newest stamp of an interface, seconds since 1970."""
-    return max(point["snapshot_ticks"] for point in plant._get("/points", {}) if point["source"] == interface and point["live"]) / 1e7
+    stamps = [int(point["snapshot_ticks"]) for point in plant._get("/points", {}) if point["source"] == interface and point["live"]]
+    return max(stamps) / 1e7
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
