@@ -85,7 +85,7 @@ class Demo:
     """One run, on a stack that is up."""
 
     def __init__(self, options: Options, stack: Stack, tell: Teller, began: float) -> None:
-        self._options, self._stack, self._say, self._began = options, stack, tell, began
+        self._options, self._stack, self._tell, self._began = options, stack, tell, began
         self.bronze = Bronze(stack.warehouse)
         self._open = ExitStack()
         self.environment = {**os.environ, PASSWORD: secrets.token_urlsafe(16), "JAVA_HOME": str(stack.java_home)}
@@ -98,10 +98,10 @@ class Demo:
         self._config = config = load(path, self.environment)
         topics.apply(config)
         subjects.register(config)
-        self._say(f"topics pi.{config.source}.* and their subjects exist; configuration {path}")
+        self._tell(f"topics pi.{config.source}.* and their subjects exist; configuration {path}")
         self._landing = self._start("spark", "spark_jobs", "bronze", "--config", str(path))
         self._start("processors", "stream_processors", "run", "--config", str(path))
-        self._story = Story(self._plant, self._say, lambda: covered_ends(self.bronze.statements()), self._ready, self._key_of)
+        self._story = Story(self._plant, self._tell, lambda: covered_ends(self.bronze.statements()), self._ready, self._key_of)
         self._story.begin()
         self._start("bridge", "bridge", "run", "--config", str(path))
         codec = self._open.enter_context(closing(kafka.codec(config)))
@@ -114,7 +114,7 @@ class Demo:
             self._wait_for_preview()
             self._flow()
             self._plant.stop_load()
-            self._say(f"the plant stands still; waiting until every active point is covered, up to {AHEAD_SECONDS:g} s ahead")
+            self._tell(f"the plant stands still; waiting until every active point is covered, up to {AHEAD_SECONDS:g} s ahead")
             unsettled = self._settle()
         finally:
             self._kafka.stop()
@@ -139,7 +139,7 @@ class Demo:
         child = self._stack.children.start(
             name, [sys.executable, "-m", *module], log_path=log_path, environment=self.environment, grace_seconds=10
         )
-        self._say(f"{name} starts, process {child.pid}, log {log_path}")
+        self._tell(f"{name} starts, process {child.pid}, log {log_path}")
         return child
 
     def _start_simulator(self) -> str:
@@ -181,7 +181,7 @@ class Demo:
                     f"No preview came into Kafka within {_START_SECONDS:g} s.", f"Logs are in {self._stack.directory / 'logs'}."
                 )
             time.sleep(0.1)
-        self._say(f"first preview in Kafka, seen by a consumer of committed records at {self._stack.bootstrap_servers}")
+        self._tell(f"first preview in Kafka, seen by a consumer of committed records at {self._stack.bootstrap_servers}")
 
     def _flow(self) -> None:
         """The time asked for, from the first committed preview; longer only if the story or the processors need it."""
@@ -193,7 +193,7 @@ class Demo:
             lasted = time.monotonic() - began
             if self._delta.first_commit is not None and not committed:
                 committed = True
-                self._say(f"first commit of bronze.pi_timeseries, {self._delta.rows} rows, below {self._stack.warehouse}")
+                self._tell(f"first commit of bronze.pi_timeseries, {self._delta.rows} rows, below {self._stack.warehouse}")
             self._story.play(lasted / seconds)
             told = self._tell_news(told)
             self._show(FLOWING, lasted / seconds)
@@ -214,11 +214,11 @@ class Demo:
     def _tell_news(self, told: Findings) -> Findings:
         found = self.findings()
         for sentence in planted.news(told, found):
-            self._say(f"found: {sentence}")
+            self._tell(f"found: {sentence}")
         return found
 
     def _show(self, phase: str, share: float | None = None) -> None:
-        self._say.show(self._gauges.read(phase, share))
+        self._tell.show(self._gauges.read(phase, share))
 
     # -- what the processors have to find -----------------------------------------------------------------------------------------
 
@@ -257,7 +257,7 @@ class Demo:
             lacking = self._lacking()
             if lacking is None or time.monotonic() > deadline:
                 return lacking
-            self._say(f"waiting: {lacking}")
+            self._tell(f"waiting: {lacking}")
             self._show("waiting for the archive")
             time.sleep(2.0)
 
@@ -289,7 +289,7 @@ class Demo:
 
     def prove(self, bronze: Bronze, unsettled: str | None = None, findings: Findings | None = None) -> Result:
         """Compares the plant's archive with what bronze holds, and what was planted with what was found. The plant must stand still."""
-        self._say("comparing the archive of every point in its covered range with the newest statements in bronze")
+        self._tell("comparing the archive of every point in its covered range with the newest statements in bronze")
         statements = bronze.statements()
         rows, previews, rows_bronze = bronze.samples()
         verdict, csv = proof.Verdict(), proof.Verdict()
@@ -353,7 +353,7 @@ class Demo:
     def _verify(self, result: Result) -> None:
         """Adds the verifier's counts to the result; its whole report is `verifier.log`."""
         stack = self._stack
-        self._say("the verifier reads the simulator's journal, Kafka and the tables")
+        self._tell("the verifier reads the simulator's journal, Kafka and the tables")
         command = [
             sys.executable, "-m", "verifier", "--journal", str(self._journal), "--bootstrap-servers", stack.bootstrap_servers,
             "--registry", stack.registry_url, "--source", self._config.source, "--alias", f"{SERVER}={self._plant.server_id}",
