@@ -77,7 +77,7 @@ class State:
 
 
 def line_of(state: State) -> str:
-    """The state in one line."""
+    """The state in one line, without the clocks that are right."""
     rates = ", ".join(f"{rate.what} {rate.a_second:.0f}/s" for stage in state.stages for rate in stage.rates)
     return " | ".join([
         rates,
@@ -154,7 +154,9 @@ def _clock_text(clock: Clock) -> str:
 
 
 def _clocks(clocks: tuple[Clock, ...]) -> str:
-    return ", ".join(map(_clock_text, clocks)) or _NOTHING
+    told = [_clock_text(clock) for clock in clocks if clock.state != "OK"]
+    right = len(clocks) - len(told)
+    return ", ".join([*told, f"{right} OK"])
 
 
 def _late(late: Mapping[str, int]) -> str:
