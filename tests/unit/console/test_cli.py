@@ -1,8 +1,6 @@
 """The command's exit codes and sentences, by the command itself."""
 
-import contextlib
 import os
-import pty
 import signal
 import subprocess
 import sys
@@ -66,26 +64,6 @@ def test_ctrl_c_at_the_start_of_a_demo_is_a_sentence_and_exit_code_130(tmp_path:
     _, errors = demo.communicate(timeout=30)
     assert demo.returncode == 130
     assert "Traceback" not in errors
-
-
-def test_ctrl_c_on_a_terminal_leaves_the_screen_a_cursor_and_the_same_sentence(tmp_path: Path) -> None:
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "console", "demo", "--json", "--dir", str(tmp_path)]
-    demo = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, env={**os.environ, "TERM": "xterm"})
-    os.close(theirs)
-    came, told = b"", False
-    with contextlib.suppress(OSError):  # Linux' way to say that the other end is closed
-        while some := os.read(ours, 65536):
-            came += some
-            if not told and b"what just happened" in came and (tmp_path / "stack.lock").exists():
-                demo.send_signal(signal.SIGINT)
-                told = True
-    output, _ = demo.communicate(timeout=30)
-    os.close(ours)
-    assert (demo.returncode, output) == (130, b"")
-    assert b"Traceback" not in came
-    assert came.rindex(b"\x1b[?25h") > came.rindex(b"\x1b[?25l")
-    assert came.rindex(b"interrupted; everything") > came.rindex(b"\x1b[?25h")
 
 
 def test_the_example_configuration_is_valid(tmp_path: Path) -> None:
