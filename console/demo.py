@@ -251,13 +251,15 @@ class Demo:
 
     def _settle(self) -> str | None:
         """Waits until bronze covers all that happened; answers what it still lacks when patience ends."""
-        deadline = time.monotonic() + _SETTLED_SECONDS
+        deadline, told = time.monotonic() + _SETTLED_SECONDS, None
         while True:
             self._check()
             lacking = self._lacking()
             if lacking is None or time.monotonic() > deadline:
                 return lacking
-            self._tell(f"waiting: {lacking}")
+            if lacking != told:
+                self._tell(f"waiting: {lacking}")
+                told = lacking
             self._show("waiting for the archive")
             time.sleep(2.0)
 
