@@ -74,8 +74,8 @@ app.add_typer(groups.schemas_app, name="schemas")
 @app.command()
 def demo(
     seconds: Annotated[float, typer.Option(min=10, help="How long values flow, from the first committed preview.")] = 60.0,
-    points: Annotated[int, typer.Option(min=10, max=100_000, help="Points in the simulated plant.")] = 1000,
-    rate: Annotated[float, typer.Option(min=1, help="Values per second of all points together.")] = 100.0,
+    points: Annotated[int, typer.Option(min=50, max=100_000, help="Points in the simulated plant.")] = 1000,
+    rate: Annotated[float, typer.Option(min=10, help="Values per second of all points together.")] = 100.0,
     directory: Annotated[Path | None, typer.Option("--dir", help="Where everything is kept; default: a temporary directory.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Do not remove the temporary directory.")] = False,
     catalog_uri: Annotated[
@@ -85,10 +85,11 @@ def demo(
     profile: Annotated[str, typer.Option(help="Load of the plant: steady, bursty, aveva, idle or verify.")] = "steady",
     as_json: JsonOption = False,
 ) -> None:
-    """Start a simulated PI, Kafka, a registry, the bridge and Spark on this machine; let values flow; prove that none is lost.
+    """Start a simulated PI, Kafka, the bridge, the processors and Spark on this machine; let values flow; prove that none is lost.
 
-    A socket is lost, five values come late, one is malformed. At the end the plant stands still and its archive is compared with the Delta
-    tables, event by event and bit by bit. Exit code 0 only if nothing is lost, invented, wrong or doubled.
+    One interface's clock is 90 s ahead, another keeps its values back for 30 s; a socket is lost, five values come late, one is malformed.
+    At the end the plant stands still, and its archive is compared with the Delta tables, event by event and bit by bit. Exit code 0 only if
+    nothing is lost, invented, wrong or doubled, and the processors have found the clock and each value that came late on purpose.
     """
     result = demonstration.run(demonstration.Options(seconds, points, rate, directory, keep, catalog_uri, verify, profile))
     print_result(result.as_json(), as_json)

@@ -11,7 +11,7 @@ _KEPT_WIDTH = 240
 
 
 def print_result(result: dict[str, Any], as_json: bool) -> None:
-    """Prints lists as tables, and what else there is as figures; or all of it as one JSON object."""
+    """Prints lists of records as tables, and what else there is as figures; or all of it as one JSON object."""
     if as_json:
         sys.stdout.write(json.dumps(result) + "\n")
         return
@@ -21,7 +21,7 @@ def print_result(result: dict[str, Any], as_json: bool) -> None:
         if isinstance(value, list):
             console.print(_rows(name, value))
         elif name != "schema_version":
-            scalars.add_row(name, json.dumps(value) if isinstance(value, dict) else str(value))
+            scalars.add_row(name, json.dumps(value) if isinstance(value, dict | tuple) else str(value))
     if scalars.row_count:
         console.print(scalars)
 

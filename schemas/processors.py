@@ -31,6 +31,8 @@ class Lateness(Section):
     very_late_seconds: Seconds = 604_800.0
     future_seconds: Seconds = 300.0
     """A value so far ahead is from the future."""
+    silence_seconds: Seconds = 60.0
+    """A clock group that was not heard for so long was silent: what was stamped meanwhile was kept back."""
 
     @model_validator(mode="after")
     def _in_order(self) -> "Lateness":

@@ -22,8 +22,6 @@ Array = NDArray[Any]
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
-SILENCE = 60 * SECOND
-"""A clock group that was not heard for so long was silent."""
 _AFTERMATH = 300 * SECOND
 """What a buffering interface kept comes within this, or as long again as it was silent."""
 _IN_FLIGHT = 10 * SECOND
@@ -38,7 +36,7 @@ def judge(state: ShardState, frame: ValueFrame, columns: Columns, limits: Latene
     """What of a frame of previews is late or from the future; takes note of its arrival. Previews by READ are not for it."""
     received, slots, point, group = frame["received_time"], columns.slots, state.point, state.group
     groups = point["group"][slots]
-    _notice_silence(state, groups, received)
+    _notice_silence(state, groups, received, limits)
     skew = group["skew"][groups]
     lateness = received - columns.micros - skew[columns.of_point]
     late = lateness > point["threshold"][slots][columns.of_point]
@@ -56,7 +54,7 @@ def judge(state: ShardState, frame: ValueFrame, columns: Columns, limits: Latene
         np.add.at(group["late_points"], groups[first], 1)
         found = _Finder(state, frame, columns, limits).found(lateness, late, ahead)
     group["heard"][groups] = received
-    _advance(state, columns, ahead)
+    _advance(state, columns, ahead, limits)
     _learn(state, columns.slots, received, np.maximum.reduceat(lateness, columns.starts), late_points, limits)
     return found
 
@@ -81,21 +79,21 @@ def configure(state: ShardState, slot: int, limits: Lateness) -> None:
         state.flag(slot, CONFIGURED, False)
 
 
-def _notice_silence(state: ShardState, groups: Array, received: int) -> None:
+def _notice_silence(state: ShardState, groups: Array, received: int, limits: Lateness) -> None:
     """A group that speaks again after a silence: what was stamped in it was kept back."""
-    group = state.group
-    ended = np.unique(groups[(received - group["heard"][groups] > SILENCE) & (group["heard"][groups] > 0)])
+    group, silence = state.group, int(limits.silence_seconds * SECOND)
+    ended = np.unique(groups[(received - group["heard"][groups] > silence) & (group["heard"][groups] > 0)])
     if ended.size:
         group["silent_from"][ended] = group["heard"][ended]
         group["silent_to"][ended] = received
 
 
-def _advance(state: ShardState, columns: Columns, ahead: Array) -> None:
+def _advance(state: ShardState, columns: Columns, ahead: Array, limits: Lateness) -> None:
     """The newest event of each point; what is from the future does not count, or nothing after it would be new."""
     point, slots = state.point, columns.slots
     newest = np.maximum.reduceat(np.where(ahead, 0, columns.ticks), columns.starts)
     known = point["newest"][slots]
-    jumped = (newest - known > SILENCE * TICKS_PER_MICROSECOND) & (known > 0)
+    jumped = (newest - known > int(limits.silence_seconds * SECOND) * TICKS_PER_MICROSECOND) & (known > 0)
     if jumped.any():
         point["gap_from"][slots[jumped]] = known[jumped]
         point["gap_to"][slots[jumped]] = newest[jumped]

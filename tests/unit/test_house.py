@@ -37,7 +37,7 @@ PURE = {
         "archive", "checks", "differences", "digest", "disconnects", "errors", "events", "findings", "frames", "landing", "ledger", "names",
         "order", "overruling", "previews", "report", "shards", "silver", "statements", "truth",
     },
-    "console": {"proof"},
+    "console": {"planted", "proof", "screen"},
 }  # fmt: skip
 WORLD = {
     "asyncio", "threading", "subprocess", "socket", "ssl", "time", "random", "secrets", "os", "sys", "pathlib", "tempfile", "signal",

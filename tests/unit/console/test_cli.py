@@ -38,7 +38,17 @@ def test_a_bad_configuration_is_named_with_all_that_is_wrong_and_exit_code_2(com
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize("arguments", [("demo", "--nonsense"), ("demo", "--seconds", "3"), ("demo", "--points", "many"), ("nonsense",)])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("demo", "--nonsense"),
+        ("demo", "--seconds", "3"),
+        ("demo", "--points", "many"),
+        ("demo", "--points", "49"),
+        ("demo", "--rate", "9"),
+        ("nonsense",),
+    ],
+)
 def test_wrong_usage_is_a_sentence_and_exit_code_2(arguments: tuple[str, ...]) -> None:
     done = pibridge(*arguments)
     assert done.returncode == 2

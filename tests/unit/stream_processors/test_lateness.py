@@ -156,6 +156,16 @@ def test_what_an_interface_kept_back_is_buffered_in_order_and_the_newest_first()
         assert sum(found["samples"] for found in heard.late) > 1600
 
 
+@pytest.mark.parametrize(("silence_seconds", "cause"), [(25.0, "BUFFERED_INTERFACE"), (60.0, "GROUP_SHIFTED")])
+def test_how_long_a_silence_is_can_be_configured(silence_seconds: float, cause: str) -> None:
+    limits = Lateness(thresholds=({"name_filter": "*", "threshold_seconds": 15.0},), silence_seconds=silence_seconds)
+    heard = Heard([point(key) for key in range(5)], lateness=limits)
+    heard.hear(0, *(series(key, value(-0.2)) for key in range(5)))
+    heard.hear(30, *(series(key, value(5.0)) for key in range(5)))
+    heard.hear(30.1, *(series(key, value(6.0)) for key in range(5)))
+    assert {found["cause"] for found in heard.late if found["first_event_time"] == micros(6.0)} == {cause}
+
+
 def test_a_value_inserted_or_edited_behind_what_was_there_is_behind_coverage() -> None:
     heard = busy()
     heard.hear(1805, series(1, value(600.0, 5.0)))
