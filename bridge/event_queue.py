@@ -1,7 +1,7 @@
 """Whether a data server's event queue brings into its archive what channels show: else `to` must not pass what it holds (design 3.2). Pure.
 
 What enters the queue leaves it in order. A snapshot enters it when the next value comes. So an archived event proves that all is archived
-that came before the value after it.
+that came before the value after it; of several events at one instant it is not known which is the last.
 """
 
 from collections.abc import Iterable

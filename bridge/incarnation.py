@@ -85,7 +85,7 @@ class Incarnation:
     """Coverage, frames and incidents of a shard, as previews, answers and lost channels change them; hands out its transactions."""
 
     def __init__(self, setting: Setting, points: dict[str, Point], left: Left, now: Moment) -> None:
-        """`points`: those in scope by key, which the owner keeps up to date; `left`: by the partition of `progress`, read after fencing.
+        """`points`: those in scope by key, which the owner keeps up to date; `left`: by the last owner, read after fencing.
 
         Raises NotReady where what was left does not fit to Kafka's topics.
         """

@@ -86,7 +86,8 @@ class _Reader:
     def __init__(self) -> None:
         self.truth = Truth()
         self._events: dict[int | None, Stored] = {}
-        self._channels: dict[int | str | None, tuple[int, ...]] = {}
+        self._channels: dict[int | str | None, tuple[int, tuple[int, ...]]] = {}
+        """Serial number of its opening, and points, of each channel that is open."""
         self._kinds: dict[str, Callable[[Line], None]] = {
             "start": self._start,
             "point": self._point,
@@ -173,14 +174,16 @@ class _Reader:
         point.reads.append(look)
 
     def _open(self, line: Line) -> None:
-        self._channels[line.c] = line.points
+        self._channels[line.c] = line.n, line.points
 
     def _close(self, line: Line) -> None:
         """A channel that was cut is a disconnect of the points for which none was opened after it: who opened another did not miss it."""
-        opened_after = list(self._channels)[list(self._channels).index(line.c) + 1 :] if line.c in self._channels else []
-        points = set(self._channels.pop(line.c, ())).difference(*(self._channels[channel] for channel in opened_after))
-        if line.why not in _ORDERLY and points:
-            self.truth.disconnects.append(Disconnect(line.n, self._machine(line), str(line.c), line.why, tuple(sorted(points))))
+        opened, points = self._channels.pop(line.c, (0, ()))
+        if line.why in _ORDERLY:
+            return
+        missed = set(points).difference(*(others for later, others in self._channels.values() if later > opened))
+        if missed:
+            self.truth.disconnects.append(Disconnect(line.n, self._machine(line), str(line.c), line.why, tuple(sorted(missed))))
 
     def _sent(self, line: Line) -> None:
         point = self.truth.points[line.p]

@@ -47,6 +47,7 @@ def test_good_streams_of_a_channel_that_was_split_share_one_again_and_nothing_is
     assert {point.point_key for point in joined.points} == set(owner.points)
     assert owner.hearing.ears == [joined]
     assert all(ear.why_close(calm) for ear in apart)
+    assert owner.hearing.heard_until(calm) == calm.ticks, "an incident says since when nobody hears"
     (told,) = owner.incidents.take_changed()
     assert (told["kind"], told["state"], told["from_time"] * 10) == ("CHANNELS_JOINED", "OPENED", later(REJOIN_SECONDS - 1).ticks)
     assert set(told["point_keys"]) == set(owner.points)
