@@ -110,9 +110,11 @@ class PointCoverage:
     def rescan(self, first: int, last: int, marked: int, cause: str) -> int:
         """Has the covered hours in [first, last) read again, as of `marked` and settle at least; answers how many there are.
 
-        The cause of an incident stays: what it hid is made good by the same read.
+        The cause of an incident stays: what it hid is made good by the same read. All of it is stated, and nothing confirmed that was
+        stated before now: who asks for it may have lost that.
         """
         hours = self.covered_hours(first, last)
+        self.sums.tear(hours.start * TICKS_PER_HOUR, hours.stop * TICKS_PER_HOUR)
         for hour in hours:
             earlier = self.dirty.get(hour)
             self.mark(hour, marked, cause if earlier is None or earlier.cause is None else None)

@@ -77,6 +77,14 @@ class Registry:
         self._known[schema_id] = usable(schema_id, found)
         return self._known[schema_id]
 
+    def id_of(self, subject: str, text: str) -> int:
+        """The id of a schema that was registered under a subject. Raises Unavailable if it was not: producers never register."""
+        found = self._ask("POST", f"subjects/{quote(subject, safe='')}", {"schema": text, "schemaType": "AVRO"})
+        answer = _json(found)
+        if found.status_code != 200 or not isinstance(answer, dict) or not isinstance(answer.get("id"), int):
+            raise Unavailable(f"subject {subject} lacks this version's schema; run: pibridge schemas register")
+        return int(answer["id"])
+
     def newest(self, subject: str) -> Definition | None:
         """The newest definition under a subject; None if there is none. Raises Unavailable."""
         found = _json(self._get(f"subjects/{quote(subject, safe='')}/versions/latest"))
@@ -85,10 +93,13 @@ class Registry:
         return self.definition(found["id"])
 
     def _get(self, path: str) -> httpx2.Response:
+        return self._ask("GET", path)
+
+    def _ask(self, method: str, path: str, body: dict[str, str] | None = None) -> httpx2.Response:
         problem = ""
         for pause in (*_PAUSES_SECONDS, None):
             try:
-                answer = self._client.get(path)
+                answer = self._client.request(method, path, json=body)
             except httpx2.RequestError as error:
                 problem = f"{type(error).__name__}: {error}"
             else:

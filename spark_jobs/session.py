@@ -24,8 +24,12 @@ _DEFAULTS = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.shuffle.partitions": "2",
+    # Batches are alike: with Spark's 100 each would compile its code anew, which is most of what a small batch costs.
+    "spark.sql.codegen.cache.maxEntries": "5000",
     # Without it a table's state is read in 50 tasks at each commit.
     "spark.databricks.delta.snapshotPartitions": "2",
+    # What is merged is written down before: Delta need not do it once more.
+    "spark.databricks.delta.merge.materializeSource": "none",
 }
 _FIXED = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -33,10 +37,14 @@ _FIXED = {
     "spark.sql.session.timeZone": "UTC",
     # Spark's default, INT96, is read as nanoseconds elsewhere: then times before 1677 and after 2262 fail or wrap around.
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    # Delta's parser (4.4) does not hand named parameters on to Spark 4.1's: they are bound to the plan, as Spark 4.0 did.
+    "spark.sql.legacy.parameterSubstitution.constantsOnly": "true",
 }
 # A length in garbage is a number like any other: unchecked, four bytes of it make Avro ask for 2 GiB, and the driver dies of one message.
 # No message of ours comes near these.
 _AVRO_LIMITS = {"string.maxLength": 64 << 20, "bytes.maxLength": 64 << 20, "collectionItems.maxLength": 4 << 20}
+_CODE_CACHE = "-XX:ReservedCodeCacheSize=512m"
+"""Each batch has code of its own: a session that lives long fills Java's usual cache, and every query ends then."""
 
 
 def settings(lakehouse: Lakehouse) -> dict[str, str]:
@@ -44,7 +52,7 @@ def settings(lakehouse: Lakehouse) -> dict[str, str]:
     merged = _DEFAULTS | lakehouse.spark | _FIXED
     limits = [f"-Dorg.apache.avro.limits.{name}={value}" for name, value in _AVRO_LIMITS.items()]
     log4j = shlex.quote("-Dlog4j2.configurationFile=" + Path(str(files("spark_jobs").joinpath("log4j2.properties"))).as_uri())
-    for side, ours in (("driver", [log4j, "-Duser.timezone=UTC", *limits]), ("executor", ["-Duser.timezone=UTC", *limits])):
+    for side, ours in (("driver", [log4j, _CODE_CACHE, "-Duser.timezone=UTC", *limits]), ("executor", ["-Duser.timezone=UTC", *limits])):
         key = f"spark.{side}.extraJavaOptions"
         merged[key] = " ".join([*ours, *([merged[key]] if merged.get(key) else [])])
     return merged

@@ -258,6 +258,7 @@ def _record(point: PointModel, config: Config) -> Point:
         "web_id": point.web_id, "tag": f"T{point.number}", "path": "", "descriptor": None, "point_class": None,
         "point_type": point.point_type, "digital_set": None, "engineering_units": "", "zero": None, "span": None, "step": False,
         "future": False, "display_digits": None, "in_scope": True, "start_time": int(start.timestamp()) * 1_000_000, "received_time": 0,
+        "point_source": None,
     }  # fmt: skip
 
 

@@ -92,3 +92,12 @@ def test_a_definition_that_cannot_be_used_says_why(answer: dict[str, str], told:
     definition = usable(3, answer)
     assert definition.record is None
     assert told in (definition.problem or "")
+
+
+def test_the_id_of_a_registered_schema_is_found_and_one_that_is_not_is_never_registered() -> None:
+    answers = Answers(httpx2.Response(200, json={"id": 9}), httpx2.Response(404, json={"error_code": 40403}))
+    with registry(answers) as made:
+        assert made.id_of("pi.p.incidents-value", "{}") == 9
+        with pytest.raises(Unavailable, match=r"incidents-value lacks this version's schema; run: pibridge schemas register"):
+            made.id_of("pi.p.incidents-value", "{}")
+    assert answers.asked == ["/apis/subjects/pi.p.incidents-value"] * 2
