@@ -145,7 +145,7 @@ class Demo:
     def _start_simulator(self) -> str:
         options = self._options
         child = self._start(
-            "simulator", "simulator", "--json", "--points", str(options.points), "--rate", str(options.rate), "--history", "7200",
+            "simulator", "simulator", "--json", "--points", str(options.points), "--rate", str(options.rate), "--history", "9000",
             "--user", "pibridge", "--password-env", PASSWORD, "--replay-csv", f"{CSV_POINT}={CSV_FILE}", "--profile", options.profile,
             *(["--journal", str(self._journal)] if options.verify else []),
         )  # fmt: skip

@@ -42,7 +42,7 @@ def write(stack: Stack, plant: Plant, profile: str) -> Path:
         "kafka": {"bootstrap_servers": stack.bootstrap_servers, "replication": 1},
         "registry": {"url": stack.registry_url},
         "coverage": {
-            "start": "1h", "settle_seconds": 3, "seal_previews": 5, "seal_min_seconds": 5, "seal_max_seconds": 10,
+            "start": "2h", "settle_seconds": 3, "seal_previews": 5, "seal_min_seconds": 5, "seal_max_seconds": 10,
             "quiet_seconds": 60, "blind_margin_seconds": 3600,
         },
         "delivery": {"shards": 4},

@@ -201,6 +201,7 @@ def _spread(ordered: Sequence[float]) -> dict[str, float]:
 WHOLE = Course(1000, 600.0, 100, 100, (30.0, 120.0, 300.0), 30.0)
 SHORT = Course(30, 20.0, 20, 20, (15.0, 90.0), 2.0)
 COURSES = {
+    "30 changes": SHORT,
     "1,000 changes": WHOLE,
     **{
         f"defect: {defect}": replace(SHORT, defect=defect, checks=frozenset(checks))
