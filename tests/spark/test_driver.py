@@ -1,4 +1,4 @@
-"""The short form of the proof `driver`: one death of each job in the middle of a batch; `make prove` has every phase, defects, and changes."""
+"""The short form of the proof `driver`: one death of each job amid a batch; `make prove` has every phase, defects, and changes."""
 
 from pathlib import Path
 
