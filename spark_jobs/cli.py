@@ -13,12 +13,11 @@ from types import FrameType
 from typing import Any
 
 import structlog
-from py4j.protocol import Py4JError  # type: ignore[import-untyped]
-from pyspark.errors import PySparkException
 
 from schemas import config
 from spark_jobs import query, reconcile, refine, run
 from spark_jobs.errors import LandError, Misconfigured
+from spark_jobs.session import SPARK_ERRORS
 
 _EPILOG = """\
 what it needs:
@@ -196,7 +195,7 @@ def _answered(job: Callable[[], int]) -> int:
     """A job that ends by itself. Ctrl-C is left to Spark, which ends what runs and raises KeyboardInterrupt."""
     try:
         return job()
-    except (LandError, PySparkException, Py4JError) as error:
+    except (LandError, *SPARK_ERRORS) as error:
         known = error if isinstance(error, LandError) else run.failure(None, error)
         print(f"spark_jobs: {known}", file=sys.stderr)  # noqa: T201 - for a person, who waits for it
         return known.exit_code
@@ -221,14 +220,14 @@ def _guarded(job: Callable[[threading.Event, Callable[[], None]], None]) -> int:
     log = structlog.get_logger()
     try:
         job(stop, install)
-    except (LandError, PySparkException, Py4JError) as error:
+    except (LandError, *SPARK_ERRORS) as error:
         known = error if isinstance(error, LandError) else run.failure(None, error)
         if not received:
             # What has a class of its own is explained by its sentence; anything else needs its origin.
             told = {"exc_info": error} if type(known) is LandError else {}
             log.error("failed", problem=str(known), exit_code=known.exit_code, **told)
             return known.exit_code
-        log.warning("stopped_with_problem", problem=str(error))
+        log.warning("stopped_with_problem", problem=str(known))
     if received:
         log.info("stopped", signal=signal.Signals(received[0]).name)
         return 130 if signal.SIGINT in received else 0

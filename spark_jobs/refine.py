@@ -18,7 +18,7 @@ from spark_jobs.checkpoint import Checkpoint
 from spark_jobs.destination import ByPath
 from spark_jobs.errors import LandError, Misconfigured, Refused, Unavailable
 from spark_jobs.maintain import Upkeep, Work
-from spark_jobs.session import session
+from spark_jobs.session import SPARK_ERRORS, session
 from spark_jobs.tables import Table
 
 _BRONZE_SECONDS = 2.0
@@ -220,12 +220,13 @@ def _first_line(error: Exception) -> str:
 
 def _run_together(refineries: list[Refinery], stop: threading.Event) -> None:
     """All queries until one fails or `stop` is set; then the others end too."""
-    ending, failures = threading.Event(), []
+    ending = threading.Event()
+    failures: list[Exception] = []
 
     def follow(refinery: Refinery) -> None:
         try:
             run_one(refinery, False, ending)
-        except LandError as error:
+        except (LandError, *SPARK_ERRORS) as error:
             failures.append(error)
         finally:
             ending.set()

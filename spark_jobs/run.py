@@ -27,7 +27,7 @@ from spark_jobs.incidents import Incidents, losses
 from spark_jobs.lease import Lease
 from spark_jobs.refill import refill
 from spark_jobs.registry import Registry
-from spark_jobs.session import session
+from spark_jobs.session import java_is_gone, session
 from spark_jobs.storage import Storage, absolute, is_full
 
 _BATCH_SETTING = "spark.pibridge.maxOffsetsPerTrigger"
@@ -236,6 +236,8 @@ def failure(ours: Exception | None, spark: Exception) -> LandError:
     """What ended the query, as an error with a sentence and an exit code."""
     if isinstance(ours, LandError):
         return ours
+    if java_is_gone(spark):
+        return Unavailable("Spark's Java process has ended: it was killed, or ran out of memory (spark.driver.memory); start again")
     text = f"{ours}\n{spark}"
     if any(mark in text for mark in _LOST):
         # The partition and its offsets stand in the last of Spark's nested reasons, if anywhere.

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
-from pyspark.errors import PySparkRuntimeError
+from py4j.protocol import Py4JError, Py4JNetworkError  # type: ignore[import-untyped]
+from pyspark.errors import PySparkException, PySparkRuntimeError
 from pyspark.sql import SparkSession
 
 from schemas.config import Lakehouse
@@ -28,6 +29,8 @@ _DEFAULTS = {
     "spark.sql.codegen.cache.maxEntries": "5000",
     # Without it a table's state is read in 50 tasks at each commit.
     "spark.databricks.delta.snapshotPartitions": "2",
+    # What can be told of columns in a plan of many windows and joins grows without bound: a batch without rows took minutes and all memory.
+    "spark.sql.constraintPropagation.enabled": "false",
     # What is merged is written down before: Delta need not do it once more.
     "spark.databricks.delta.merge.materializeSource": "none",
 }
@@ -86,7 +89,29 @@ def session(lakehouse: Lakehouse) -> Iterator[SparkSession]:
             _require_connectors(spark)
             yield spark
         finally:
-            spark.stop()
+            _stop(spark)
+
+
+SPARK_ERRORS = (PySparkException, Py4JError, ConnectionError)
+"""What a call to Spark raises: what Spark has to say, or, while its Java process ends or is gone, whatever that looks like from here."""
+
+
+def java_is_gone(error: Exception) -> bool:
+    """Whether a call to Spark failed because its Java process has ended, or is about to."""
+    if isinstance(error, (Py4JNetworkError, ConnectionError)):
+        return True
+    try:
+        return "stopped SparkContext" in str(error)
+    except (Py4JError, ConnectionError):  # the text of a Java exception is asked from Java
+        return True
+
+
+def _stop(spark: SparkSession) -> None:
+    try:
+        spark.stop()
+    except SPARK_ERRORS as error:
+        if not java_is_gone(error):
+            raise
 
 
 def _started(merged: dict[str, str], file: Path) -> SparkSession:
