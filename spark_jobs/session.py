@@ -29,6 +29,11 @@ _DEFAULTS = {
     "spark.sql.codegen.cache.maxEntries": "5000",
     # Without it a table's state is read in 50 tasks at each commit.
     "spark.databricks.delta.snapshotPartitions": "2",
+    # VACUUM lists directories in so many tasks, where Spark's 10,000 are a minute's work for two files.
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "32",
+    # Of each query a description is made for a user interface that is not there, at length a tenth of what a small batch costs.
+    "spark.sql.ui.explainMode": "simple",
+    "spark.sql.maxPlanStringLength": "1000",
     # What can be told of columns in a plan of many windows and joins grows without bound: a batch without rows took minutes and all memory.
     "spark.sql.constraintPropagation.enabled": "false",
     # What is merged is written down before: Delta need not do it once more.

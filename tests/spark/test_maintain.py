@@ -67,15 +67,21 @@ def lived(stack: Stack, spark: SparkSession, tmp_path_factory: pytest.TempPathFa
     return Lived(house, scenes, root / "maintained")
 
 
+def set_kept_for(spark: SparkSession, house: House, interval: str) -> None:
+    """How long the table that is overwritten all the time keeps files of its older versions."""
+    path = quoting.table(house.path(refined.WATERMARKS))
+    spark.sql(f"ALTER TABLE {path} SET TBLPROPERTIES ('delta.deletedFileRetentionDuration' = 'interval {interval}')")
+
+
 def test_upkeep_puts_files_together_and_silver_goes_on_where_it_was(lived: Lived, spark: SparkSession) -> None:
     house = lived.house
-    at_once = "'delta.deletedFileRetentionDuration' = 'interval 0 seconds'"  # in place of waiting for a day
-    spark.sql(f"ALTER TABLE {quoting.table(house.path(refined.WATERMARKS))} SET TBLPROPERTIES ({at_once})")
+    set_kept_for(spark, house, "0 seconds")  # in place of waiting for a day
     before = {table: lived.files(table) for table in KEPT}
     lying = {table: lived.lying(table) for table in KEPT}
     assert before[tables.COVERAGE] == BATCHES
     assert lying[refined.WATERMARKS] >= BATCHES
     lived.upkeep().keep()
+    set_kept_for(spark, house, "1 day")  # as the job would, with one more version
     assert differences(lived.scenes, house.silver()) == []
     assert lived.files(tables.COVERAGE) == 1
     assert lived.files(refined.CLEANED) < before[refined.CLEANED]
