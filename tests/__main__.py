@@ -1,7 +1,8 @@
 """`python -m tests [TIER ...]`: runs the tests tier by tier, and says how many there were and how long they took.
 
 Fails if a tier has fewer tests than `tiers.json` says (a test that is not collected cannot fail), and, with CI=true, if any is skipped.
-All tiers together go two ways at once: those that only reckon give way to those that wait for servers, and tell what they found at the end.
+All tiers together go three ways at once: those that only reckon, which give way, those of Spark, and those that mostly wait for servers.
+The first two tell what they found at the end.
 """
 
 import json
@@ -12,13 +13,14 @@ import tempfile
 import time
 import xml.etree.ElementTree as ET
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, NamedTuple
 
 HERE = Path(__file__).parent
 MARKERS = ("simulation", "integration", "spark", "containers", "demo")
-RECKONING = ("fast", "simulation")
-"""Tiers without servers."""
+BESIDE = {("fast", "simulation"): ("nice", "-n", "10"), ("spark",): ()}
+"""Tiers that go beside the others, each row one after the other, and the words before their command."""
 TIERS = {"fast": " and ".join(f"not {marker}" for marker in MARKERS)} | {marker: marker for marker in MARKERS}
 
 
@@ -49,12 +51,18 @@ def run(tier: str, before: tuple[str, ...] = (), output: IO[bytes] | None = None
 
 def run_all() -> list[Outcome]:
     """Runs every tier."""
-    with tempfile.TemporaryFile() as output, ThreadPoolExecutor(1) as beside:
-        reckoned = beside.submit(lambda: [run(tier, ("nice", "-n", "10"), output) for tier in RECKONING])
-        outcomes = [run(tier) for tier in TIERS if tier not in RECKONING]
-        outcomes = reckoned.result() + outcomes
-        output.seek(0)
-        sys.stdout.write(output.read().decode(errors="replace"))
+
+    def row(tiers: tuple[str, ...], before: tuple[str, ...], output: IO[bytes]) -> list[Outcome]:
+        return [run(tier, before, output) for tier in tiers]
+
+    with ExitStack() as opened, ThreadPoolExecutor(len(BESIDE)) as pool:
+        outputs = [opened.enter_context(tempfile.TemporaryFile()) for _ in BESIDE]
+        beside = [pool.submit(row, *each, output) for each, output in zip(BESIDE.items(), outputs, strict=True)]
+        outcomes = [run(tier) for tier in TIERS if all(tier not in tiers for tiers in BESIDE)]
+        outcomes = [outcome for task in beside for outcome in task.result()] + outcomes
+        for output in outputs:
+            output.seek(0)
+            sys.stdout.write(output.read().decode(errors="replace"))
     return outcomes
 
 
