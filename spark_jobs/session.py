@@ -31,9 +31,13 @@ _DEFAULTS = {
     "spark.databricks.delta.snapshotPartitions": "2",
     # VACUUM lists directories in so many tasks, where Spark's 10,000 are a minute's work for two files.
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "32",
-    # Of each query a description is made for a user interface that is not there, at length a tenth of what a small batch costs.
+    # What is kept of past queries for the same interface would fill the memory of a job that lives long.
+    "spark.sql.ui.retainedExecutions": "10",
+    "spark.ui.retainedJobs": "20",
+    "spark.ui.retainedStages": "20",
+    "spark.ui.retainedTasks": "200",
+    # Of each query a description is made for a user interface that is not there: the short one.
     "spark.sql.ui.explainMode": "simple",
-    "spark.sql.maxPlanStringLength": "1000",
     # What can be told of columns in a plan of many windows and joins grows without bound: a batch without rows took minutes and all memory.
     "spark.sql.constraintPropagation.enabled": "false",
     # What is merged is written down before: Delta need not do it once more.

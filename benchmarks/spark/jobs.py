@@ -120,7 +120,7 @@ def finished(ground: Ground, name: str, *module: str) -> Job:
 
 def layout(table: Path) -> Json:
     """Files and bytes of a table, by million rows."""
-    files: dict[str, list[Any]] = pa.record_batch(DeltaTable(str(table)).get_add_actions(flatten=True)).to_pydict()
+    files: dict[str, list[Any]] = pa.table(DeltaTable(str(table)).get_add_actions(flatten=True)).to_pydict()
     rows = sum(files["num_records"])
     if rows == 0:
         raise Void(f"{table} is empty")

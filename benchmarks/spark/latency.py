@@ -18,8 +18,9 @@ from deltalake import DeltaTable
 from benchmarks.bridge.ground import Ground, Json, Void, percentile
 from benchmarks.spark.jobs import Options, layout, sample, source, started
 from benchmarks.spark.publishing import Frames, preview, statement
+from bridge.frame import Series
 from schemas.config import Config
-from schemas.records import Sample, Series
+from schemas.records import Sample
 from schemas.topics import LIVE, RECORDED, Topic
 from spark_jobs.tables import TIMESERIES
 

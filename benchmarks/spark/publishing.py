@@ -6,9 +6,12 @@ from confluent_kafka import Producer
 
 from benchmarks.bridge.ground import Void
 from bridge import kafka
+from bridge.frame import Frame, Series
+from bridge.samples import DOUBLE
+from bridge.samples import Sample as Carried
 from schemas.config import Config
 from schemas.digest import digest_of
-from schemas.records import Sample, Series, ValueFrame
+from schemas.records import Sample
 from schemas.topics import RECORDED, Topic
 
 _FLUSH_SECONDS = 60.0
@@ -33,7 +36,7 @@ class Frames:
         self._sequences[topic.dataset, shard] += 1
         self.clock += 1
         stated = topic is RECORDED
-        frame: ValueFrame = {
+        frame: Frame = {
             "source": self._source, "shard": shard, "epoch": 1, "sequence": sequence, "clock": self.clock,
             "origin": "RECORDED" if stated else "LIVE", "via": "READ" if stated else "CHANNEL", "received_time": now, "server_time": now,
             "cause": None, "series": series,
@@ -54,8 +57,9 @@ class Frames:
 
 
 def preview(point_key: str, samples: list[Sample]) -> Series:
-    """A series of previews."""
-    return {"point_key": point_key, "tag": f"tag {point_key}", "uom": None, "statement": None, "samples": samples}
+    """A series of previews, all of them good DOUBLEs."""
+    carried = [Carried(s["event_time"] * 10 + s["ticks"], s["value_double"], DOUBLE) for s in samples]
+    return {"point_key": point_key, "tag": f"tag {point_key}", "uom": None, "statement": None, "samples": carried}
 
 
 def statement(point_key: str, samples: list[Sample], begin: int, end: int, clock: int) -> Series:

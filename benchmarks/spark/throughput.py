@@ -22,8 +22,8 @@ from benchmarks.bridge.ground import Ground, Json, Void, say, spread
 from benchmarks.spark.jobs import Job, Options, finished, layout, sample, source
 from benchmarks.spark.plain import HEADER, flat_definition
 from benchmarks.spark.publishing import Frames, preview, statement
+from bridge.frame import Series
 from schemas.config import Config
-from schemas.records import Series
 from schemas.topics import LIVE, RECORDED
 from spark_jobs.tables import TIMESERIES
 

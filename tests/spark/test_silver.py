@@ -193,7 +193,7 @@ def test_a_backlog_is_brought_in_by_groups_of_points_and_a_kill_between_two_of_t
     house.land(early, chance)
     house.refine_silver()
     house.land(late, chance)
-    monkeypatch.setattr(silver, "AT_ONCE", 150)
+    monkeypatch.setattr(silver, "AT_ONCE", 30)
     marked: list[int] = []
     right = silver.Silver._mark
 
