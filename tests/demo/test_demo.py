@@ -104,8 +104,7 @@ def test_tables_carry_the_comments_of_the_avro_files_in_unity_catalog(played: Pl
 @pytest.fixture(scope="module")
 def rows(played: Played) -> pa.Table:
     """All of bronze.pi_timeseries, as it was landed. Nothing is landed any more: a later statement would lack its samples here."""
-    children = played.stack.children
-    children.stop_one(next(child for child in children if child.name == "spark"))
+    played.stack.children.stop_one(played.stack.server("spark"))
     return DeltaTable(str(played.stack.warehouse / "bronze" / "pi_timeseries")).to_pyarrow_table()
 
 
