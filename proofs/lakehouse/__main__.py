@@ -78,7 +78,6 @@ def questions(played: Played, now: datetime) -> list[Asked]:
     """One of each kind. What was known is asked about the first correction: how its point looked a moment before. Raises CommandFailed."""
     begin, end, day = f"{now - timedelta(hours=3):%Y-%m-%dT%H:00:00Z}", f"{now + timedelta(hours=1):%Y-%m-%dT%H:00:00Z}", f"{now:%Y-%m-%d}"
     recent = {"tag": "%", "since": begin, "until": end}
-    history = {"tag": "machine_temperature", "since": "2013-12-01T00:00:00Z", "until": "2014-03-01T00:00:00Z"}
     corrections = ask(played, "corrections_of_day", {"tag": "%", "day": day})
     if not corrections.answer["rows"]:
         raise CommandFailed("the demo's tables tell of no correction today: it was played over midnight (UTC); play it again")
@@ -87,7 +86,7 @@ def questions(played: Played, now: datetime) -> list[Asked]:
     return [
         ask(played, "last_values", {"tag": "%"}),
         ask(played, "hourly_averages", recent),
-        ask(played, "gaps", history | {"seconds": "300"}),
+        ask(played, "gaps", recent | {"seconds": "300"}),
         ask(played, "late_share", recent | {"seconds": "15"}),
         corrections,
         ask(played, "known_at", {"tag": first["tag"], "time": f"{known:%Y-%m-%dT%H:%M:%SZ}"}),
