@@ -17,6 +17,7 @@ import structlog
 from schemas import config
 from spark_jobs import query, reconcile, refine, run
 from spark_jobs.errors import LandError, Misconfigured
+from spark_jobs.failures import failure
 from spark_jobs.session import SPARK_ERRORS
 
 _EPILOG = """\
@@ -196,7 +197,7 @@ def _answered(job: Callable[[], int]) -> int:
     try:
         return job()
     except (LandError, *SPARK_ERRORS) as error:
-        known = error if isinstance(error, LandError) else run.failure(None, error)
+        known = error if isinstance(error, LandError) else failure(None, error)
         print(f"spark_jobs: {known}", file=sys.stderr)  # noqa: T201 - for a person, who waits for it
         return known.exit_code
     except KeyboardInterrupt:
@@ -221,7 +222,7 @@ def _guarded(job: Callable[[threading.Event, Callable[[], None]], None]) -> int:
     try:
         job(stop, install)
     except (LandError, *SPARK_ERRORS) as error:
-        known = error if isinstance(error, LandError) else run.failure(None, error)
+        known = error if isinstance(error, LandError) else failure(None, error)
         if not received:
             # What has a class of its own is explained by its sentence; anything else needs its origin.
             told = {"exc_info": error} if type(known) is LandError else {}

@@ -17,6 +17,8 @@ from spark_jobs.catalog import Catalog, Registration
 from spark_jobs.checkpoint import Checkpoint
 from spark_jobs.destination import ByPath
 from spark_jobs.errors import LandError, Misconfigured, Refused, Unavailable
+from spark_jobs.failures import failure
+from spark_jobs.lease import Lease
 from spark_jobs.maintain import Upkeep, Work
 from spark_jobs.session import SPARK_ERRORS, session
 from spark_jobs.tables import Table
@@ -24,6 +26,7 @@ from spark_jobs.tables import Table
 _BRONZE_SECONDS = 2.0
 """How often is looked for bronze while it does not exist."""
 _STARTS = 3
+"""So often a query is started, one time after the other without a batch between them."""
 _SCHEMA_CHANGED = ("DELTA_SCHEMA_CHANGED", "DELTA_SCHEMA_CHANGED_WITH_STARTING_OPTIONS", "DELTA_SCHEMA_CHANGED_WITH_VERSION")
 
 log = structlog.get_logger()
@@ -193,29 +196,27 @@ def _start(refinery: Refinery, work: batches.Batches, available_now: bool) -> St
 
 
 def run_one(refinery: Refinery, available_now: bool, stop: threading.Event) -> None:
-    """A query to its end. Bronze may get a column in mid-run, which Delta tells by ending it: the next start reads on."""
+    """A query to its end. Raises LandError.
+
+    Bronze may get a column in mid-run, which Delta tells by ending the query: the next start reads on.
+    """
+    left = _STARTS
 
     def tell() -> None:
+        nonlocal left
         for done in work.take():
+            left = _STARTS
             log.info("refined", query=refinery.name, batch_id=done.batch_id, rows=done.rows, seconds=round(done.seconds, 3))
 
     work = batches.Batches(refinery.work)
-    for left in reversed(range(_STARTS)):
-        if stop.is_set():
-            return
-        work.failure = None
+    while not stop.is_set():
+        work.failure, left = None, left - 1
         try:
             return batches.watch(_start(refinery, work, available_now), work, stop, tell)
         except PySparkException as error:
-            if isinstance(work.failure, LandError):
-                raise work.failure from error
-            if not left or not any(mark in str(error) for mark in _SCHEMA_CHANGED):
-                raise LandError(f"the query {refinery.name} ended: {_first_line(work.failure or error)}") from error
+            if not left or isinstance(work.failure, LandError) or not any(mark in str(error) for mark in _SCHEMA_CHANGED):
+                raise failure(work.failure, error, f"the query {refinery.name}") from error
             log.info("bronze_has_new_columns", query=refinery.name, starts_again=True)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _run_together(refineries: list[Refinery], stop: threading.Event) -> None:

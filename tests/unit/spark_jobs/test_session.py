@@ -4,7 +4,7 @@ from pyspark.errors import PySparkException
 
 from schemas.config import Lakehouse
 from spark_jobs.errors import Unavailable
-from spark_jobs.run import failure
+from spark_jobs.failures import failure
 from spark_jobs.session import java_is_gone, properties_text, settings
 
 
