@@ -46,6 +46,7 @@ class Gold:
 
     def _measure(self, hours: DataFrame) -> difference.Difference:
         before = weighing.numbered(self._read(hours, HOURLY, "hour"))
+        before = before.dropDuplicates(["point_key", "at_hour"])  # a row that is there twice would be wanted twice
         points = self._points(hours.sparkSession).join(hours.select("point_key").distinct(), "point_key", "left_semi")
         wanted = weighing.measured(self._read(hours, CLEANED, "event_time"), hours, before, points)
 

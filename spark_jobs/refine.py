@@ -59,16 +59,20 @@ def refine(config: Config, available_now: bool, stop: threading.Event, ready: Ca
 
 
 def run(spark: SparkSession, source: str, lakehouse: Lakehouse, available_now: bool, stop: threading.Event) -> None:
-    """The job on a session that runs. Raises LandError."""
+    """The job on a session that runs. Raises LandError, Refused if another process is at it."""
     if lakehouse.warehouse is None:
         raise Misconfigured("silver and gold are written by path: set lakehouse.warehouse")
     warehouse = storage.absolute(lakehouse.warehouse)
     if not _bronze_exists(spark, warehouse, available_now, stop):
         return
-    refineries = planned(spark, lakehouse, warehouse, stop)
-    for refinery in refineries:
-        prepare(spark, refinery, warehouse, source)
+    lease_files = [f"{storage.absolute(lakehouse.checkpoints)}/refine.lease", f"{warehouse}/{refined.CLEANED.layer}.lease"]
+    lease = Lease(storage.Storage(spark), lease_files, stop)
+    lease.take()
     with ExitStack() as opened:
+        opened.callback(lease.close)
+        refineries = planned(spark, lakehouse, warehouse, stop)
+        for refinery in refineries:
+            prepare(spark, refinery, warehouse, source)
         if lakehouse.catalog is not None:
             registration = Registration(Catalog(lakehouse, warehouse), lambda: refined.TABLES, source)
             registration.start()
@@ -77,8 +81,10 @@ def run(spark: SparkSession, source: str, lakehouse: Lakehouse, available_now: b
         if available_now:  # each sees all that those before it wrote
             for refinery in refineries:
                 run_one(refinery, True, stop)
-            return
-        _run_together(refineries, stop)
+        else:
+            _run_together(refineries, stop)
+        if lease.lost is not None:
+            raise Refused(f"this job ended because {lease.lost}")
 
 
 def planned(spark: SparkSession, lakehouse: Lakehouse, warehouse: str, stop: threading.Event) -> list[Refinery]:

@@ -2,6 +2,7 @@
 
 import random
 import shutil
+import threading
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,8 +12,11 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from console.stack import Stack
+from proofs.reconciliation.damage import rewrite
 from spark_jobs import delta, difference, now, overrule, query, quoting, refined, silver, tables
 from spark_jobs.errors import LandError, Refused, Unavailable
+from spark_jobs.lease import Lease
+from spark_jobs.storage import Storage
 from tests.spark import gold_model
 from tests.spark import silver_model as model
 from tests.spark.lakehouse import SOURCE, House, differences, micros
@@ -127,6 +131,21 @@ def test_what_is_told_again_changes_nothing_and_a_lost_checkpoint_is_made_good(t
     assert differences(scenes, house.silver()) == []
     assert _wrong_hours(house, scenes) == []
     assert house.versions()[refined.CLEANED.name] == versions[refined.CLEANED.name]
+
+
+def test_rows_that_were_written_twice_are_one_again_when_all_is_compared(told: tuple[House, dict[str, model.Scene]]) -> None:
+    house, scenes = told
+    of = (refined.CLEANED, refined.CORRECTIONS, refined.HOURLY, refined.VALIDATED)
+    before = {table.name: len(house.rows(table)) for table in of}
+    for table in of:
+        some = house.spark.read.format("delta").load(house.path(table)).where("hash(point_key) % 3 = 0")
+        some.write.format("delta").mode("append").save(house.path(table))
+    assert all(len(house.rows(table)) > before[table.name] for table in of)
+    shutil.rmtree(house.root / "checkpoints")
+    house.refine()
+    assert {table.name: len(house.rows(table)) for table in of} == before
+    assert differences(scenes, house.silver()) == []
+    assert _wrong_hours(house, scenes) == []
 
 
 def test_now_shows_what_is_archived_and_what_is_open_and_past_knowledge_comes_back(
@@ -320,6 +339,22 @@ def test_a_checkpoint_that_is_cut_off_is_refused_with_what_to_do_and_following_i
     shutil.rmtree(checkpoint)
     house.refine()
     assert differences(scenes, house.silver()) == []
+
+
+@pytest.mark.parametrize("lease", ["checkpoints/refine.lease", "warehouse/silver.lease"])
+def test_a_second_process_on_the_same_tables_or_checkpoints_is_refused(told: tuple[House, dict[str, model.Scene]], lease: str) -> None:
+    house, _ = told
+    versions = house.versions()
+    held = Lease(Storage(house.spark), [str(house.root / lease)], threading.Event(), beat_seconds=0.5)
+    held.take()
+    try:
+        with pytest.raises(Refused, match=r"another job .* process"):
+            house.refine()
+    finally:
+        held.close()
+    assert house.versions() == versions
+    house.refine()
+    assert not (house.root / lease).exists()
 
 
 def test_without_bronze_it_says_what_to_start_first(make: Callable[[str], House]) -> None:
