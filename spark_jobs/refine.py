@@ -156,7 +156,8 @@ def disagreement(begun: bool, known: dict[str, str], ids: dict[str, str], rows: 
     """Why a query must not start with these tables, as a sentence with what to do; None if it may.
 
     `begun`: the checkpoint has batches; `known`: ids of the tables that belong to it; `ids`: of those of the `wanted` that are there;
-    `rows`: those not empty. A lost checkpoint is no harm: what bronze says is then compared with what the tables hold.
+    `rows`: those not empty. A lost checkpoint is no harm: what bronze says is then compared with what the tables hold, and nothing is
+    appended unseen.
     """
     if begun and (other := sorted(name for name in wanted if known.get(name) != ids.get(name))):
         return (

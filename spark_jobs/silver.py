@@ -18,7 +18,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from schemas.config import Lakehouse
-from spark_jobs import difference, overrule, quoting, refined, tables
+from spark_jobs import completeness, difference, membership, overrule, quoting, refined, tables
 from spark_jobs.checkpoint import Checkpoint
 from spark_jobs.errors import LandError
 from spark_jobs.refined import CHANGED_RANGES, CLEANED, CORRECTIONS, PREVIEWS_OPEN, WATERMARKS
@@ -94,10 +94,11 @@ class Silver:
         if not arrived.statements and not arrived.previews:  # files of bronze were put together
             return {}
         groups = ["true"] if arrived.events <= AT_ONCE else _groups(batch)
+        may_append = len(groups) == 1 and (batch_id > 0 or membership.is_empty(batch.sparkSession, self._path(CLEANED)))
         counts: Counter[str] = Counter()
         for number, group in enumerate(groups, 1):
             tell: Step = partial(self._tell, batch, batch_id) if number == len(groups) and arrived.stated else dict[str, int]
-            counts.update(self._bring_in(batch.where(group), arrived, version, batch_id, len(groups) == 1, tell))
+            counts.update(self._bring_in(batch.where(group), arrived, version, batch_id, may_append, tell))
         return {name: count for name, count in counts.items() if count}
 
     def _bring_in(
@@ -106,19 +107,20 @@ class Silver:
         arrived: Arrived,
         version: int | None,
         batch_id: int,
-        whole: bool,
+        may_append: bool,
         tell: Step,
     ) -> dict[str, int]:
         """Bring in a batch, or some points of it, and `tell` at the end.
 
-        Of some points nothing is simply appended: Delta knows an append by the batch's number alone, and where points are divided is
-        nothing that a repetition may hang on.
+        Without `may_append` all goes by comparison, since Delta knows an append by the checkpoint and the batch's number alone. So it is
+        with some points: where these are divided is nothing that a repetition may hang on. And with a checkpoint's first batch over a table
+        that has rows: the checkpoint before may have appended some and not marked them.
         """
         statements = overrule.with_range(batch.where("kind IS NOT NULL").select(*_names(tables.COVERAGE)))
         previews = batch.where("kind IS NULL").select(*_names(PREVIEWS_OPEN))
         marks = self._read(batch.sparkSession, WATERMARKS)
         classified = overrule.classified(statements.where(overrule.STATES), overrule.covered(marks))
-        if not whole:
+        if not may_append:
             classified = classified.withColumn("appends", F.lit(False))
         classified = classified.persist(StorageLevel.MEMORY_AND_DISK)
         try:

@@ -203,6 +203,28 @@ def test_a_batch_that_was_killed_after_any_step_is_repeated_without_trace(
     assert differences(scenes, house.silver()) == []
 
 
+def test_what_was_appended_and_not_marked_is_not_appended_again_by_a_checkpoint_that_begins_anew(
+    make: Callable[[str], House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, chance = make("unmarked"), random.Random(10)
+    scenes = {f"main:{number}": model.plain(chance) for number in range(4)}
+    house.land([(key, one) for key, scene in scenes.items() for one in scene.told], chance)
+    with monkeypatch.context() as patch:
+        right = silver.Silver._append
+
+        def killed(*given: Any) -> Any:
+            right(*given)
+            raise Killed
+
+        patch.setattr(silver.Silver, "_append", killed)
+        with pytest.raises(LandError):
+            house.refine_silver()
+    assert len(house.rows(refined.CLEANED)) == sum(len(model.expected(scene).cleaned) for scene in scenes.values())
+    shutil.rmtree(house.root / "checkpoints")
+    house.refine_silver()
+    assert differences(scenes, house.silver()) == []
+
+
 def test_a_backlog_is_brought_in_by_groups_of_points_and_a_kill_between_two_of_them_leaves_no_trace(
     make: Callable[[str], House], monkeypatch: pytest.MonkeyPatch
 ) -> None:
