@@ -33,6 +33,19 @@ def recounted(stated: DataFrame, samples: DataFrame) -> DataFrame:
     return stated.join(reckoned, list(PLACE), "left").withColumn("damage", damage).drop("found", "found_digest")
 
 
+def counted_again(ledger: DataFrame, judged: DataFrame, hours: DataFrame) -> DataFrame:
+    """Statements with `damage`: MISSING where the history of these (point_key, hour)s has fewer of their samples than they counted.
+
+    Of a statement that reaches beyond the hours nothing can be said.
+    """
+    found = judged.where("present").groupBy(*PLACE).agg(F.count(F.lit(1)).alias("found"))
+    among = overrule.with_hours(ledger).join(hours, list(_HOUR), "left_semi").groupBy(*PLACE).agg(F.count(F.lit(1)).alias("among"))
+    whole = F.col("among") == overrule.hour_of(F.col("end") - 1) - overrule.hour_of(F.col("begin")) + 1
+    damage = F.when(whole & (_or_zero("found") < F.col("count")), MISSING)
+    joined = ledger.join(among, list(PLACE)).join(found, list(PLACE), "left")
+    return joined.withColumn("damage", damage).drop("found", "among")
+
+
 def stretches(recounted_: DataFrame, first: int, last: int) -> DataFrame:
     """[begin, end) by point and hour, each with the statement that holds there; no row where none does. Hours in [first, last)."""
     hour_begin = F.col("hour") * HOUR_TICKS

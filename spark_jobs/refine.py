@@ -127,7 +127,7 @@ def prepare(spark: SparkSession, refinery: Refinery, warehouse: str, source: str
     read = _ids(spark, refinery.reads, warehouse)
     problem = _problem(spark, refinery, [table for table in refinery.tables if destination.exists(table)], read, warehouse)
     if problem is not None:
-        raise Refused(f"{problem}. Nothing is lost by that: all of {refinery.name} is made from what bronze holds")
+        raise Refused(problem)
     for table in refinery.tables:
         delta.ensure(destination, table, source)
     membership.set_tables(files, refinery.checkpoint, _ids(spark, refinery.tables, warehouse) | read)
@@ -144,12 +144,18 @@ def _problem(spark: SparkSession, refinery: Refinery, there: Sequence[Table], re
     rows = [table.name for table in there if not membership.is_empty(spark, table.path(warehouse))]
     problem = disagreement(state.begun, known, _ids(spark, there, warehouse), rows, [table.name for table in refinery.tables])
     if problem is not None:
-        return f"{problem} (checkpoint {checkpoint.location}, tables below {warehouse})"
-    if state.damage is not None:
-        return f"checkpoint {checkpoint.location} is damaged, {state.damage}: remove it"
-    if anew := sorted(name for name, table_id in read.items() if known.get(name, table_id) != table_id):
-        return f"{', '.join(anew)} is another table than the one that checkpoint {checkpoint.location} has read: remove the checkpoint"
-    return _older_copy(spark, refinery, state.planned, warehouse) if state.begun else None
+        problem = f"{problem} (checkpoint {checkpoint.location}, tables below {warehouse})"
+    elif state.damage is not None:
+        problem = f"checkpoint {checkpoint.location} is damaged, {state.damage}: remove it"
+    elif anew := sorted(name for name, table_id in read.items() if known.get(name, table_id) != table_id):
+        return (
+            f"{', '.join(anew)} is another table than the one that checkpoint {checkpoint.location} has read: remove the checkpoint. "
+            f"All that is read is then compared with {refinery.name}: hours about which nothing is stated any more, or of which bronze has "
+            "fewer samples than were stated, stay as they are until they are read again; in the others goes what only lost records told of"
+        )
+    elif state.begun:
+        problem = _older_copy(spark, refinery, state.planned, warehouse)
+    return None if problem is None else f"{problem}. Nothing is lost by that: all of {refinery.name} is made from what bronze holds"
 
 
 def disagreement(begun: bool, known: dict[str, str], ids: dict[str, str], rows: Sequence[str], wanted: Sequence[str]) -> str | None:

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
+import structlog
 from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -32,6 +33,7 @@ _RECORDED = [c.name for c in tables.TIMESERIES.columns if c.name in {*(s.name fo
 _EVENTS = f"CASE WHEN kind IS NULL THEN 1 WHEN {overrule.STATES} THEN `count` ELSE 0 END"
 _CORRECTION = (*refined.IDENTITY, "as_of_clock", "clock")
 
+log = structlog.get_logger()
 
 Step = Callable[[], dict[str, int]]
 """Writes tables; rows written by table."""
@@ -149,25 +151,32 @@ class Silver:
         return counts
 
     def _resolve(self, stated: DataFrame, version: int) -> tuple[difference.Difference, difference.Difference]:
-        """Bring the hours that these statements touch to what the whole ledger says."""
+        """Bring the hours that these statements touch to what the whole ledger says.
+
+        But not those in which bronze lacks samples of a statement that holds: what silver shows of them may be all that there is.
+        """
         spark = stated.sparkSession
         hours = overrule.with_hours(stated.select("point_key", "begin", "end")).select("point_key", "hour").distinct()
         hours = hours.persist(StorageLevel.MEMORY_AND_DISK)
-        judged = None
+        kept = [hours]
         try:
             scope = difference.scope_of(hours, "event_time")
             ledger = overrule.with_range(self._ledger(spark, version).where(overrule.STATES).where(scope.overlap("from_time", "to_time")))
+            ledger = _near(ledger, hours).persist(StorageLevel.MEMORY_AND_DISK)
+            kept.append(ledger)
             samples = self._samples(spark, scope.condition())
-            judged = overrule.history(_near(ledger, hours), samples, hours).persist(StorageLevel.MEMORY_AND_DISK)
+            judged = overrule.history(ledger, samples, hours).persist(StorageLevel.MEMORY_AND_DISK)
+            kept.append(judged)
+            if (left := _left(ledger, judged, hours)) is not None:
+                hours, judged = (frame.join(left, ["point_key", "hour"], "left_anti") for frame in (hours, judged))
             within = partial(_within, hours)
             # Corrections first: those who look from a correction for the event find either state of it explained.
             corrected = difference.apply(overrule.corrections(judged), CORRECTIONS, self._path(CORRECTIONS), _CORRECTION, scope, within)
             cleaned = difference.apply(overrule.holding(judged), CLEANED, self._path(CLEANED), refined.IDENTITY, scope, within)
             return cleaned, corrected
         finally:
-            hours.unpersist()
-            if judged is not None:
-                judged.unpersist()
+            for frame in kept:
+                frame.unpersist()
 
     # -- previews ------------------------------------------------------------------------------------------------------------------
 
@@ -315,6 +324,22 @@ def _within(hours: DataFrame, events: DataFrame) -> DataFrame:
     """Events of these (point_key, hour)s."""
     placed = events.withColumn("hour", overrule.hour_of(overrule.ticks("event_time", "ticks")))
     return placed.join(hours, ["point_key", "hour"], "left_semi")
+
+
+def _left(ledger: DataFrame, judged: DataFrame, hours: DataFrame) -> DataFrame | None:
+    """Those of the hours in which a statement holds whose samples bronze lacks, told in the log; None if there are none."""
+    counted, lacks = completeness.counted_again(ledger, judged, hours), "damage IS NOT NULL"
+    if counted.where(lacks).isEmpty():  # as nearly always: which statement holds where need not be found out
+        return None
+    (edge,) = hours.agg(F.min("hour").alias("first"), F.max("hour").alias("last")).collect()
+    holding = completeness.stretches(counted, edge["first"], edge["last"] + 1)
+    left = holding.where(lacks).select("point_key", "hour").distinct().localCheckpoint()
+    (row,) = left.agg(F.count(F.lit(1)).alias("hours"), F.count_distinct("point_key").alias("points")).collect()
+    if not row["hours"]:
+        return None
+    because = "bronze has fewer samples of them than were stated: `pibridge reconcile --repair` has them read again"
+    log.warning("hours_left_as_they_were", hours=row["hours"], points=row["points"], because=because)
+    return left
 
 
 def _near(ranges: DataFrame, hours: DataFrame) -> DataFrame:
