@@ -103,8 +103,8 @@ def planned(spark: SparkSession, lakehouse: Lakehouse, warehouse: str, stop: thr
             refined.SILVER,
             (tables.COVERAGE, tables.TIMESERIES),
             lambda: silver.stream(spark, warehouse),
-            # Bronze is only ever added to, which upkeep by another process does not disturb.
-            kept(of_silver, (*tables.TABLES, *refined.SILVER), silver.Silver(spark, of_silver, warehouse)),
+            # Bronze is only ever added to, and what reconciliations found is only vacuumed: neither disturbs who writes it meanwhile.
+            kept(of_silver, (*tables.TABLES, *refined.SILVER, refined.COMPLETENESS), silver.Silver(spark, of_silver, warehouse)),
             lakehouse.refine_seconds,
             of_silver,
         ),

@@ -224,6 +224,7 @@ COMPLETENESS = Table(
     ("point_key", "hour"),
     ("point_key", "hour", "verdict"),
     "silver",
+    overwritten=True,
 )
 
 SILVER = (CLEANED, CORRECTIONS, PREVIEWS_OPEN, WATERMARKS, CHANGED_RANGES)
