@@ -130,8 +130,13 @@ def touched(statements: DataFrame) -> DataFrame:
     return overrule.with_hours(statements).groupBy(*_HOUR).agg(F.max("as_of").alias("as_of"))
 
 
+def unseen_by_hour(unseen: DataFrame) -> DataFrame:
+    """The hours that silver has not seen all statements about; `waits`: one that it has not seen is `young`."""
+    return overrule.with_hours(unseen).groupBy(*_HOUR).agg(F.bool_or("young").alias("waits"))
+
+
 def compared(
-    hours: DataFrame, ledger: DataFrame, bronze: DataFrame, silver: DataFrame, reads: DataFrame, waiting: DataFrame, counted: DataFrame
+    hours: DataFrame, ledger: DataFrame, bronze: DataFrame, silver: DataFrame, reads: DataFrame, unseen: DataFrame, counted: DataFrame
 ) -> DataFrame:
     """All that is known of each of the hours, side by side.
 
@@ -151,7 +156,7 @@ def compared(
         F.col("first_good").alias("next_good"),
     )
     joined = hours
-    for other in (ledger, bronze, silver, reads, waiting.select(*_HOUR, F.lit(True).alias("waits")), counted, after, firsts):
+    for other in (ledger, bronze, silver, reads, unseen, counted, after, firsts):
         joined = joined.join(other, list(_HOUR), "left")
     numbers = ("stated", "statements", "damaged_statements", "bronze_events", "bronze_digest", "silver_events", "silver_digest")
     joined = joined.withColumns({name: _or_zero(name) for name in (*numbers, "good_events", "next_events", "next_good")})
@@ -170,7 +175,10 @@ def compared(
 
 
 def judged(compared_: DataFrame, counts_bad: bool, checked_micros: int) -> DataFrame:
-    """Rows of pi_completeness, and `unanswered`. `counts_bad`: PI's Count has bad values in it."""
+    """Rows of pi_completeness, `unanswered`, and `rescan`: reading PI again would help. `counts_bad`: PI's Count has bad values in it.
+
+    Where silver alone differs, and has not seen all, refining helps.
+    """
     uncovered = F.col("covered") - F.col("stated")
     waits = F.coalesce("waits", F.lit(False))
     same = (F.col("silver_events") == F.col("bronze_events")) & (F.col("silver_digest") == F.col("bronze_digest"))
@@ -195,4 +203,6 @@ def judged(compared_: DataFrame, counts_bad: bool, checked_micros: int) -> DataF
         "checked_time": F.timestamp_micros(F.lit(checked_micros)),
     }
     columns = [cells.get(column.name, F.col(column.name)).alias(column.name) for column in COMPLETENESS.columns]
-    return compared_.withColumn("found", found).select(*columns, "unanswered")
+    refining_helps = F.col("waits").isNotNull() & (F.size("found") == 1) & F.array_contains("found", SILVER_DIFFERS)
+    rescan = (F.size("found") > 0) & ~refining_helps
+    return compared_.withColumn("found", found).select(*columns, "unanswered", rescan.alias("rescan"))

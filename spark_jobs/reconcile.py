@@ -1,7 +1,7 @@
 """Reconciles the lakehouse: ledger against bronze and silver, coverage and its holes, PI's own counts. Makes a table, and one object.
 
-Jobs that land and refine go on meanwhile. So silver is read before the ledger, and a statement that silver's newest batch did not have is
-left out of what silver is judged by while it is young.
+Jobs that land and refine go on meanwhile. So silver is read before the ledger, and an hour about which silver's newest batch did not have a
+statement is not judged by silver while that is young; nor is such an hour read again for what silver shows alone.
 """
 
 from collections.abc import Callable
@@ -59,8 +59,8 @@ class _Frames(NamedTuple):
     marks: DataFrame
     ledger: DataFrame
     """All statements of the hours, with begin and end."""
-    waiting: DataFrame
-    """Those that silver need not show yet."""
+    unseen: DataFrame
+    """Those that silver has not seen yet, with `young`: it need not show them yet."""
 
 
 def reconcile(config: Config, order: Order) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def _compared(
         kept(completeness.bronze_by_hour(completeness.holding(held, samples))),
         completeness.silver_by_hour(frames.cleaned),
         completeness.touched(frames.ledger),
-        completeness.touched(frames.waiting),
+        completeness.unseen_by_hour(frames.unseen),
         _counted(destination.spark, order.pi_counts),
     )
 
@@ -134,8 +134,8 @@ def _frames(destination: ByPath, lakehouse: Lakehouse, first: int, last: int, ch
     cleaned = cleaned.withColumn("hour", overrule.hour_of(overrule.ticks("event_time", "ticks")))
     ledger = overrule.with_range(lag.as_of(destination, tables.COVERAGE).where(f"from_time < {end} AND to_time >= {begin}"))
     young = checked_micros - _SILVER_SECONDS * 1_000_000
-    waiting = lag.unseen(ledger.where(overrule.STATES), seen, destination).where(f"received_time >= timestamp_micros({young})")
-    return _Frames(cleaned, marks, ledger, waiting)
+    unseen = lag.unseen(ledger.where(overrule.STATES), seen, destination)
+    return _Frames(cleaned, marks, ledger, unseen.withColumn("young", F.expr(f"received_time >= timestamp_micros({young})")))
 
 
 def _samples(destination: ByPath, stated: DataFrame) -> DataFrame:

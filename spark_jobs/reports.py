@@ -35,7 +35,7 @@ def counts_bad(compared: DataFrame) -> bool:
 def result(judged: DataFrame, begin: datetime, end: datetime, checked_micros: int, bad: bool | None) -> dict[str, Any]:
     """The result as one object. `bad`: whether PI counts bad values; None if it was not asked.
 
-    incomplete_hours are the first hours of points that are not complete, `rescans` what has all of them read again.
+    incomplete_hours are the first hours of points that are not complete, `rescans` what has those of them read again that this mends.
     """
     counted = {finding: F.count_if(F.array_contains("findings", finding)).alias(finding) for finding in FINDINGS}
     (row,) = judged.agg(
@@ -71,7 +71,7 @@ def result(judged: DataFrame, begin: datetime, end: datetime, checked_micros: in
         "findings": {finding: row[finding] for finding in FINDINGS if row[finding]},
         "incomplete_hours": [{"hour": _time(one["hour_micros"])} | {name: one[name] for name in _SHOWN} for one in examples],
         "incomplete_hours_left_out": incomplete - len(examples),
-        "rescans": [_as_json(rescan) for rescan in _rescans(wrong)],
+        "rescans": [_as_json(rescan) for rescan in _rescans(wrong.where("rescan"))],
     }
 
 
