@@ -19,6 +19,11 @@ def test_what_the_user_says_is_passed_on_but_correctness_is_not_up_for_choice() 
     assert settings(lakehouse())["spark.driver.memory"] == "1g"
 
 
+@pytest.mark.parametrize("name", ["spark.sql.variable.substitute", "spark.sql.parser.escapedStringLiterals"])
+def test_what_quoted_names_and_texts_hang_on_is_not_up_for_choice(name: str) -> None:
+    assert settings(lakehouse(**{name: "true"}))[name] == "false"
+
+
 def test_java_options_of_the_user_are_added_to_ours() -> None:
     options = settings(lakehouse(**{"spark.driver.extraJavaOptions": "-Dmine=1"}))["spark.driver.extraJavaOptions"]
     assert options.endswith(" -Dmine=1")
