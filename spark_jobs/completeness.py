@@ -8,8 +8,9 @@ hours bigint since 1970.
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from schemas.times import MICROSECONDS_PER_HOUR, TICKS_PER_HOUR
 from spark_jobs import digest, overrule
-from spark_jobs.overrule import HOUR_TICKS, PLACE, RANK
+from spark_jobs.overrule import PLACE, RANK
 from spark_jobs.refined import COMPLETENESS
 
 COMPLETE = "COMPLETE"
@@ -48,12 +49,12 @@ def counted_again(ledger: DataFrame, judged: DataFrame, hours: DataFrame) -> Dat
 
 def stretches(recounted_: DataFrame, first: int, last: int) -> DataFrame:
     """[begin, end) by point and hour, each with the statement that holds there; no row where none does. Hours in [first, last)."""
-    hour_begin = F.col("hour") * HOUR_TICKS
+    hour_begin = F.col("hour") * TICKS_PER_HOUR
     said = overrule.with_hours(recounted_).where(F.col("hour").between(first, last - 1))
     said = said.select(
         *_HOUR,
         F.greatest("begin", hour_begin).alias("begin"),
-        F.least("end", hour_begin + HOUR_TICKS).alias("end"),
+        F.least("end", hour_begin + TICKS_PER_HOUR).alias("end"),
         F.struct(*RANK, "as_of", "damage").alias("statement"),
     )
     in_time = Window.partitionBy(*_HOUR).orderBy("low")
@@ -87,17 +88,17 @@ def spans(marks: DataFrame, ledger: DataFrame) -> DataFrame:
 
 def hours_of(spans_: DataFrame, first: int, last: int) -> DataFrame:
     """One row for each hour in [first, last) that a point's coverage reaches into, and how much of it: `covered`, ticks."""
-    low, high = F.greatest("low", F.lit(first * HOUR_TICKS)), F.least("high", F.lit(last * HOUR_TICKS))
+    low, high = F.greatest("low", F.lit(first * TICKS_PER_HOUR)), F.least("high", F.lit(last * TICKS_PER_HOUR))
     clipped = spans_.withColumns({"begin": low, "end": high}).where("begin < end")
-    begin = F.greatest("begin", F.col("hour") * HOUR_TICKS)
-    end = F.least("end", (F.col("hour") + 1) * HOUR_TICKS)
+    begin = F.greatest("begin", F.col("hour") * TICKS_PER_HOUR)
+    end = F.least("end", (F.col("hour") + 1) * TICKS_PER_HOUR)
     return overrule.with_hours(clipped).select("source", *_HOUR, "tag", (end - begin).alias("covered"))
 
 
 def ledger_by_hour(stretches_: DataFrame) -> DataFrame:
     """What the ledger says of each hour; `first_as_of`: when its first instant was read, null if what is stated about it is not whole."""
     place, damaged = F.struct(*PLACE), F.col("damage").isNotNull()
-    first = (F.col("begin") == F.col("hour") * HOUR_TICKS) & ~damaged
+    first = (F.col("begin") == F.col("hour") * TICKS_PER_HOUR) & ~damaged
     return stretches_.groupBy(*_HOUR).agg(
         F.sum(F.col("end") - F.col("begin")).alias("stated"),
         F.count_distinct(place).alias("statements"),
@@ -110,7 +111,7 @@ def ledger_by_hour(stretches_: DataFrame) -> DataFrame:
 
 def bronze_by_hour(events: DataFrame) -> DataFrame:
     """Events that hold; `first_events` and `first_good`: those at the first instant of the hour."""
-    first = F.col("at") == F.col("hour") * HOUR_TICKS
+    first = F.col("at") == F.col("hour") * TICKS_PER_HOUR
     return events.groupBy(*_HOUR).agg(
         F.count(F.lit(1)).alias("bronze_events"),
         digest.digest().alias("bronze_digest"),
@@ -161,7 +162,7 @@ def compared(
     numbers = ("stated", "statements", "damaged_statements", "bronze_events", "bronze_digest", "silver_events", "silver_digest")
     joined = joined.withColumns({name: _or_zero(name) for name in (*numbers, "good_events", "next_events", "next_good")})
     joined = joined.withColumns({"good": both("good_events", "next_good"), "good_and_bad": both("bronze_events", "next_events")})
-    whole = (F.col("covered") == HOUR_TICKS) & (F.col("stated") == HOUR_TICKS)
+    whole = (F.col("covered") == TICKS_PER_HOUR) & (F.col("stated") == TICKS_PER_HOUR)
     since_read = F.col("counted_time") > F.greatest(F.unix_micros("stated_as_of"), F.unix_micros("next_as_of"))
     number = F.coalesce("count", F.when(F.col("good_and_bad") == 0, F.lit(0).cast("bigint")))  # "No Data" where there is none
     asked = whole & F.col("next_as_of").isNotNull() & F.coalesce(since_read, F.lit(False))
@@ -191,7 +192,7 @@ def judged(compared_: DataFrame, counts_bad: bool, checked_micros: int) -> DataF
     }
     found = F.array_compact(F.array(*(F.when(is_so[finding], finding) for finding in FINDINGS)))
     cells = {
-        "hour": F.timestamp_micros(F.col("hour") * (HOUR_TICKS // 10)),
+        "hour": F.timestamp_micros(F.col("hour") * MICROSECONDS_PER_HOUR),
         "findings": F.col("found"),
         "verdict": F.coalesce(F.get("found", F.lit(0)), F.lit(COMPLETE)),
         "silver_waits": waits,

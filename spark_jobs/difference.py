@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from schemas.times import TICKS_PER_HOUR, TICKS_PER_MICROSECOND
+from schemas.times import MICROSECONDS_PER_HOUR
 from spark_jobs import quoting
 from spark_jobs.tables import Table
 
 _ROWS_PER_FILE = 500_000
-_HOUR_MICROS = TICKS_PER_HOUR // TICKS_PER_MICROSECOND
 _KEYS_IN_TEXT = 500
 """More points than these are not listed in a condition: it would cost more than the files that it spares."""
 
@@ -38,7 +37,7 @@ class Scope:
         return self._of_points("", [f"{begin} < {span['end']} AND {end} >= {span['begin']}" for span in self._spans()])
 
     def _spans(self) -> list[dict[str, str]]:
-        return [{"begin": f"timestamp_micros({begin})", "end": f"timestamp_micros({end})"} for begin, end in self.ranges]
+        return [{"begin": quoting.instant(begin), "end": quoting.instant(end)} for begin, end in self.ranges]
 
     def _of_points(self, prefix: str, times: Sequence[str]) -> str:
         condition = f"({' OR '.join(f'({time})' for time in times) or 'false'})"
@@ -51,7 +50,7 @@ def scope_of(hours: DataFrame, time: str) -> Scope:
     """Where (point_key, hour)s lie, hours counted since 1970."""
     touched = [row["hour"] for row in hours.select("hour").distinct().collect()]
     keys = sorted(row["point_key"] for row in hours.select("point_key").distinct().limit(_KEYS_IN_TEXT + 1).collect())
-    ranges = joined_ranges([(hour * _HOUR_MICROS, (hour + 1) * _HOUR_MICROS) for hour in touched])
+    ranges = joined_ranges([(hour * MICROSECONDS_PER_HOUR, (hour + 1) * MICROSECONDS_PER_HOUR) for hour in touched])
     return Scope(time, ranges, keys if len(keys) <= _KEYS_IN_TEXT else None)
 
 

@@ -141,7 +141,8 @@ class Silver:
     def _clean(self, classified: DataFrame, stated: dict[bool, Stated], version: int | None, batch_id: int) -> dict[str, int]:
         counts = {CLEANED.name: 0, CORRECTIONS.name: 0}
         if (new := stated.get(True)) is not None and new.samples:
-            samples = self._samples(classified.sparkSession, f"received_time BETWEEN {_micros(new.first)} AND {_micros(new.last)}")
+            near = f"received_time BETWEEN {quoting.instant(new.first)} AND {quoting.instant(new.last)}"
+            samples = self._samples(classified.sparkSession, near)
             self._append(overrule.events(classified.where("appends"), samples), CLEANED, new.samples, batch_id)
             counts[CLEANED.name] += new.samples
         if False in stated and version is not None:
@@ -283,7 +284,8 @@ def _arrived(batch: DataFrame) -> Arrived:
     ).collect()
     condition = "false"
     if row["previews"]:
-        condition = f"to_time >= {_micros(row['first'])} AND from_time <= {_micros(row['last'])} AND as_of_clock > {row['clock']}"
+        first, last = quoting.instant(row["first"]), quoting.instant(row["last"])
+        condition = f"to_time >= {first} AND from_time <= {last} AND as_of_clock > {row['clock']}"
     return Arrived(row["statements"], row["stated"], row["previews"], row["events"], condition)
 
 
@@ -347,10 +349,6 @@ def _near(ranges: DataFrame, hours: DataFrame) -> DataFrame:
     reach = hours.groupBy("point_key").agg(F.min("hour").alias("first_hour"), F.max("hour").alias("last_hour"))
     first, last = overrule.hour_of(F.col("begin")), overrule.hour_of(F.col("end") - 1)
     return ranges.join(reach, "point_key").where((first <= F.col("last_hour")) & (last >= F.col("first_hour")))
-
-
-def _micros(instant: int) -> str:
-    return f"timestamp_micros({instant})"
 
 
 def _names(table: Table) -> Sequence[str]:
