@@ -150,8 +150,8 @@ def _problem(spark: SparkSession, refinery: Refinery, there: Sequence[Table], re
     elif anew := sorted(name for name, table_id in read.items() if known.get(name, table_id) != table_id):
         return (
             f"{', '.join(anew)} is another table than the one that checkpoint {checkpoint.location} has read: remove the checkpoint. "
-            f"All that is read is then compared with {refinery.name}: hours about which nothing is stated any more, or of which bronze has "
-            "fewer samples than were stated, stay as they are until they are read again; in the others goes what only lost records told of"
+            f"What bronze holds now is then compared with {refinery.name}: hours about which it has no statement, or fewer samples than were "
+            "stated, stay as they are until they are read again; in the others, what only lost records told of goes"
         )
     elif state.begun:
         problem = _older_copy(spark, refinery, state.planned, warehouse)

@@ -412,7 +412,7 @@ def test_tables_and_checkpoint_that_are_not_of_one_life_are_refused(told: tuple[
         shutil.rmtree(house.path(tables.COVERAGE))
         house.spark.sql(delta.create_statement(tables.COVERAGE, quoting.table(house.path(tables.COVERAGE)), SOURCE))
         with pytest.raises(
-            Refused, match=r"pi_coverage is another table than .*silver has read: remove the checkpoint\. All that is read .* stay as"
+            Refused, match=r"pi_coverage is another table than .*silver has read: remove the checkpoint\. What bronze holds now .* stay as"
         ):
             house.refine()
     finally:
