@@ -144,18 +144,19 @@ def _problem(spark: SparkSession, refinery: Refinery, there: Sequence[Table], re
     rows = [table.name for table in there if not membership.is_empty(spark, table.path(warehouse))]
     problem = disagreement(state.begun, known, _ids(spark, there, warehouse), rows, [table.name for table in refinery.tables])
     if problem is not None:
-        problem = f"{problem} (checkpoint {checkpoint.location}, tables below {warehouse})"
-    elif state.damage is not None:
+        where = f"(checkpoint {checkpoint.location}, tables below {warehouse})"
+        return f"{problem} {where}. All of {refinery.name} is then made again from what bronze holds"
+    if state.damage is not None:
         problem = f"checkpoint {checkpoint.location} is damaged, {state.damage}: remove it"
     elif anew := sorted(name for name, table_id in read.items() if known.get(name, table_id) != table_id):
         return (
             f"{', '.join(anew)} is another table than the one that checkpoint {checkpoint.location} has read: remove the checkpoint. "
-            f"What bronze holds now is then compared with {refinery.name}: hours about which it has no statement, or fewer samples than were "
-            "stated, stay as they are until they are read again; in the others, what only lost records told of goes"
+            f"What bronze holds now is then compared with {refinery.name}: hours about which it has no statement, or fewer samples than "
+            "were stated, stay as they are until they are read again; in the others, what only lost records told of goes"
         )
     elif state.begun:
         problem = _older_copy(spark, refinery, state.planned, warehouse)
-    return None if problem is None else f"{problem}. Nothing is lost by that: all of {refinery.name} is made from what bronze holds"
+    return None if problem is None else f"{problem}. Nothing is lost by that: what bronze holds is compared with what {refinery.name} has"
 
 
 def disagreement(begun: bool, known: dict[str, str], ids: dict[str, str], rows: Sequence[str], wanted: Sequence[str]) -> str | None:
