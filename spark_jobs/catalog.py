@@ -129,9 +129,12 @@ class Catalog:
             return None
         _check(answer, f"{kind} {full_name}")
         try:
-            return dict(answer.json())
+            found = answer.json()
         except ValueError as error:
             raise CatalogError(f"the catalog's answer for {kind} {full_name} is not JSON") from error
+        if not isinstance(found, dict):
+            raise CatalogError(f"the catalog's answer for {kind} {full_name} is no object")
+        return found
 
     def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx2.Response:
         try:

@@ -17,6 +17,7 @@ import structlog
 from schemas import config
 from spark_jobs import query, reconcile, refine, run
 from spark_jobs.errors import LandError, Misconfigured
+from spark_jobs.failures import failure
 from spark_jobs.session import SPARK_ERRORS
 
 _EPILOG = """\
@@ -43,11 +44,13 @@ exit codes: 0 ended as asked; 1 tables, checkpoint and Kafka disagree, a person 
 _REFINE_EPILOG = """\
 It reads the bronze tables alone, and needs what `bronze` needs but Kafka and the registry. In lakehouse, refine_seconds (30) is how often
 it brings silver up to bronze, measure_seconds (300) how often gold up to silver. It may run beside `bronze` and be killed at any moment.
-One process alone writes these tables. Once a day (maintain_seconds) it also puts small files together, of bronze too, and removes what no
-reader needs any more: a week after, and a day after in the two tables that are overwritten all the time. Without its checkpoints it
-compares all of bronze with what the tables hold, and goes on.
+One process alone writes these tables; a second one is refused. Once a day (maintain_seconds) it also puts small files together, of bronze
+too, and removes what no reader needs any more: a week after, and a day after in tables that are overwritten. Without its checkpoints it
+compares all of bronze with what the tables hold, and goes on. An hour of which bronze has fewer samples than were stated stays as it is
+until it is read again, which a warning tells.
 
-exit codes: 0 ended as asked; 1 tables and checkpoints disagree; 2 usage or configuration; 3 no bronze yet, or no Java; 130 interrupted
+exit codes: 0 ended as asked; 1 tables and checkpoints disagree, or another process is at it; 2 usage or configuration; 3 no bronze yet, no
+room on a disk, or no Java; 130 interrupted
 """
 
 _RECONCILE_EPILOG = """\
@@ -196,7 +199,7 @@ def _answered(job: Callable[[], int]) -> int:
     try:
         return job()
     except (LandError, *SPARK_ERRORS) as error:
-        known = error if isinstance(error, LandError) else run.failure(None, error)
+        known = error if isinstance(error, LandError) else failure(None, error)
         print(f"spark_jobs: {known}", file=sys.stderr)  # noqa: T201 - for a person, who waits for it
         return known.exit_code
     except KeyboardInterrupt:
@@ -221,7 +224,7 @@ def _guarded(job: Callable[[threading.Event, Callable[[], None]], None]) -> int:
     try:
         job(stop, install)
     except (LandError, *SPARK_ERRORS) as error:
-        known = error if isinstance(error, LandError) else run.failure(None, error)
+        known = error if isinstance(error, LandError) else failure(None, error)
         if not received:
             # What has a class of its own is explained by its sentence; anything else needs its origin.
             told = {"exc_info": error} if type(known) is LandError else {}

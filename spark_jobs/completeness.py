@@ -8,8 +8,9 @@ hours bigint since 1970.
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from schemas.times import MICROSECONDS_PER_HOUR, TICKS_PER_HOUR
 from spark_jobs import digest, overrule
-from spark_jobs.overrule import HOUR_TICKS, PLACE, RANK
+from spark_jobs.overrule import PLACE, RANK
 from spark_jobs.refined import COMPLETENESS
 
 COMPLETE = "COMPLETE"
@@ -33,14 +34,27 @@ def recounted(stated: DataFrame, samples: DataFrame) -> DataFrame:
     return stated.join(reckoned, list(PLACE), "left").withColumn("damage", damage).drop("found", "found_digest")
 
 
+def counted_again(ledger: DataFrame, judged: DataFrame, hours: DataFrame) -> DataFrame:
+    """Statements with `damage`: MISSING where the history of these (point_key, hour)s has fewer of their samples than they counted.
+
+    Of a statement that reaches beyond the hours nothing can be said.
+    """
+    found = judged.where("present").groupBy(*PLACE).agg(F.count(F.lit(1)).alias("found"))
+    among = overrule.with_hours(ledger).join(hours, list(_HOUR), "left_semi").groupBy(*PLACE).agg(F.count(F.lit(1)).alias("among"))
+    whole = F.col("among") == overrule.hour_of(F.col("end") - 1) - overrule.hour_of(F.col("begin")) + 1
+    damage = F.when(whole & (_or_zero("found") < F.col("count")), MISSING)
+    joined = ledger.join(among, list(PLACE)).join(found, list(PLACE), "left")
+    return joined.withColumn("damage", damage).drop("found", "among")
+
+
 def stretches(recounted_: DataFrame, first: int, last: int) -> DataFrame:
     """[begin, end) by point and hour, each with the statement that holds there; no row where none does. Hours in [first, last)."""
-    hour_begin = F.col("hour") * HOUR_TICKS
+    hour_begin = F.col("hour") * TICKS_PER_HOUR
     said = overrule.with_hours(recounted_).where(F.col("hour").between(first, last - 1))
     said = said.select(
         *_HOUR,
         F.greatest("begin", hour_begin).alias("begin"),
-        F.least("end", hour_begin + HOUR_TICKS).alias("end"),
+        F.least("end", hour_begin + TICKS_PER_HOUR).alias("end"),
         F.struct(*RANK, "as_of", "damage").alias("statement"),
     )
     in_time = Window.partitionBy(*_HOUR).orderBy("low")
@@ -74,17 +88,17 @@ def spans(marks: DataFrame, ledger: DataFrame) -> DataFrame:
 
 def hours_of(spans_: DataFrame, first: int, last: int) -> DataFrame:
     """One row for each hour in [first, last) that a point's coverage reaches into, and how much of it: `covered`, ticks."""
-    low, high = F.greatest("low", F.lit(first * HOUR_TICKS)), F.least("high", F.lit(last * HOUR_TICKS))
+    low, high = F.greatest("low", F.lit(first * TICKS_PER_HOUR)), F.least("high", F.lit(last * TICKS_PER_HOUR))
     clipped = spans_.withColumns({"begin": low, "end": high}).where("begin < end")
-    begin = F.greatest("begin", F.col("hour") * HOUR_TICKS)
-    end = F.least("end", (F.col("hour") + 1) * HOUR_TICKS)
+    begin = F.greatest("begin", F.col("hour") * TICKS_PER_HOUR)
+    end = F.least("end", (F.col("hour") + 1) * TICKS_PER_HOUR)
     return overrule.with_hours(clipped).select("source", *_HOUR, "tag", (end - begin).alias("covered"))
 
 
 def ledger_by_hour(stretches_: DataFrame) -> DataFrame:
     """What the ledger says of each hour; `first_as_of`: when its first instant was read, null if what is stated about it is not whole."""
     place, damaged = F.struct(*PLACE), F.col("damage").isNotNull()
-    first = (F.col("begin") == F.col("hour") * HOUR_TICKS) & ~damaged
+    first = (F.col("begin") == F.col("hour") * TICKS_PER_HOUR) & ~damaged
     return stretches_.groupBy(*_HOUR).agg(
         F.sum(F.col("end") - F.col("begin")).alias("stated"),
         F.count_distinct(place).alias("statements"),
@@ -97,7 +111,7 @@ def ledger_by_hour(stretches_: DataFrame) -> DataFrame:
 
 def bronze_by_hour(events: DataFrame) -> DataFrame:
     """Events that hold; `first_events` and `first_good`: those at the first instant of the hour."""
-    first = F.col("at") == F.col("hour") * HOUR_TICKS
+    first = F.col("at") == F.col("hour") * TICKS_PER_HOUR
     return events.groupBy(*_HOUR).agg(
         F.count(F.lit(1)).alias("bronze_events"),
         digest.digest().alias("bronze_digest"),
@@ -117,8 +131,13 @@ def touched(statements: DataFrame) -> DataFrame:
     return overrule.with_hours(statements).groupBy(*_HOUR).agg(F.max("as_of").alias("as_of"))
 
 
+def unseen_by_hour(unseen: DataFrame) -> DataFrame:
+    """The hours that silver has not seen all statements about; `waits`: one that it has not seen is `young`."""
+    return overrule.with_hours(unseen).groupBy(*_HOUR).agg(F.bool_or("young").alias("waits"))
+
+
 def compared(
-    hours: DataFrame, ledger: DataFrame, bronze: DataFrame, silver: DataFrame, reads: DataFrame, waiting: DataFrame, counted: DataFrame
+    hours: DataFrame, ledger: DataFrame, bronze: DataFrame, silver: DataFrame, reads: DataFrame, unseen: DataFrame, counted: DataFrame
 ) -> DataFrame:
     """All that is known of each of the hours, side by side.
 
@@ -138,12 +157,12 @@ def compared(
         F.col("first_good").alias("next_good"),
     )
     joined = hours
-    for other in (ledger, bronze, silver, reads, waiting.select(*_HOUR, F.lit(True).alias("waits")), counted, after, firsts):
+    for other in (ledger, bronze, silver, reads, unseen, counted, after, firsts):
         joined = joined.join(other, list(_HOUR), "left")
     numbers = ("stated", "statements", "damaged_statements", "bronze_events", "bronze_digest", "silver_events", "silver_digest")
     joined = joined.withColumns({name: _or_zero(name) for name in (*numbers, "good_events", "next_events", "next_good")})
     joined = joined.withColumns({"good": both("good_events", "next_good"), "good_and_bad": both("bronze_events", "next_events")})
-    whole = (F.col("covered") == HOUR_TICKS) & (F.col("stated") == HOUR_TICKS)
+    whole = (F.col("covered") == TICKS_PER_HOUR) & (F.col("stated") == TICKS_PER_HOUR)
     since_read = F.col("counted_time") > F.greatest(F.unix_micros("stated_as_of"), F.unix_micros("next_as_of"))
     number = F.coalesce("count", F.when(F.col("good_and_bad") == 0, F.lit(0).cast("bigint")))  # "No Data" where there is none
     asked = whole & F.col("next_as_of").isNotNull() & F.coalesce(since_read, F.lit(False))
@@ -157,7 +176,10 @@ def compared(
 
 
 def judged(compared_: DataFrame, counts_bad: bool, checked_micros: int) -> DataFrame:
-    """Rows of pi_completeness, and `unanswered`. `counts_bad`: PI's Count has bad values in it."""
+    """Rows of pi_completeness, `unanswered`, and `rescan`: reading PI again would help. `counts_bad`: PI's Count has bad values in it.
+
+    Where silver alone differs, and has not seen all, refining helps.
+    """
     uncovered = F.col("covered") - F.col("stated")
     waits = F.coalesce("waits", F.lit(False))
     same = (F.col("silver_events") == F.col("bronze_events")) & (F.col("silver_digest") == F.col("bronze_digest"))
@@ -170,7 +192,7 @@ def judged(compared_: DataFrame, counts_bad: bool, checked_micros: int) -> DataF
     }
     found = F.array_compact(F.array(*(F.when(is_so[finding], finding) for finding in FINDINGS)))
     cells = {
-        "hour": F.timestamp_micros(F.col("hour") * (HOUR_TICKS // 10)),
+        "hour": F.timestamp_micros(F.col("hour") * MICROSECONDS_PER_HOUR),
         "findings": F.col("found"),
         "verdict": F.coalesce(F.get("found", F.lit(0)), F.lit(COMPLETE)),
         "silver_waits": waits,
@@ -182,4 +204,6 @@ def judged(compared_: DataFrame, counts_bad: bool, checked_micros: int) -> DataF
         "checked_time": F.timestamp_micros(F.lit(checked_micros)),
     }
     columns = [cells.get(column.name, F.col(column.name)).alias(column.name) for column in COMPLETENESS.columns]
-    return compared_.withColumn("found", found).select(*columns, "unanswered")
+    refining_helps = F.col("waits").isNotNull() & (F.size("found") == 1) & F.array_contains("found", SILVER_DIFFERS)
+    rescan = (F.size("found") > 0) & ~refining_helps
+    return compared_.withColumn("found", found).select(*columns, "unanswered", rescan.alias("rescan"))

@@ -1,16 +1,17 @@
 """A table's rows in a scope made equal to what they should be, writing only what differs: the second time it changes nothing."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from schemas.times import MICROSECONDS_PER_HOUR
 from spark_jobs import quoting
 from spark_jobs.tables import Table
 
 _ROWS_PER_FILE = 500_000
-_HOUR_MICROS = 3_600_000_000
 _KEYS_IN_TEXT = 500
 """More points than these are not listed in a condition: it would cost more than the files that it spares."""
 
@@ -36,7 +37,7 @@ class Scope:
         return self._of_points("", [f"{begin} < {span['end']} AND {end} >= {span['begin']}" for span in self._spans()])
 
     def _spans(self) -> list[dict[str, str]]:
-        return [{"begin": f"timestamp_micros({begin})", "end": f"timestamp_micros({end})"} for begin, end in self.ranges]
+        return [{"begin": quoting.instant(begin), "end": quoting.instant(end)} for begin, end in self.ranges]
 
     def _of_points(self, prefix: str, times: Sequence[str]) -> str:
         condition = f"({' OR '.join(f'({time})' for time in times) or 'false'})"
@@ -49,7 +50,7 @@ def scope_of(hours: DataFrame, time: str) -> Scope:
     """Where (point_key, hour)s lie, hours counted since 1970."""
     touched = [row["hour"] for row in hours.select("hour").distinct().collect()]
     keys = sorted(row["point_key"] for row in hours.select("point_key").distinct().limit(_KEYS_IN_TEXT + 1).collect())
-    ranges = joined_ranges([(hour * _HOUR_MICROS, (hour + 1) * _HOUR_MICROS) for hour in touched])
+    ranges = joined_ranges([(hour * MICROSECONDS_PER_HOUR, (hour + 1) * MICROSECONDS_PER_HOUR) for hour in touched])
     return Scope(time, ranges, keys if len(keys) <= _KEYS_IN_TEXT else None)
 
 
@@ -89,25 +90,36 @@ def apply(
     scope: Scope,
     within: Callable[[DataFrame], DataFrame],
 ) -> Difference:
-    """Make the table's rows that `within` leaves of the scope equal to `wanted`; `keys` name a row, and are never null.
+    """Make the table's rows that `within` leaves of the scope equal to `wanted`, where `keys` name one row each, and are never null.
 
-    New rows are appended; only where rows change or go, files are written anew.
+    New rows are appended; only where rows change or go, files are written anew. A row that the table has more than once is one afterwards.
     """
     names = [column.name for column in table.columns]
     found = wanted.sparkSession.read.format("delta").load(path).where(scope.condition())
-    now = within(found).select(*keys, _sum(table).alias("now"))
+    copies = within(found).select(*keys, _sum(table).alias("now")).groupBy(*keys)
+    now = copies.agg(F.max("now").alias("now"), F.count(F.lit(1)).alias("copies"))
     then = wanted.select(*keys, _sum(table).alias("then"), F.struct(*names).alias("row"))
-    what = F.when(F.col("now").isNull(), "inserted").when(F.col("then").isNull(), "deleted").otherwise("updated")
-    compared = then.join(now, list(keys), "full").where(~F.col("now").eqNullSafe(F.col("then")))
+    what = (
+        F.when(F.col("now").isNull(), "inserted")
+        .when(F.col("then").isNull(), "deleted")
+        .when(F.col("copies") > 1, "doubled")
+        .otherwise("updated")
+    )
+    compared = then.join(now, list(keys), "full").where((F.col("copies") > 1) | ~F.col("now").eqNullSafe(F.col("then")))
     # Kept apart from the table, whose every commit would have anything recomputed that was cached and reads it.
     difference = compared.select(*keys, "row", what.alias("what")).localCheckpoint()
-    counts = {row["what"]: row["count"] for row in difference.groupBy("what").count().collect()}
-    if inserted := counts.get("inserted", 0):
-        new = difference.where("what = 'inserted'").select("row.*")
-        new.coalesce(parts(new, inserted)).write.format("delta").mode("append").save(path)
+    counts = Counter({row["what"]: row["count"] for row in difference.groupBy("what").count().collect()})
+
+    def append(which: str) -> None:
+        if counts[which]:
+            new = difference.where(F.col("what") == which).select("row.*")
+            new.coalesce(parts(new, counts[which])).write.format("delta").mode("append").save(path)
+
+    append("inserted")
     if counts.keys() - {"inserted"}:
         _merge(difference.where("what <> 'inserted'"), table, path, keys, scope)
-    return Difference(counts.get("inserted", 0), counts.get("updated", 0), counts.get("deleted", 0))
+    append("doubled")  # all copies are gone: whoever dies here finds the row missing
+    return Difference(counts["inserted"], counts["updated"] + counts["doubled"], counts["deleted"])
 
 
 def parts(frame: DataFrame, rows: int) -> int:
@@ -129,5 +141,5 @@ def _merge(changes: DataFrame, table: Table, path: str, keys: Sequence[str], sco
     cells = ", ".join(f"t.{name} = c.row.{name}" for name in (quoting.name(column.name) for column in table.columns))
     changes.sparkSession.sql(
         f"MERGE INTO {quoting.table(path)} t USING {view} c ON {same} AND {scope.condition('t.')} "
-        f"WHEN MATCHED AND c.what = 'deleted' THEN DELETE WHEN MATCHED THEN UPDATE SET {cells}"
+        f"WHEN MATCHED AND c.what <> 'updated' THEN DELETE WHEN MATCHED THEN UPDATE SET {cells}"
     )

@@ -8,6 +8,7 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from schemas.times import MICROSECONDS_PER_HOUR
 from spark_jobs import checks, difference, overrule, tables, weighing
 from spark_jobs.refined import CHANGED_RANGES, CLEANED, HOURLY, VALIDATED, WATERMARKS
 from spark_jobs.tables import Table
@@ -46,6 +47,7 @@ class Gold:
 
     def _measure(self, hours: DataFrame) -> difference.Difference:
         before = weighing.numbered(self._read(hours, HOURLY, "hour"))
+        before = before.dropDuplicates(["point_key", "at_hour"])  # a row that is there twice would be wanted twice
         points = self._points(hours.sparkSession).join(hours.select("point_key").distinct(), "point_key", "left_semi")
         wanted = weighing.measured(self._read(hours, CLEANED, "event_time"), hours, before, points)
 
@@ -57,10 +59,10 @@ class Gold:
 
     def _validate(self, hours: DataFrame) -> difference.Difference:
         """The days of these hours, from all of their hours."""
-        time = F.timestamp_micros(F.col("hour") * (overrule.HOUR_TICKS // 10))
+        time = F.timestamp_micros(F.col("hour") * MICROSECONDS_PER_HOUR)
         days = hours.select("point_key", F.date_trunc("day", time).alias("day")).distinct().persist(StorageLevel.MEMORY_AND_DISK)
         try:
-            first = F.call_function("div", F.unix_micros("day"), F.lit(overrule.HOUR_TICKS // 10))
+            first = F.call_function("div", F.unix_micros("day"), F.lit(MICROSECONDS_PER_HOUR))
             whole = days.select("point_key", F.explode(F.sequence(first, first + 23)).alias("hour"))
             hourly = self._read(whole, HOURLY, "hour").withColumn("day", checks.day_of("hour"))
             hourly = hourly.join(days, ["point_key", "day"], "left_semi").drop("day")

@@ -3,7 +3,7 @@
 A micro-batch leaves a file or two in each table it writes to, and a table that is overwritten leaves its last state behind each time. Once
 a day that is cleared up by the process that makes silver and gold, between two batches: a table that is changed in place must not be put
 together while its only writer is at it, and appends to bronze do not mind. Readers keep what they had open for a week, and for a day where
-the whole table is overwritten.
+a table is overwritten.
 """
 
 import threading

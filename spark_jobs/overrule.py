@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from schemas.times import TICKS_PER_HOUR
 from spark_jobs import digest
 from spark_jobs.refined import BEFORE, CLEANED, CORRECTIONS, IDENTITY, VALUE
 
-HOUR_TICKS = 36_000_000_000
 PLACE = ("kafka_topic", "kafka_partition", "kafka_offset", "series_index")
 """Joins a statement and its samples."""
 RANK = ("as_of_clock", "clock", *PLACE)
@@ -31,9 +31,14 @@ def ticks(time: str, rest: str) -> Column:
     return F.unix_micros(time) * 10 + F.col(rest)
 
 
+def time_of(instant: Column) -> Column:
+    """The timestamp of an instant, without the 100 ns left over."""
+    return F.timestamp_micros(F.call_function("div", instant - F.pmod(instant, F.lit(10)), F.lit(10)))
+
+
 def hour_of(instant: Column) -> Column:
     """The hour of an instant, before 1970 too."""
-    return F.call_function("div", instant - F.pmod(instant, F.lit(HOUR_TICKS)), F.lit(HOUR_TICKS))
+    return F.call_function("div", instant - F.pmod(instant, F.lit(TICKS_PER_HOUR)), F.lit(TICKS_PER_HOUR))
 
 
 def with_range(statements: DataFrame) -> DataFrame:
@@ -172,9 +177,8 @@ def watermarks(statements: DataFrame, known: DataFrame) -> DataFrame:
 
 
 def _instant(instant: str, name: str) -> tuple[Column, Column]:
-    rest = F.pmod(F.col(instant), F.lit(10))
-    micros = F.call_function("div", F.col(instant) - rest, F.lit(10))
-    return F.timestamp_micros(micros).alias(name), rest.cast("int").alias(f"{name}_ticks")
+    at = F.col(instant)
+    return time_of(at).alias(name), F.pmod(at, F.lit(10)).cast("int").alias(f"{name}_ticks")
 
 
 def _names(columns: Sequence[object]) -> list[str]:

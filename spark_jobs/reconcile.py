@@ -1,7 +1,7 @@
 """Reconciles the lakehouse: ledger against bronze and silver, coverage and its holes, PI's own counts. Makes a table, and one object.
 
-Jobs that land and refine go on meanwhile. So silver is read before the ledger, and a statement that silver's newest batch did not have is
-left out of what silver is judged by while it is young.
+Jobs that land and refine go on meanwhile. So silver is read before the ledger, and an hour about which silver's newest batch did not have a
+statement is not judged by silver while that is young; nor is such an hour read again for what silver shows alone.
 """
 
 from collections.abc import Callable
@@ -17,8 +17,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from schemas.config import Config, Lakehouse
-from schemas.times import TICKS_PER_HOUR, micros_of, ticks_of
-from spark_jobs import completeness, delta, heat_map, lag, overrule, reports, silver, storage, tables
+from schemas.times import MICROSECONDS_PER_HOUR, TICKS_PER_HOUR, micros_of, ticks_of
+from spark_jobs import completeness, delta, heat_map, lag, overrule, quoting, reports, silver, storage, tables
 from spark_jobs.catalog import Catalog, CatalogError
 from spark_jobs.destination import ByPath
 from spark_jobs.errors import Misconfigured, Unavailable
@@ -59,8 +59,8 @@ class _Frames(NamedTuple):
     marks: DataFrame
     ledger: DataFrame
     """All statements of the hours, with begin and end."""
-    waiting: DataFrame
-    """Those that silver need not show yet."""
+    unseen: DataFrame
+    """Those that silver has not seen yet, with `young`: it need not show them yet."""
 
 
 def reconcile(config: Config, order: Order) -> dict[str, Any]:
@@ -121,21 +121,21 @@ def _compared(
         kept(completeness.bronze_by_hour(completeness.holding(held, samples))),
         completeness.silver_by_hour(frames.cleaned),
         completeness.touched(frames.ledger),
-        completeness.touched(frames.waiting),
+        completeness.unseen_by_hour(frames.unseen),
         _counted(destination.spark, order.pi_counts),
     )
 
 
 def _frames(destination: ByPath, lakehouse: Lakehouse, first: int, last: int, checked_micros: int) -> _Frames:
-    begin, end = (f"timestamp_micros({hour * (TICKS_PER_HOUR // 10)})" for hour in (first, last))
+    begin, end = (quoting.instant(hour * MICROSECONDS_PER_HOUR) for hour in (first, last))
     seen = silver.seen(destination.spark, lakehouse)
     cleaned = lag.as_of(destination, CLEANED).where(f"event_time >= {begin} AND event_time < {end}")
     marks = lag.as_of(destination, WATERMARKS)
     cleaned = cleaned.withColumn("hour", overrule.hour_of(overrule.ticks("event_time", "ticks")))
     ledger = overrule.with_range(lag.as_of(destination, tables.COVERAGE).where(f"from_time < {end} AND to_time >= {begin}"))
     young = checked_micros - _SILVER_SECONDS * 1_000_000
-    waiting = lag.unseen(ledger.where(overrule.STATES), seen, destination).where(f"received_time >= timestamp_micros({young})")
-    return _Frames(cleaned, marks, ledger, waiting)
+    unseen = lag.unseen(ledger.where(overrule.STATES), seen, destination)
+    return _Frames(cleaned, marks, ledger, unseen.withColumn("young", F.expr(f"received_time >= {quoting.instant(young)}")))
 
 
 def _samples(destination: ByPath, stated: DataFrame) -> DataFrame:
@@ -143,7 +143,7 @@ def _samples(destination: ByPath, stated: DataFrame) -> DataFrame:
     (row,) = stated.agg(F.unix_micros(F.min("from_time")).alias("begin"), F.unix_micros(F.max("to_time")).alias("end")).collect()
     near = "false"
     if row["begin"] is not None:
-        near = f"event_time BETWEEN timestamp_micros({row['begin']}) AND timestamp_micros({row['end']})"
+        near = f"event_time BETWEEN {quoting.instant(row['begin'])} AND {quoting.instant(row['end'])}"
     names = (*overrule.PLACE, "point_key", *(column.name for column in tables.TIMESERIES.columns if column.part == "sample"))
     found = destination.spark.read.format("delta").load(destination.place(tables.TIMESERIES))
     return found.where(f"origin = 'RECORDED' AND {near}").select(*names).withColumn("at", overrule.ticks("event_time", "ticks"))
@@ -157,7 +157,7 @@ def _counted(spark: SparkSession, lines: Path | None) -> DataFrame:
 
 def _write(destination: ByPath, judged: DataFrame, order: Order) -> None:
     """In place of what earlier runs found of these hours, in one commit."""
-    begin, end = (f"timestamp_micros({hour * (TICKS_PER_HOUR // 10)})" for hour in order.hours)
+    begin, end = (quoting.instant(hour * MICROSECONDS_PER_HOUR) for hour in order.hours)
     rows = judged.select(*(column.name for column in COMPLETENESS.columns)).coalesce(1)
     writer = rows.write.format("delta").mode("overwrite").option("replaceWhere", f"hour >= {begin} AND hour < {end}")
     destination.save(writer, COMPLETENESS)

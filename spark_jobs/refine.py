@@ -17,6 +17,8 @@ from spark_jobs.catalog import Catalog, Registration
 from spark_jobs.checkpoint import Checkpoint
 from spark_jobs.destination import ByPath
 from spark_jobs.errors import LandError, Misconfigured, Refused, Unavailable
+from spark_jobs.failures import failure
+from spark_jobs.lease import Lease
 from spark_jobs.maintain import Upkeep, Work
 from spark_jobs.session import SPARK_ERRORS, session
 from spark_jobs.tables import Table
@@ -24,6 +26,7 @@ from spark_jobs.tables import Table
 _BRONZE_SECONDS = 2.0
 """How often is looked for bronze while it does not exist."""
 _STARTS = 3
+"""So often a query is started, one time after the other without a batch between them."""
 _SCHEMA_CHANGED = ("DELTA_SCHEMA_CHANGED", "DELTA_SCHEMA_CHANGED_WITH_STARTING_OPTIONS", "DELTA_SCHEMA_CHANGED_WITH_VERSION")
 
 log = structlog.get_logger()
@@ -56,16 +59,20 @@ def refine(config: Config, available_now: bool, stop: threading.Event, ready: Ca
 
 
 def run(spark: SparkSession, source: str, lakehouse: Lakehouse, available_now: bool, stop: threading.Event) -> None:
-    """The job on a session that runs. Raises LandError."""
+    """The job on a session that runs. Raises LandError, Refused if another process is at it."""
     if lakehouse.warehouse is None:
         raise Misconfigured("silver and gold are written by path: set lakehouse.warehouse")
     warehouse = storage.absolute(lakehouse.warehouse)
     if not _bronze_exists(spark, warehouse, available_now, stop):
         return
-    refineries = planned(spark, lakehouse, warehouse, stop)
-    for refinery in refineries:
-        prepare(spark, refinery, warehouse, source)
+    lease_files = [f"{storage.absolute(lakehouse.checkpoints)}/refine.lease", f"{warehouse}/{refined.CLEANED.layer}.lease"]
+    lease = Lease(storage.Storage(spark), lease_files, stop)
+    lease.take()
     with ExitStack() as opened:
+        opened.callback(lease.close)
+        refineries = planned(spark, lakehouse, warehouse, stop)
+        for refinery in refineries:
+            prepare(spark, refinery, warehouse, source)
         if lakehouse.catalog is not None:
             registration = Registration(Catalog(lakehouse, warehouse), lambda: refined.TABLES, source)
             registration.start()
@@ -74,8 +81,10 @@ def run(spark: SparkSession, source: str, lakehouse: Lakehouse, available_now: b
         if available_now:  # each sees all that those before it wrote
             for refinery in refineries:
                 run_one(refinery, True, stop)
-            return
-        _run_together(refineries, stop)
+        else:
+            _run_together(refineries, stop)
+        if lease.lost is not None:
+            raise Refused(f"this job ended because {lease.lost}")
 
 
 def planned(spark: SparkSession, lakehouse: Lakehouse, warehouse: str, stop: threading.Event) -> list[Refinery]:
@@ -94,8 +103,8 @@ def planned(spark: SparkSession, lakehouse: Lakehouse, warehouse: str, stop: thr
             refined.SILVER,
             (tables.COVERAGE, tables.TIMESERIES),
             lambda: silver.stream(spark, warehouse),
-            # Bronze is only ever added to, which upkeep by another process does not disturb.
-            kept(of_silver, (*tables.TABLES, *refined.SILVER), silver.Silver(spark, of_silver, warehouse)),
+            # Bronze is only ever added to, and what reconciliations found is only vacuumed: neither disturbs who writes it meanwhile.
+            kept(of_silver, (*tables.TABLES, *refined.SILVER, refined.COMPLETENESS), silver.Silver(spark, of_silver, warehouse)),
             lakehouse.refine_seconds,
             of_silver,
         ),
@@ -118,7 +127,7 @@ def prepare(spark: SparkSession, refinery: Refinery, warehouse: str, source: str
     read = _ids(spark, refinery.reads, warehouse)
     problem = _problem(spark, refinery, [table for table in refinery.tables if destination.exists(table)], read, warehouse)
     if problem is not None:
-        raise Refused(f"{problem}. Nothing is lost by that: all of {refinery.name} is made from what bronze holds")
+        raise Refused(problem)
     for table in refinery.tables:
         delta.ensure(destination, table, source)
     membership.set_tables(files, refinery.checkpoint, _ids(spark, refinery.tables, warehouse) | read)
@@ -135,19 +144,27 @@ def _problem(spark: SparkSession, refinery: Refinery, there: Sequence[Table], re
     rows = [table.name for table in there if not membership.is_empty(spark, table.path(warehouse))]
     problem = disagreement(state.begun, known, _ids(spark, there, warehouse), rows, [table.name for table in refinery.tables])
     if problem is not None:
-        return f"{problem} (checkpoint {checkpoint.location}, tables below {warehouse})"
+        where = f"(checkpoint {checkpoint.location}, tables below {warehouse})"
+        return f"{problem} {where}. All of {refinery.name} is then made again from what bronze holds"
     if state.damage is not None:
-        return f"checkpoint {checkpoint.location} is damaged, {state.damage}: remove it"
-    if anew := sorted(name for name, table_id in read.items() if known.get(name, table_id) != table_id):
-        return f"{', '.join(anew)} is another table than the one that checkpoint {checkpoint.location} has read: remove the checkpoint"
-    return _older_copy(spark, refinery, state.planned, warehouse) if state.begun else None
+        problem = f"checkpoint {checkpoint.location} is damaged, {state.damage}: remove it"
+    elif anew := sorted(name for name, table_id in read.items() if known.get(name, table_id) != table_id):
+        return (
+            f"{', '.join(anew)} is another table than the one that checkpoint {checkpoint.location} has read: remove the checkpoint. "
+            f"What bronze holds now is then compared with {refinery.name}: hours about which it has no statement, or fewer samples than "
+            "were stated, stay as they are until they are read again; in the others, what only lost records told of goes"
+        )
+    elif state.begun:
+        problem = _older_copy(spark, refinery, state.planned, warehouse)
+    return None if problem is None else f"{problem}. Nothing is lost by that: what bronze holds is compared with what {refinery.name} has"
 
 
 def disagreement(begun: bool, known: dict[str, str], ids: dict[str, str], rows: Sequence[str], wanted: Sequence[str]) -> str | None:
     """Why a query must not start with these tables, as a sentence with what to do; None if it may.
 
     `begun`: the checkpoint has batches; `known`: ids of the tables that belong to it; `ids`: of those of the `wanted` that are there;
-    `rows`: those not empty. A lost checkpoint is no harm: what bronze says is then compared with what the tables hold.
+    `rows`: those not empty. A lost checkpoint is no harm: what bronze says is then compared with what the tables hold, and nothing is
+    appended unseen.
     """
     if begun and (other := sorted(name for name in wanted if known.get(name) != ids.get(name))):
         return (
@@ -193,29 +210,27 @@ def _start(refinery: Refinery, work: batches.Batches, available_now: bool) -> St
 
 
 def run_one(refinery: Refinery, available_now: bool, stop: threading.Event) -> None:
-    """A query to its end. Bronze may get a column in mid-run, which Delta tells by ending it: the next start reads on."""
+    """A query to its end. Raises LandError.
+
+    Bronze may get a column in mid-run, which Delta tells by ending the query: the next start reads on.
+    """
+    left = _STARTS
 
     def tell() -> None:
+        nonlocal left
         for done in work.take():
+            left = _STARTS
             log.info("refined", query=refinery.name, batch_id=done.batch_id, rows=done.rows, seconds=round(done.seconds, 3))
 
     work = batches.Batches(refinery.work)
-    for left in reversed(range(_STARTS)):
-        if stop.is_set():
-            return
-        work.failure = None
+    while not stop.is_set():
+        work.failure, left = None, left - 1
         try:
             return batches.watch(_start(refinery, work, available_now), work, stop, tell)
         except PySparkException as error:
-            if isinstance(work.failure, LandError):
-                raise work.failure from error
-            if not left or not any(mark in str(error) for mark in _SCHEMA_CHANGED):
-                raise LandError(f"the query {refinery.name} ended: {_first_line(work.failure or error)}") from error
+            if not left or isinstance(work.failure, LandError) or not any(mark in str(error) for mark in _SCHEMA_CHANGED):
+                raise failure(work.failure, error, f"the query {refinery.name}") from error
             log.info("bronze_has_new_columns", query=refinery.name, starts_again=True)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _run_together(refineries: list[Refinery], stop: threading.Event) -> None:

@@ -118,7 +118,7 @@ VALIDATED = Table(
     (
         *_taken(COVERAGE, "source", "point_key", "tag"),
         _own("day", TIMESTAMP, "Begin of the day, UTC."),
-        _own("covered_hours", INT, "Hours of the day that statements cover from begin to end."),
+        _own("covered_hours", INT, "Hours of the day that lie wholly between begin and end of all that was ever stated about the point."),
         _own("events", LONG, "Events of the day."),
         _own("null_share", DOUBLE, "Share of events without a value: a system state in its place, 0 to 1."),
         _own("null_ok", BOOLEAN, "True if null_share is at most 0.05."),
@@ -155,7 +155,12 @@ HOURLY = Table(
         *_taken(TIMESERIES, "uom"),
         _own("hour", TIMESTAMP, "Begin of the hour, UTC."),
         _own("step", BOOLEAN, "True if values were taken to hold until the next event."),
-        _own("covered", BOOLEAN, "True if the point's coverage reaches from begin to end of the hour."),
+        _own(
+            "covered",
+            BOOLEAN,
+            "True if the whole hour lies between begin and end of all that was ever stated about the point (pi_watermarks). Holes in "
+            "between, whose archive was away, do not show here: figures pass over them as over any time without events.",
+        ),
         _own("events", LONG, "Events in the hour."),
         _own("null_events", LONG, "Events without a value: a system state in its place."),
         _own("good_events", LONG, "Events with PI's Good flag."),
@@ -224,6 +229,7 @@ COMPLETENESS = Table(
     ("point_key", "hour"),
     ("point_key", "hour", "verdict"),
     "silver",
+    overwritten=True,
 )
 
 SILVER = (CLEANED, CORRECTIONS, PREVIEWS_OPEN, WATERMARKS, CHANGED_RANGES)

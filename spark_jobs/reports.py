@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from schemas.times import TICKS_PER_HOUR, TICKS_PER_MICROSECOND, datetime_of
+from schemas.times import MICROSECONDS_PER_HOUR, datetime_of
 from spark_jobs import heat_map, rescans
 from spark_jobs.completeness import COMPLETE, FINDINGS
 from spark_jobs.rescans import Rescan
@@ -16,7 +16,6 @@ SCHEMA_VERSION = 1
 _EXAMPLES = 20
 _MOST_HOURS = 200_000
 """Of points: where more are incomplete, all points are read again."""
-_HOUR_MICROS = TICKS_PER_HOUR // TICKS_PER_MICROSECOND
 _SHOWN = (
     "point_key", "tag", "findings", "uncovered_seconds", "statements", "damaged_statements", "bronze_events", "silver_events", "pi_events",
     "events_for_pi",
@@ -35,7 +34,7 @@ def counts_bad(compared: DataFrame) -> bool:
 def result(judged: DataFrame, begin: datetime, end: datetime, checked_micros: int, bad: bool | None) -> dict[str, Any]:
     """The result as one object. `bad`: whether PI counts bad values; None if it was not asked.
 
-    incomplete_hours are the first hours of points that are not complete, `rescans` what has all of them read again.
+    incomplete_hours are the first hours of points that are not complete, `rescans` what has those of them read again that this mends.
     """
     counted = {finding: F.count_if(F.array_contains("findings", finding)).alias(finding) for finding in FINDINGS}
     (row,) = judged.agg(
@@ -71,7 +70,7 @@ def result(judged: DataFrame, begin: datetime, end: datetime, checked_micros: in
         "findings": {finding: row[finding] for finding in FINDINGS if row[finding]},
         "incomplete_hours": [{"hour": _time(one["hour_micros"])} | {name: one[name] for name in _SHOWN} for one in examples],
         "incomplete_hours_left_out": incomplete - len(examples),
-        "rescans": [_as_json(rescan) for rescan in _rescans(wrong)],
+        "rescans": [_as_json(rescan) for rescan in _rescans(wrong.where("rescan"))],
     }
 
 
@@ -83,10 +82,9 @@ def _result(hours: int, incomplete: int, unanswered: int) -> str:
 
 
 def _rescans(wrong: DataFrame) -> Sequence[Rescan]:
-    hour = F.call_function("div", F.unix_micros("hour"), F.lit(_HOUR_MICROS)).alias("hour")
-    found = wrong.select("point_key", hour).limit(_MOST_HOURS + 1).collect()
+    found = wrong.select("point_key", _hour()).limit(_MOST_HOURS + 1).collect()
     if len(found) > _MOST_HOURS:
-        (edge,) = wrong.select(hour).agg(F.min("hour").alias("first"), F.max("hour").alias("last")).collect()
+        (edge,) = wrong.select(_hour()).agg(F.min("hour").alias("first"), F.max("hour").alias("last")).collect()
         return [Rescan((), edge["first"], edge["last"] + 1)]
     hours: dict[str, set[int]] = {}
     for row in found:
@@ -95,7 +93,13 @@ def _rescans(wrong: DataFrame) -> Sequence[Rescan]:
 
 
 def _as_json(rescan: Rescan) -> dict[str, Any]:
-    return {"points": list(rescan.points), "from_time": _time(rescan.first * _HOUR_MICROS), "to_time": _time(rescan.last * _HOUR_MICROS)}
+    begin, end = (_time(hour * MICROSECONDS_PER_HOUR) for hour in (rescan.first, rescan.last))
+    return {"points": list(rescan.points), "from_time": begin, "to_time": end}
+
+
+def _hour() -> Column:
+    """Number of the hour, counted from 1970."""
+    return F.call_function("div", F.unix_micros("hour"), F.lit(MICROSECONDS_PER_HOUR)).alias("hour")
 
 
 def _time(micros: int) -> str:
@@ -108,7 +112,7 @@ def _text(instant: datetime) -> str:
 
 def grid(judged: DataFrame) -> heat_map.Grid:
     """Verdicts for the picture: from the first hour of any point to the last one, the gravest where several share a cell."""
-    hours = judged.select("point_key", "tag", "verdict", F.call_function("div", F.unix_micros("hour"), F.lit(_HOUR_MICROS)).alias("hour"))
+    hours = judged.select("point_key", "tag", "verdict", _hour())
     (edge,) = hours.agg(F.min("hour").alias("first"), F.max("hour").alias("last")).collect()
     if edge["first"] is None:
         return heat_map.Grid([], [], {})
@@ -123,6 +127,6 @@ def grid(judged: DataFrame) -> heat_map.Grid:
     cells = placed.groupBy("row", "column").agg(F.min_by("verdict", gravity).alias("verdict"))
     return heat_map.Grid(
         [row["one"] if row["points"] == 1 else f"{row['one']} … {row['other']}" for row in labels.orderBy("row").collect()],
-        [f"{datetime_of(hour * _HOUR_MICROS):%m-%d %H:%M}" for hour in range(first, edge["last"] + 1, width)],
+        [f"{datetime_of(hour * MICROSECONDS_PER_HOUR):%m-%d %H:%M}" for hour in range(first, edge["last"] + 1, width)],
         {(row["row"], row["column"]): row["verdict"] for row in cells.collect()},
     )

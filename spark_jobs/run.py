@@ -1,7 +1,6 @@
 """The main path of the bronze job: open everything, start the query, tell of each batch, end in order."""
 
 import json
-import re
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -22,13 +21,14 @@ from spark_jobs.catalog import Catalog, Registration
 from spark_jobs.checkpoint import Checkpoint
 from spark_jobs.decode import Decoder
 from spark_jobs.destination import destination_of
-from spark_jobs.errors import LandError, LostRecords, Misconfigured, Refused, Unavailable
+from spark_jobs.errors import LandError, LostRecords, Misconfigured, Refused
+from spark_jobs.failures import failure
 from spark_jobs.incidents import Incidents, losses
 from spark_jobs.lease import Lease
 from spark_jobs.refill import refill
 from spark_jobs.registry import Registry
-from spark_jobs.session import java_is_gone, session
-from spark_jobs.storage import Storage, absolute, is_full
+from spark_jobs.session import session
+from spark_jobs.storage import Storage, absolute
 
 _BATCH_SETTING = "spark.pibridge.maxOffsetsPerTrigger"
 _BATCH_OFFSETS = "5000"
@@ -222,35 +222,3 @@ def offsets_behind(progress: dict[str, Any]) -> int:
         for topic, partitions in newest.items()
         for partition, offset in partitions.items()
     )
-
-
-_LOST = ("Some data may have been lost", "failOnDataLoss", "KAFKA_DATA_LOSS")
-_AWAY = (
-    "org.apache.kafka.common.errors.TimeoutException",
-    "org.apache.kafka.common.errors.DisconnectException",
-    "No resolvable bootstrap urls",
-)
-
-
-def failure(ours: Exception | None, spark: Exception) -> LandError:
-    """What ended the query, as an error with a sentence and an exit code."""
-    if isinstance(ours, LandError):
-        return ours
-    if java_is_gone(spark):
-        return Unavailable("Spark's Java process has ended: it was killed, or ran out of memory (spark.driver.memory); start again")
-    text = f"{ours}\n{spark}"
-    if any(mark in text for mark in _LOST):
-        # The partition and its offsets stand in the last of Spark's nested reasons, if anywhere.
-        reasons = [reason for reason in re.findall(r"Reason: (.+)", text) if "Python Proxy" not in reason]
-        return LostRecords(f"Kafka no longer has records that were to be landed next: {reasons[-1] if reasons else _first_line(spark)}")
-    if is_full(text):
-        return Unavailable(f"no space is left where tables or checkpoint lie; make room and start again: {_first_line(ours or spark)}")
-    if any(mark in text for mark in _AWAY):
-        return Unavailable(f"Kafka does not answer: {_first_line(ours or spark)}")
-    return LandError(f"the query ended: {_first_line(ours or spark)}")
-
-
-def _first_line(error: Exception) -> str:
-    """The first line of an error without Spark's preamble: its messages go on for pages."""
-    text = re.sub(r"^\[STREAM_FAILED\] .*? terminated with exception: ", "", str(error).strip())
-    return (text.splitlines() or [type(error).__name__])[0]

@@ -51,6 +51,9 @@ _FIXED = {
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     # Delta's parser (4.4) does not hand named parameters on to Spark 4.1's: they are bound to the plan, as Spark 4.0 did.
     "spark.sql.legacy.parameterSubstitution.constantsOnly": "true",
+    # Names and texts in SQL mean what they say (`quoting`): no ${…} in them is replaced, and a backslash escapes.
+    "spark.sql.variable.substitute": "false",
+    "spark.sql.parser.escapedStringLiterals": "false",
 }
 # A length in garbage is a number like any other: unchecked, four bytes of it make Avro ask for 2 GiB, and the driver dies of one message.
 # No message of ours comes near these.

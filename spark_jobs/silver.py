@@ -13,12 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
+import structlog
 from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from schemas.config import Lakehouse
-from spark_jobs import difference, overrule, quoting, refined, tables
+from spark_jobs import completeness, difference, membership, overrule, quoting, refined, tables
 from spark_jobs.checkpoint import Checkpoint
 from spark_jobs.errors import LandError
 from spark_jobs.refined import CHANGED_RANGES, CLEANED, CORRECTIONS, PREVIEWS_OPEN, WATERMARKS
@@ -32,6 +33,7 @@ _RECORDED = [c.name for c in tables.TIMESERIES.columns if c.name in {*(s.name fo
 _EVENTS = f"CASE WHEN kind IS NULL THEN 1 WHEN {overrule.STATES} THEN `count` ELSE 0 END"
 _CORRECTION = (*refined.IDENTITY, "as_of_clock", "clock")
 
+log = structlog.get_logger()
 
 Step = Callable[[], dict[str, int]]
 """Writes tables; rows written by table."""
@@ -94,10 +96,11 @@ class Silver:
         if not arrived.statements and not arrived.previews:  # files of bronze were put together
             return {}
         groups = ["true"] if arrived.events <= AT_ONCE else _groups(batch)
+        may_append = len(groups) == 1 and (batch_id > 0 or membership.is_empty(batch.sparkSession, self._path(CLEANED)))
         counts: Counter[str] = Counter()
         for number, group in enumerate(groups, 1):
             tell: Step = partial(self._tell, batch, batch_id) if number == len(groups) and arrived.stated else dict[str, int]
-            counts.update(self._bring_in(batch.where(group), arrived, version, batch_id, len(groups) == 1, tell))
+            counts.update(self._bring_in(batch.where(group), arrived, version, batch_id, may_append, tell))
         return {name: count for name, count in counts.items() if count}
 
     def _bring_in(
@@ -106,19 +109,20 @@ class Silver:
         arrived: Arrived,
         version: int | None,
         batch_id: int,
-        whole: bool,
+        may_append: bool,
         tell: Step,
     ) -> dict[str, int]:
         """Bring in a batch, or some points of it, and `tell` at the end.
 
-        Of some points nothing is simply appended: Delta knows an append by the batch's number alone, and where points are divided is
-        nothing that a repetition may hang on.
+        Without `may_append` all goes by comparison, since Delta knows an append by the checkpoint and the batch's number alone. So it is
+        with some points: where these are divided is nothing that a repetition may hang on. And with a checkpoint's first batch over a table
+        that has rows: the checkpoint before may have appended some and not marked them.
         """
         statements = overrule.with_range(batch.where("kind IS NOT NULL").select(*_names(tables.COVERAGE)))
         previews = batch.where("kind IS NULL").select(*_names(PREVIEWS_OPEN))
         marks = self._read(batch.sparkSession, WATERMARKS)
         classified = overrule.classified(statements.where(overrule.STATES), overrule.covered(marks))
-        if not whole:
+        if not may_append:
             classified = classified.withColumn("appends", F.lit(False))
         classified = classified.persist(StorageLevel.MEMORY_AND_DISK)
         try:
@@ -137,7 +141,8 @@ class Silver:
     def _clean(self, classified: DataFrame, stated: dict[bool, Stated], version: int | None, batch_id: int) -> dict[str, int]:
         counts = {CLEANED.name: 0, CORRECTIONS.name: 0}
         if (new := stated.get(True)) is not None and new.samples:
-            samples = self._samples(classified.sparkSession, f"received_time BETWEEN {_micros(new.first)} AND {_micros(new.last)}")
+            near = f"received_time BETWEEN {quoting.instant(new.first)} AND {quoting.instant(new.last)}"
+            samples = self._samples(classified.sparkSession, near)
             self._append(overrule.events(classified.where("appends"), samples), CLEANED, new.samples, batch_id)
             counts[CLEANED.name] += new.samples
         if False in stated and version is not None:
@@ -147,25 +152,32 @@ class Silver:
         return counts
 
     def _resolve(self, stated: DataFrame, version: int) -> tuple[difference.Difference, difference.Difference]:
-        """Bring the hours that these statements touch to what the whole ledger says."""
+        """Bring the hours that these statements touch to what the whole ledger says.
+
+        But not those in which bronze lacks samples of a statement that holds: what silver shows of them may be all that there is.
+        """
         spark = stated.sparkSession
         hours = overrule.with_hours(stated.select("point_key", "begin", "end")).select("point_key", "hour").distinct()
         hours = hours.persist(StorageLevel.MEMORY_AND_DISK)
-        judged = None
+        kept = [hours]
         try:
             scope = difference.scope_of(hours, "event_time")
             ledger = overrule.with_range(self._ledger(spark, version).where(overrule.STATES).where(scope.overlap("from_time", "to_time")))
+            ledger = _near(ledger, hours).persist(StorageLevel.MEMORY_AND_DISK)
+            kept.append(ledger)
             samples = self._samples(spark, scope.condition())
-            judged = overrule.history(_near(ledger, hours), samples, hours).persist(StorageLevel.MEMORY_AND_DISK)
+            judged = overrule.history(ledger, samples, hours).persist(StorageLevel.MEMORY_AND_DISK)
+            kept.append(judged)
+            if (left := _left(ledger, judged, hours)) is not None:
+                hours, judged = (frame.join(left, ["point_key", "hour"], "left_anti") for frame in (hours, judged))
             within = partial(_within, hours)
             # Corrections first: those who look from a correction for the event find either state of it explained.
             corrected = difference.apply(overrule.corrections(judged), CORRECTIONS, self._path(CORRECTIONS), _CORRECTION, scope, within)
             cleaned = difference.apply(overrule.holding(judged), CLEANED, self._path(CLEANED), refined.IDENTITY, scope, within)
             return cleaned, corrected
         finally:
-            hours.unpersist()
-            if judged is not None:
-                judged.unpersist()
+            for frame in kept:
+                frame.unpersist()
 
     # -- previews ------------------------------------------------------------------------------------------------------------------
 
@@ -272,7 +284,8 @@ def _arrived(batch: DataFrame) -> Arrived:
     ).collect()
     condition = "false"
     if row["previews"]:
-        condition = f"to_time >= {_micros(row['first'])} AND from_time <= {_micros(row['last'])} AND as_of_clock > {row['clock']}"
+        first, last = quoting.instant(row["first"]), quoting.instant(row["last"])
+        condition = f"to_time >= {first} AND from_time <= {last} AND as_of_clock > {row['clock']}"
     return Arrived(row["statements"], row["stated"], row["previews"], row["events"], condition)
 
 
@@ -315,15 +328,27 @@ def _within(hours: DataFrame, events: DataFrame) -> DataFrame:
     return placed.join(hours, ["point_key", "hour"], "left_semi")
 
 
+def _left(ledger: DataFrame, judged: DataFrame, hours: DataFrame) -> DataFrame | None:
+    """Those of the hours in which a statement holds whose samples bronze lacks, told in the log; None if there are none."""
+    counted, lacks = completeness.counted_again(ledger, judged, hours), "damage IS NOT NULL"
+    if counted.where(lacks).isEmpty():  # as nearly always: which statement holds where need not be found out
+        return None
+    (edge,) = hours.agg(F.min("hour").alias("first"), F.max("hour").alias("last")).collect()
+    holding = completeness.stretches(counted, edge["first"], edge["last"] + 1)
+    left = holding.where(lacks).select("point_key", "hour").distinct().localCheckpoint()
+    (row,) = left.agg(F.count(F.lit(1)).alias("hours"), F.count_distinct("point_key").alias("points")).collect()
+    if not row["hours"]:
+        return None
+    because = "bronze has fewer samples of them than were stated: `pibridge reconcile --repair` has them read again"
+    log.warning("hours_left_as_they_were", hours=row["hours"], points=row["points"], because=because)
+    return left
+
+
 def _near(ranges: DataFrame, hours: DataFrame) -> DataFrame:
     """Ranges that reach between the first and the last of their point's hours."""
     reach = hours.groupBy("point_key").agg(F.min("hour").alias("first_hour"), F.max("hour").alias("last_hour"))
     first, last = overrule.hour_of(F.col("begin")), overrule.hour_of(F.col("end") - 1)
     return ranges.join(reach, "point_key").where((first <= F.col("last_hour")) & (last >= F.col("first_hour")))
-
-
-def _micros(instant: int) -> str:
-    return f"timestamp_micros({instant})"
 
 
 def _names(table: Table) -> Sequence[str]:

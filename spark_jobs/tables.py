@@ -70,7 +70,7 @@ class Table:
     layer: str = LAYER
     """bronze, silver or gold: the schema in the catalog, and the directory."""
     overwritten: bool = False
-    """Each batch writes it whole: what it was before has no reader for long."""
+    """Who writes it puts new rows in place of all, or of a whole range: what was there before has no reader for long."""
 
     def path(self, warehouse: str) -> str:
         """Where the table lies under a warehouse root."""

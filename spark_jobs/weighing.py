@@ -8,11 +8,11 @@ the rows of its first and last hour, which remember the newest event before them
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from schemas.times import MICROSECONDS_PER_HOUR, TICKS_PER_HOUR, TICKS_PER_SECOND
 from spark_jobs import digest
-from spark_jobs.overrule import HOUR_TICKS, hour_of, ticks, with_hours
+from spark_jobs.overrule import hour_of, ticks, time_of, with_hours
 from spark_jobs.refined import HOURLY
 
-_SECOND = 10_000_000
 _EDGES = ("before", "first", "last", "after")
 
 
@@ -143,14 +143,14 @@ def _weighed(chain: DataFrame, runs: DataFrame, points: DataFrame) -> DataFrame:
     pieces = whole.withColumn("slope", slope).where(first <= last).withColumn("hour", F.explode(F.sequence(first, last)))
     pieces = pieces.withColumns(
         {
-            "piece_from": F.greatest("at", F.col("hour") * HOUR_TICKS),
-            "piece_to": F.least("until", (F.col("hour") + 1) * HOUR_TICKS),
+            "piece_from": F.greatest("at", F.col("hour") * TICKS_PER_HOUR),
+            "piece_to": F.least("until", (F.col("hour") + 1) * TICKS_PER_HOUR),
         }
     )
     pieces = pieces.select(
         "point_key",
         "hour",
-        ((F.col("piece_to") - F.col("piece_from")) / _SECOND).alias("seconds"),
+        ((F.col("piece_to") - F.col("piece_from")) / TICKS_PER_SECOND).alias("seconds"),
         (F.col("number") + F.col("slope") * (F.col("piece_from") - F.col("at"))).alias("one"),
         (F.col("number") + F.col("slope") * (F.col("piece_to") - F.col("at"))).alias("other"),
     )
@@ -183,23 +183,22 @@ def _around(joined: DataFrame) -> DataFrame:
 
 def _rows(around: DataFrame) -> DataFrame:
     """Columns of pi_metrics_hourly."""
-    begin, end = F.col("hour") * HOUR_TICKS, (F.col("hour") + 1) * HOUR_TICKS
+    begin, end = F.col("hour") * TICKS_PER_HOUR, (F.col("hour") + 1) * TICKS_PER_HOUR
     covered = (F.col("low") <= begin) & (end <= F.col("high"))
     silence = F.when(covered, end - F.coalesce(F.col("last.at"), F.col("before.at")))
     cells = {
         "tag": F.coalesce("event_tag", "tag"),
         "uom": F.coalesce("event_uom", "uom"),
-        "hour": F.timestamp_micros(F.col("hour") * (HOUR_TICKS // 10)),
+        "hour": F.timestamp_micros(F.col("hour") * MICROSECONDS_PER_HOUR),
         "covered": covered,
         "good_share": F.col("good_events") / F.col("events"),
-        "longest_gap_seconds": F.greatest("gap", silence) / _SECOND,
+        "longest_gap_seconds": F.greatest("gap", silence) / TICKS_PER_SECOND,
         **{name: F.coalesce(name, F.lit(0).cast("bigint")) for name in _COUNTS},
         **{name: F.coalesce(name, F.array().cast("array<string>")) for name in ("value_types", "units")},
         "value_seconds": F.coalesce("value_seconds", F.lit(0.0)),
     }
     for edge in _EDGES:
-        at = F.col(f"{edge}.at")
-        cells[f"{edge}_time"] = F.timestamp_micros(F.call_function("div", at - F.pmod(at, F.lit(10)), F.lit(10)))
+        cells[f"{edge}_time"] = time_of(F.col(f"{edge}.at"))
         cells[f"{edge}_value"] = F.col(f"{edge}.number")
     return around.select(*(cells.get(column.name, F.col(column.name)).alias(column.name) for column in HOURLY.columns))
 

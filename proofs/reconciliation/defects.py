@@ -8,8 +8,8 @@ from unittest.mock import patch
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from schemas.times import TICKS_PER_HOUR
 from spark_jobs import completeness, overrule
-from spark_jobs.overrule import HOUR_TICKS
 
 Defect = Callable[[], Any]
 
@@ -29,8 +29,8 @@ def _what_is_overruled_is_judged() -> Any:
 
     def stretches(recounted: DataFrame, first: int, last: int) -> DataFrame:
         said = overrule.with_hours(recounted).where(F.col("hour").between(first, last - 1))
-        hour_begin = F.col("hour") * HOUR_TICKS
-        return said.withColumns({"begin": F.greatest("begin", hour_begin), "end": F.least("end", hour_begin + HOUR_TICKS)})
+        hour_begin = F.col("hour") * TICKS_PER_HOUR
+        return said.withColumns({"begin": F.greatest("begin", hour_begin), "end": F.least("end", hour_begin + TICKS_PER_HOUR)})
 
     return patch.object(completeness, "stretches", stretches)
 

@@ -5,7 +5,7 @@
 --   :until   the end, exclusive
 --
 -- value_share is the share of the hour for which a number holds: judge by it how much an average is worth. covered is false where the
--- archive was not read from begin to end of the hour.
+-- hour reaches beyond all that was ever stated about the point; holes within that, whose archive was away, show in pi_coverage alone.
 SELECT tag, point_key, hour, average, minimum, maximum, uom, events, good_share, value_seconds / 3600 AS value_share, covered
 FROM pi_metrics_hourly
 WHERE tag LIKE :tag AND hour >= CAST(:since AS TIMESTAMP) AND hour < CAST(:until AS TIMESTAMP)

@@ -222,5 +222,11 @@ def test_without_tables_it_says_what_to_start(spark: SparkSession, tmp_path: Pat
         query.answer(spark, str(tmp_path), Question("SELECT 1"))
 
 
+def test_a_text_in_a_question_means_what_it_says(ask: Ask) -> None:
+    assert ask("SELECT '${env:HOME} ${spark.master}' AS text, 'it\\'s' AS quoted") == [
+        {"text": "${env:HOME} ${spark.master}", "quoted": "it's"}
+    ]
+
+
 def test_times_of_a_question_are_utc(ask: Ask) -> None:
     assert datetime.fromisoformat(ask("SELECT TIMESTAMP'2024-07-01 12:00:00' AS noon")[0]["noon"]) == datetime(2024, 7, 1, 12, tzinfo=UTC)

@@ -133,6 +133,7 @@ def test_what_silver_cannot_have_seen_yet_is_not_held_against_it(lake: Lake, mon
     lake.scenes[key] = replace(scene, statements=(*scene.statements, later))
     behind = lake.reconcile()
     assert (behind["result"], behind["findings"]) == ("incomplete", {"SILVER_DIFFERS": 1})
+    assert behind["rescans"] == [], "PI is to read what refining brings"
     monkeypatch.setattr(reconcile, "_SILVER_SECONDS", 10**9)
     waits = lake.reconcile()
     assert (waits["result"], waits["hours_silver_waits"]) == ("complete", 1)

@@ -2,20 +2,27 @@
 
 import random
 import shutil
+import threading
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from console.stack import Stack
+from proofs.reconciliation.damage import rewrite
 from spark_jobs import delta, difference, now, overrule, query, quoting, refined, silver, tables
 from spark_jobs.errors import LandError, Refused, Unavailable
+from spark_jobs.lease import Lease
+from spark_jobs.storage import Storage
 from tests.spark import gold_model
 from tests.spark import silver_model as model
 from tests.spark.lakehouse import SOURCE, House, differences, micros
+from tests.spark.test_lost import small_disk
 
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(2400)]
 
@@ -129,6 +136,21 @@ def test_what_is_told_again_changes_nothing_and_a_lost_checkpoint_is_made_good(t
     assert house.versions()[refined.CLEANED.name] == versions[refined.CLEANED.name]
 
 
+def test_rows_that_were_written_twice_are_one_again_when_all_is_compared(told: tuple[House, dict[str, model.Scene]]) -> None:
+    house, scenes = told
+    of = (refined.CLEANED, refined.CORRECTIONS, refined.HOURLY, refined.VALIDATED)
+    before = {table.name: len(house.rows(table)) for table in of}
+    for table in of:
+        some = house.spark.read.format("delta").load(house.path(table)).where("hash(point_key) % 3 = 0")
+        some.write.format("delta").mode("append").save(house.path(table))
+    assert all(len(house.rows(table)) > before[table.name] for table in of)
+    shutil.rmtree(house.root / "checkpoints")
+    house.refine()
+    assert {table.name: len(house.rows(table)) for table in of} == before
+    assert differences(scenes, house.silver()) == []
+    assert _wrong_hours(house, scenes) == []
+
+
 def test_now_shows_what_is_archived_and_what_is_open_and_past_knowledge_comes_back(
     told: tuple[House, dict[str, model.Scene]], spark: SparkSession
 ) -> None:
@@ -180,6 +202,28 @@ def test_a_batch_that_was_killed_after_any_step_is_repeated_without_trace(
             with pytest.raises(LandError):
                 house.refine_silver()
     house.land(batches[-1], chance)
+    house.refine_silver()
+    assert differences(scenes, house.silver()) == []
+
+
+def test_what_was_appended_and_not_marked_is_not_appended_again_by_a_checkpoint_that_begins_anew(
+    make: Callable[[str], House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, chance = make("unmarked"), random.Random(10)
+    scenes = {f"main:{number}": model.plain(chance) for number in range(4)}
+    house.land([(key, one) for key, scene in scenes.items() for one in scene.told], chance)
+    with monkeypatch.context() as patch:
+        right = silver.Silver._append
+
+        def killed(*given: Any) -> Any:
+            right(*given)
+            raise Killed
+
+        patch.setattr(silver.Silver, "_append", killed)
+        with pytest.raises(LandError):
+            house.refine_silver()
+    assert len(house.rows(refined.CLEANED)) == sum(len(model.expected(scene).cleaned) for scene in scenes.values())
+    shutil.rmtree(house.root / "checkpoints")
     house.refine_silver()
     assert differences(scenes, house.silver()) == []
 
@@ -282,6 +326,74 @@ def test_a_defect_of_the_job_is_seen(
     assert differences(scenes, house.silver()) != []
 
 
+# -- bronze lacks something --------------------------------------------------------------------------------------------------------
+
+
+def _events(begin: int, *values: float) -> tuple[tuple[tuple[int, int], model.Content], ...]:
+    """One every ten minutes."""
+    return tuple(((begin + number * model.HOUR // 6, 0), model.Content(value)) for number, value in enumerate(values))
+
+
+def test_hours_of_which_bronze_lacks_samples_stay_as_silver_shows_them_until_they_are_stated_again(
+    make: Callable[[str], House], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house, chance = make("lacking"), random.Random(11)
+    hour, next_hour = model.BASE, model.BASE + model.HOUR
+    lost = model.Stated(hour, next_hour, 1, 2, _events(hour, 1.0, 2.0, 3.0, 4.0))
+    corrected = model.Stated(hour, hour + model.HOUR // 4, 5, 6, _events(hour, 1.5))
+    after = model.Stated(next_hour, next_hour + model.HOUR, 3, 4, _events(next_hour, 5.0, 6.0))
+    whole = model.Scene((lost, corrected, after), ())
+    scenes = dict.fromkeys(("main:lost", "main:half", "main:whole"), whole)
+    house.land([(key, one) for key, scene in scenes.items() for one in scene.statements], chance)
+    house.refine_silver()
+    before = house.silver()
+    assert differences(scenes, before) == []
+
+    def without(samples: pa.Table) -> pa.Table:
+        named = zip(*(samples.column(name).to_pylist() for name in ("point_key", "clock", "value_double")), strict=True)
+        gone = [clock == lost.clock and (key == "main:lost" or (key == "main:half" and value == 4.0)) for key, clock, value in named]
+        return samples.filter(pa.array([not one for one in gone]))
+
+    assert rewrite(Path(house.path(tables.TIMESERIES)), without) == 5
+    shutil.rmtree(house.root / "checkpoints")
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr(silver, "log", SimpleNamespace(warning=lambda event, **more: told.append(more)))
+    house.refine_silver()
+    assert house.silver() == before
+    assert [(one["hours"], one["points"]) for one in told] == [(2, 2)]
+
+    again = {
+        key: model.Stated(hour, next_hour, 20 + n, 30 + n, _events(hour, 7.0, 2.0)) for n, key in enumerate(("main:lost", "main:half"))
+    }
+    house.land(list(again.items()), chance)
+    house.refine_silver()
+    found = house.silver()
+    for key, one in again.items():
+        wanted = model.expected(model.Scene((one, after), ())).cleaned
+        assert {place: content for place, (content, _, _) in found[key].cleaned.items()} == {
+            place: content for place, (content, _, _) in wanted.items()
+        }
+    assert len(told) == 1, "what holds is whole again"
+    assert found["main:whole"] == before["main:whole"]
+
+
+def test_a_full_disk_ends_the_job_in_a_sentence_and_silver_goes_on_once_there_is_room(spark: SparkSession, tmp_path: Path) -> None:
+    with small_disk(tmp_path / "warehouse", "8m"):
+        house, chance = House(spark, tmp_path), random.Random(12)
+        scenes = {f"main:{number}": model.plain(chance) for number in range(3)}
+        house.land([(key, scene.statements[0]) for key, scene in scenes.items()], chance)
+        house.refine_silver()
+        house.land([(key, one) for key, scene in scenes.items() for one in scene.told[1:]], chance)
+        filler = tmp_path / "warehouse" / "filler"
+        with pytest.raises(OSError, match="No space"):
+            filler.write_bytes(b"\0" * (16 << 20))
+        with pytest.raises(Unavailable, match=r"no space is left .* make room and start again"):
+            house.refine_silver()
+        filler.unlink()
+        house.refine_silver()
+        assert differences(scenes, house.silver()) == []
+
+
 # -- refused -----------------------------------------------------------------------------------------------------------------------
 
 
@@ -299,7 +411,9 @@ def test_tables_and_checkpoint_that_are_not_of_one_life_are_refused(told: tuple[
         shutil.copytree(kept, house.root)
         shutil.rmtree(house.path(tables.COVERAGE))
         house.spark.sql(delta.create_statement(tables.COVERAGE, quoting.table(house.path(tables.COVERAGE)), SOURCE))
-        with pytest.raises(Refused, match=r"pi_coverage is another table than .*silver has read: remove the checkpoint\. Nothing is lost"):
+        with pytest.raises(
+            Refused, match=r"pi_coverage is another table than .*silver has read: remove the checkpoint\. What bronze holds now .* stay as"
+        ):
             house.refine()
     finally:
         shutil.rmtree(house.root)
@@ -320,6 +434,22 @@ def test_a_checkpoint_that_is_cut_off_is_refused_with_what_to_do_and_following_i
     shutil.rmtree(checkpoint)
     house.refine()
     assert differences(scenes, house.silver()) == []
+
+
+@pytest.mark.parametrize("lease", ["checkpoints/refine.lease", "warehouse/silver.lease"])
+def test_a_second_process_on_the_same_tables_or_checkpoints_is_refused(told: tuple[House, dict[str, model.Scene]], lease: str) -> None:
+    house, _ = told
+    versions = house.versions()
+    held = Lease(Storage(house.spark), [str(house.root / lease)], threading.Event(), beat_seconds=0.5)
+    held.take()
+    try:
+        with pytest.raises(Refused, match=r"another job .* process"):
+            house.refine()
+    finally:
+        held.close()
+    assert house.versions() == versions
+    house.refine()
+    assert not (house.root / lease).exists()
 
 
 def test_without_bronze_it_says_what_to_start_first(make: Callable[[str], House]) -> None:

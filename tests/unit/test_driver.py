@@ -203,7 +203,7 @@ def test_the_operator_removes_the_checkpoint_and_the_tables_that_a_sentence_name
         (tmp_path / "house" / "silver" / name / "_delta_log").mkdir(parents=True)
     sentence = (
         f"the tables pi_a are not those that the checkpoint filled: remove the checkpoint, and pi_b, pi_c "
-        f"(checkpoint {checkpoint}, tables below {tmp_path / 'house'}). Nothing is lost by that"
+        f"(checkpoint {checkpoint}, tables below {tmp_path / 'house'}). All of silver is then made again from what bronze holds"
     )
     told, flags = lost._follow(Place(), "refine", sentence)  # type: ignore[arg-type]
     assert flags == ()

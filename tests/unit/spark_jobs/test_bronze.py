@@ -1,10 +1,7 @@
-import pytest
-
 from spark_jobs import tables
 from spark_jobs.bronze import app_id, row_counts
 from spark_jobs.decode import Tally, frames_of
-from spark_jobs.errors import LandError, LostRecords, Unavailable
-from spark_jobs.run import failure, offsets_behind
+from spark_jobs.run import offsets_behind
 
 RECORDS = tables.records_by_topic("p")
 
@@ -43,19 +40,3 @@ def test_offsets_behind_are_summed_over_partitions_and_new_partitions_count_whol
     progress = {"endOffset": {"t": {"0": 5, "1": 9}}, "latestOffset": {"t": {"0": 7, "1": 9}, "u": {"0": 4}}}
     assert offsets_behind(progress) == 6
     assert offsets_behind({"endOffset": None, "latestOffset": None}) == 0
-
-
-@pytest.mark.parametrize(
-    ("ours", "spark", "kind", "told"),
-    [
-        (Unavailable("the registry"), "x", Unavailable, "the registry"),
-        (None, "Some data may have been lost because they are not available in Kafka any more", LostRecords, "no longer has records"),
-        (None, "org.apache.kafka.common.errors.TimeoutException: Timed out", Unavailable, "Kafka does not answer"),
-        (OSError("java.io.IOException: No space left on device"), "y", Unavailable, "make room"),
-        (ValueError("x"), "y", LandError, "the query ended: x"),
-    ],
-)
-def test_what_ended_a_query_has_its_class_and_sentence(ours: Exception | None, spark: str, kind: type[LandError], told: str) -> None:
-    found = failure(ours, Exception(spark))
-    assert type(found) is kind
-    assert told in str(found)

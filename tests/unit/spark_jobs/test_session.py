@@ -4,7 +4,7 @@ from pyspark.errors import PySparkException
 
 from schemas.config import Lakehouse
 from spark_jobs.errors import Unavailable
-from spark_jobs.run import failure
+from spark_jobs.failures import failure
 from spark_jobs.session import java_is_gone, properties_text, settings
 
 
@@ -17,6 +17,11 @@ def test_what_the_user_says_is_passed_on_but_correctness_is_not_up_for_choice() 
     assert (found["spark.driver.memory"], found["spark.x"], found["spark.sql.session.timeZone"]) == ("3g", "y", "UTC")
     assert found["spark.sql.parquet.outputTimestampType"] == "TIMESTAMP_MICROS"
     assert settings(lakehouse())["spark.driver.memory"] == "1g"
+
+
+@pytest.mark.parametrize("name", ["spark.sql.variable.substitute", "spark.sql.parser.escapedStringLiterals"])
+def test_what_quoted_names_and_texts_hang_on_is_not_up_for_choice(name: str) -> None:
+    assert settings(lakehouse(**{name: "true"}))[name] == "false"
 
 
 def test_java_options_of_the_user_are_added_to_ours() -> None:
