@@ -156,6 +156,7 @@ def judge(found: Mapping[str, Found], checkpoint: CheckpointState) -> Verdict:
     if gone := tuple(name for name in short if name not in found or not found[name].has_rows):
         return Verdict(
             landed,
+            rebuild=_unlike(landed, checkpoint),
             refill=gone,
             refused=f"table {', '.join(gone)} is gone, while the others go on to batch {newest.batch_id}; starting would leave out all "
             "that was in it. Bring it back, or start with --rebuild, to fill it again with what Kafka still holds",

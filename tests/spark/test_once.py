@@ -269,3 +269,11 @@ def test_after_all_that_the_job_goes_on(landed: World) -> None:
     _send(landed, 4.0)
     landed.land()
     everything(landed, [1.0, 2.0, 3.0, 4.0])
+
+
+def test_a_table_that_is_gone_together_with_the_checkpoint_is_filled_again_and_nothing_new_is_passed_over(landed: World) -> None:
+    shutil.rmtree(landed.path(tables.COVERAGE))
+    shutil.rmtree(landed.checkpoint)
+    _send(landed, 5.0)
+    landed.land(rebuild=True)
+    everything(landed, [1.0, 2.0, 3.0, 4.0, 5.0])

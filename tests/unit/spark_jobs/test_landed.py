@@ -86,6 +86,7 @@ def test_tables_that_would_lack_rows_are_refused(state: CheckpointState) -> None
     gone = judge(found | {"ledger": Found("ledger", "/w/ledger", False, False)}, state)
     assert "ledger is gone" in (gone.refused or "")
     assert gone.refill == ("ledger",)
+    assert (gone.rebuild is None) is state.begun, "a query that begins anew would use the numbers of batches that are landed"
     emptied = judge(found | {"ledger": table("ledger", None, rows=False)}, state)
     assert emptied.refill == ("ledger",)
     copy = judge(found | {"ledger": table("ledger", record(1))}, state)
