@@ -5,7 +5,6 @@ missing. Each append also carries the record of its batch (`landed`), from which
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -73,10 +72,10 @@ class Landing:
         source: str,
         incidents: Incidents,
         topic_ids: Mapping[str, str],
-        last: BatchRecord | None,
+        landed: Landed | None,
     ) -> None:
         self._decoder, self._checkpoint, self._destination, self._source = decoder, checkpoint, destination, source
-        self._incidents, self._topic_ids, self._last = incidents, dict(topic_ids), last
+        self._incidents, self._topic_ids, self._landed = incidents, dict(topic_ids), landed
         self._records = tables.records_by_topic(source)
         self._definitions: dict[str, Any] = {}
         """Those that the tables were last brought up to."""
@@ -97,11 +96,13 @@ class Landing:
             self._widen()
             counts = row_counts(tallies, self._records)
             appends = self._appends(decoded, tallies, counts)
-            record = self._record(batch_id, plan, tallies, tuple(table.name for table, _ in appends))
+            landed = self._begun(batch_id, plan, tallies, [table.name for table, _ in appends])
             for table, made in appends:
                 frame = _union(made()).coalesce(self._parts(counts.get(table.name, 0)))
+                record = landed.record
                 delta.append(self._destination, table, frame, app_id(record.query_id, table), batch_id, record.text(table.name))
-            self._last = record
+                # Kept at once: should a later append fail, the query may be started again in this process, and repeats the batch.
+                landed = self._landed = landed.appended(table.name)
         finally:
             decoded.unpersist()
         return counts
@@ -121,26 +122,27 @@ class Landing:
             self._tables = wider
             self.on_widened()
 
-    def _record(self, batch_id: int, plan: Plan, tallies: Sequence[Tally], written: tuple[str, ...]) -> BatchRecord:
-        """The batch as its commits tell of it. Raises Refused if frames are missing that nobody accepted the loss of."""
-        last = self._last
-        if last is not None and last.batch_id == batch_id:  # repeated: it was looked at before, and written at least in part
-            return replace(last, tables=written)
-        return BatchRecord(
-            self._checkpoint.query_id() if last is None else last.query_id,
+    def _begun(self, batch_id: int, plan: Plan, tallies: Sequence[Tally], written: Sequence[str]) -> Landed:
+        """The batch before its appends. Raises Refused if frames are missing that nobody accepted the loss of."""
+        last = self._landed
+        if last is not None and last.record.batch_id == batch_id:  # repeated: it was looked at before, and written at least in part
+            return last.repeated(written)
+        record = BatchRecord(
+            self._checkpoint.query_id() if last is None else last.record.query_id,
             batch_id,
-            written,
-            {} if last is None else last.newest(),
+            tuple(written),
+            {} if last is None else last.record.newest(),
             plan.starts,
             plan.ends,
             self._topic_ids,
             self._followed(plan, tallies),
         )
+        return Landed(record, record.tables)
 
     def _followed(self, plan: Plan, tallies: Sequence[Tally]) -> dict[sequences.Place, sequences.Expected]:
         frame_topics = {topic for topic, record in self._records.items() if record == "value_frame"}
         starts = {topic: partitions for topic, partitions in plan.starts.items() if topic in frame_topics}
-        followed = sequences.follow(expected_at(self._last, starts), frames_of(tallies))
+        followed = sequences.follow(expected_at(None if self._landed is None else self._landed.record, starts), frames_of(tallies))
         for hole in followed.explained:
             log.warning("frames_were_unreadable", problem=f"{hole.text}; records that could not be read lie there, see pi_dead_letters")
         if followed.oddities:

@@ -117,6 +117,19 @@ class Landed:
     lacking: tuple[str, ...]
     """Tables that do not have the newest batch yet: it has to be repeated."""
 
+    def repeated(self, written: Collection[str]) -> "Landed":
+        """Before the newest batch is repeated, and goes to these tables now.
+
+        Those that have it from before keep it. Those that neither have it nor get it are none of its tables any more.
+        """
+        have = [name for name in self.record.tables if name not in self.lacking]
+        record = replace(self.record, tables=tuple(dict.fromkeys((*have, *written))))
+        return Landed(record, tuple(name for name in written if name not in have))
+
+    def appended(self, table: str) -> "Landed":
+        """After the batch's rows came to a table."""
+        return replace(self, lacking=tuple(name for name in self.lacking if name != table))
+
 
 @dataclass(frozen=True)
 class Verdict:

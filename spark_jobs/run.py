@@ -77,13 +77,13 @@ def run(
         lease.take()
         opened.callback(lease.close)
         verdict = bronze.prepare(destination, checkpoint, config.source, rebuild)
-        last = None if verdict.landed is None or verdict.begin_anew else verdict.landed.record
+        last = None if verdict.landed is None else verdict.landed.record
         _require_same_topics(topic_ids, {} if last is None else last.topic_ids)
         decoder = Decoder(registry, config.source)
         incidents = Incidents(brokers, registry, destination, config, lambda: datetime.now(UTC))
         if verdict.refill and last is not None:
             incidents.read_again(refill(destination, brokers, decoder, config, last, verdict.refill))
-        landing = bronze.Landing(decoder, checkpoint, destination, config.source, incidents, topic_ids, last)
+        landing = bronze.Landing(decoder, checkpoint, destination, config.source, incidents, topic_ids, verdict.landed)
         if lakehouse.catalog is not None and lakehouse.warehouse is not None:
             registration = Registration(Catalog(lakehouse, absolute(lakehouse.warehouse)), lambda: landing.tables, config.source)
             landing.on_widened = registration.look

@@ -12,6 +12,7 @@ from console.stack import Stack
 from schemas import topics
 from spark_jobs import delta, tables
 from spark_jobs.errors import LandError, Refused
+from spark_jobs.registry import Definition, Registry
 from tests.spark.world import World, preview, sample, statement
 
 pytestmark = pytest.mark.spark
@@ -191,6 +192,37 @@ def test_a_batch_that_was_killed_between_its_tables_is_made_whole_from_the_same_
     assert len(found) == len(set(found))
     assert {value, value + 100, -value, -value - 100} <= set(found)
     assert len(torn.rows(tables.COVERAGE)) == len(torn.rows(tables.DEAD_LETTERS)) == len(found) // 2
+
+
+def test_a_batch_that_goes_to_other_tables_when_it_is_repeated_does_not_stop_the_starts_that_follow(
+    torn: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its frame cannot be read at first; the driver dies behind the dead letter, and then the schema is known."""
+    definition, append = Registry.definition, delta.append
+    letters = len(torn.rows(tables.DEAD_LETTERS))
+    torn.send(topics.RECORDED, torn.frame(statement("main:1", sample(value_double=50.0))), partition=1)
+
+    def unknown(registry: Registry, schema_id: int) -> Definition:
+        if schema_id == torn.ids["value_frame"]:
+            return Definition(schema_id, None, "", "not known")
+        return definition(registry, schema_id)
+
+    def killed(*arguments: Any) -> None:
+        append(*arguments)
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Registry, "definition", unknown)
+        patched.setattr(delta, "append", killed)
+        with pytest.raises(LandError):
+            torn.land()
+    assert len(torn.rows(tables.DEAD_LETTERS)) == letters + 1
+    torn.send(topics.RECORDED, torn.frame(statement("main:1", sample(value_double=51.0))), partition=1)
+    torn.land()
+    torn.land()
+    found = [row["value_double"] for row in torn.rows(tables.TIMESERIES)]
+    assert (found.count(50.0), found.count(51.0)) == (1, 1)
+    assert len(torn.rows(tables.DEAD_LETTERS)) == letters + 1
 
 
 def test_tables_brought_back_from_a_backup_land_again_what_they_lack(whole: World) -> None:

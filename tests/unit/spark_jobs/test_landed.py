@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from spark_jobs.incidents import losses
-from spark_jobs.landed import BatchRecord, CheckpointState, Found, Landed, expected_at, judge, parsed, raised
+from spark_jobs.landed import BatchRecord, CheckpointState, Found, Landed, Verdict, expected_at, judge, parsed, raised
 from spark_jobs.sequences import Expected
 
 NAMES = ("dead", "samples", "ledger")
@@ -80,6 +80,22 @@ def test_a_repeated_batch_that_went_to_other_tables_the_second_time_is_whole() -
     assert verdict.landed.lacking == ()
 
 
+@pytest.mark.parametrize("appended", [(), ("samples",), ("samples", "ledger")])
+def test_a_repetition_keeps_the_tables_that_have_the_batch_and_forgets_those_that_it_does_not_go_to(appended: tuple[str, ...]) -> None:
+    """The first time it went to dead letters, and should have gone to a table that it does not go to now."""
+    before = {"dead": 1, "other": 2}
+    first = record(3, ("dead", "other"), before)
+    landed = Landed(first, ("other",)).repeated(("samples", "ledger"))
+    assert (landed.record.tables, landed.lacking) == (("dead", "samples", "ledger"), ("samples", "ledger"))
+    for name in appended:
+        landed = landed.appended(name)
+    assert landed.lacking == ("samples", "ledger")[len(appended) :]
+    following = record(4, ("ledger",), landed.record.newest())
+    found = {"dead": table("dead", first), "other": table("other", record(2, ("other",), {}))}
+    found |= {"samples": table("samples", landed.record), "ledger": table("ledger", following)}
+    assert judge(found, checkpoint(4, 4)) == Verdict(Landed(following, ()))
+
+
 @pytest.mark.parametrize("state", [checkpoint(3, 3), CheckpointState(False)])
 def test_tables_that_would_lack_rows_are_refused(state: CheckpointState) -> None:
     found = whole(record(3))
@@ -115,28 +131,45 @@ def test_whatever_is_killed_or_lost_the_tables_say_which_batch_comes_next() -> N
     for _ in range(300):
         logs: dict[str, list[int]] = {name: [] for name in NAMES}
         newest: dict[str, BatchRecord] = {}
-        wanted: dict[int, tuple[str, ...]] = {}
+        wanted: dict[int, set[str]] = {}
         state = CheckpointState(False)
+        landed: Landed | None = None
+        batch, done = 0, False
         for _ in range(12):
-            verdict = judge({name: table(name, newest.get(name), rows=name in newest) for name in NAMES}, state)
-            assert verdict.refused is None, verdict
-            landed = verdict.landed
-            batch = 0 if landed is None else landed.record.batch_id + (not landed.lacking)
-            before = {} if landed is None else landed.record.newest() if batch > landed.record.batch_id else landed.record.before
-            chosen = wanted.setdefault(batch, tuple(name for name in NAMES if rng.random() < 0.6) or ("ledger",))
+            if done and rng.random() < 0.5:  # the same process goes on
+                batch += 1
+            else:
+                verdict = judge({name: table(name, newest.get(name), rows=name in newest) for name in NAMES}, state)
+                assert verdict.refused is None, verdict
+                landed = verdict.landed
+                if landed is None:
+                    batch = 0
+                elif verdict.rebuild is None:
+                    batch = state.committed + 1
+                else:
+                    batch = landed.record.batch_id + (not landed.lacking)
+            chosen = tuple(name for name in NAMES if rng.random() < 0.6) or ("ledger",)  # a schema may be known by now that was not before
+            if landed is not None and batch == landed.record.batch_id:
+                landed = landed.repeated(chosen)
+            else:
+                landed = Landed(record(batch, chosen, {} if landed is None else landed.record.newest()), chosen)
             kept = rng.randrange(len(chosen) + 1)
             for name in chosen[:kept]:
                 if batch not in logs[name]:  # what Delta does
                     logs[name].append(batch)
-                    newest[name] = record(batch, chosen, before)
+                    newest[name] = landed.record
+                landed = landed.appended(name)
+            if kept == len(chosen):
+                wanted.setdefault(batch, set()).update(chosen)
             done = kept == len(chosen) and rng.random() < 0.8
             state = CheckpointState(False) if rng.random() < 0.3 else checkpoint(batch, batch if done else batch - 1)
             if not newest:
                 state = checkpoint(0, -1)
         last = max((log[-1] for log in logs.values() if log), default=-1)
+        assert wanted.keys() >= set(range(last)), "a batch was left before all of it was there"
         for name, log in logs.items():
             assert log == sorted(set(log))
-            assert set(log) >= {batch for batch, chosen in wanted.items() if name in chosen and batch < last}
+            assert set(log) >= {batch for batch, chosen in wanted.items() if name in chosen}
 
 
 def test_offsets_are_raised_and_never_lowered() -> None:
