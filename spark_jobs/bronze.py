@@ -18,7 +18,7 @@ from spark_jobs.decode import Decoder, Tally, frames_of
 from spark_jobs.destination import Destination
 from spark_jobs.errors import Refused
 from spark_jobs.incidents import Incidents
-from spark_jobs.landed import BatchRecord, Landed, Verdict, expected_at, judge
+from spark_jobs.landed import BatchRecord, Landed, Verdict, app_id, expected_at, judge
 from spark_jobs.tables import Table
 
 _ROWS_PER_FILE = 100_000
@@ -54,11 +54,6 @@ def prepare(destination: Destination, checkpoint: Checkpoint, source: str, rebui
 
 def _where(landed: Landed | None) -> dict[str, object]:
     return {} if landed is None else {"batch_id": landed.record.batch_id, "lacking": list(landed.lacking)}
-
-
-def app_id(query_id: str, table: Table) -> str:
-    """Name of a query as a writer of a table, in Delta's log."""
-    return f"{tables.LAYER}:{query_id}:{table.name}"
 
 
 class Landing:
@@ -100,7 +95,7 @@ class Landing:
             for table, made in appends:
                 frame = _union(made()).coalesce(self._parts(counts.get(table.name, 0)))
                 record = landed.record
-                delta.append(self._destination, table, frame, app_id(record.query_id, table), batch_id, record.text(table.name))
+                delta.append(self._destination, table, frame, app_id(record.query_id, table.name), batch_id, record.text(table.name))
                 # Kept at once: should a later append fail, the query may be started again in this process, and repeats the batch.
                 landed = self._landed = landed.appended(table.name)
         finally:

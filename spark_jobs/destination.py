@@ -13,7 +13,7 @@ from typing import Protocol
 from pyspark.sql import DataFrameWriter, SparkSession
 
 from schemas.config import Lakehouse
-from spark_jobs import quoting
+from spark_jobs import membership, quoting
 from spark_jobs.storage import Storage, absolute
 from spark_jobs.tables import LAYER, Table
 
@@ -38,6 +38,9 @@ class Destination(Protocol):
 
     def remarks(self, table: Table) -> Iterator[str]:
         """User metadata of the table's commits, newest first, as far as its log reaches back."""
+
+    def writers(self, table: Table) -> dict[str, int]:
+        """Newest batch of each who appended to the table by number; none where Delta cannot be asked."""
 
     def make_room(self, layer: str) -> None:
         """Make what tables of a layer have to lie in."""
@@ -73,6 +76,9 @@ class ByPath:
                 if (remark := json.loads(line).get("commitInfo", {}).get("userMetadata")) is not None:
                     yield str(remark)
 
+    def writers(self, table: Table) -> dict[str, int]:
+        return membership.batches(self.spark, self.place(table))
+
     def make_room(self, layer: str) -> None:
         """Directories come with their tables."""
 
@@ -103,6 +109,9 @@ class ByName:
         history = self.spark.sql(f"DESCRIBE HISTORY {self.sql_name(table)}").where("userMetadata IS NOT NULL")
         for row in history.orderBy("version", ascending=False).select("userMetadata").toLocalIterator():
             yield str(row[0])
+
+    def writers(self, table: Table) -> dict[str, int]:
+        return {}  # no SQL tells of them
 
     def make_room(self, layer: str) -> None:
         self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {quoting.name(self.catalog)}.{quoting.name(layer)}")

@@ -7,9 +7,9 @@ a checkpoint that says something else is made again from them.
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from spark_jobs import sequences
+from spark_jobs import sequences, tables
 from spark_jobs.sequences import Expected, Place
 
 Offsets = dict[str, dict[str, int]]
@@ -57,6 +57,11 @@ class BatchRecord:
         return json.dumps(said, separators=(",", ":"))  # in Spark's order of partitions, by which it compares offsets
 
 
+def app_id(query_id: str, table: str) -> str:
+    """Name of a query as a writer of a table, in Delta's log."""
+    return f"{tables.LAYER}:{query_id}:{table}"
+
+
 def parsed(text: str | None) -> tuple[str, BatchRecord] | None:
     """Table and record in a commit's user metadata; None if it was written by somebody else."""
     try:
@@ -91,6 +96,8 @@ class Found:
     """Table that its newest commit of ours names."""
     record: BatchRecord | None = None
     """Of that commit."""
+    writers: Mapping[str, int] = field(default_factory=dict)
+    """Without a record: who appended to it (`app_id`), and its newest batch. Delta keeps that for good, and commits for a month only."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +169,8 @@ def judge(found: Mapping[str, Found], checkpoint: CheckpointState) -> Verdict:
         return Verdict(rebuild=checkpoint.damage)
     newest = _newest(records.values())
     wanted, last = newest.newest(), newest.before
-    have = {name: record.batch_id for name, record in records.items()}
+    have = {name: table.writers[writer] for name, table in found.items() if (writer := app_id(newest.query_id, name)) in table.writers}
+    have |= {name: record.batch_id for name, record in records.items()}
     lacking = tuple(name for name in newest.tables if have.get(name, -1) == last.get(name, -1) != wanted[name])
     landed = Landed(newest, lacking)
     short = [name for name, batch in wanted.items() if have.get(name, -1) != batch and name not in lacking]
@@ -192,17 +200,18 @@ def _newest(records: Collection[BatchRecord]) -> BatchRecord:
 
 
 def _foreign(found: Iterable[Found], records: Mapping[str, BatchRecord]) -> str | None:
+    lives = {record.query_id for record in records.values()}
     for table in found:
-        if table.record is None and table.has_rows:
+        if table.record is None and table.has_rows and not any(app_id(life, table.name) in table.writers for life in lives):
             return (
                 f"table {table.name} at {table.place} has rows, and its log does not say which of Kafka's records they are: it was not "
                 "written by this job, or its history was cut off. Choose an empty warehouse"
             )
         if table.written_as not in (None, table.name):
             return f"table {table.name} at {table.place} is another one: its log is that of {table.written_as}. Bring the right one back"
-    if len({record.query_id for record in records.values()}) > 1:
-        lives = ", ".join(f"{name} ({record.query_id[:8]})" for name, record in sorted(records.items()))
-        return f"the tables are not of one life, their logs name different queries: {lives}. Bring those back that belong together"
+    if len(lives) > 1:
+        told = ", ".join(f"{name} ({record.query_id[:8]})" for name, record in sorted(records.items()))
+        return f"the tables are not of one life, their logs name different queries: {told}. Bring those back that belong together"
     return None
 
 

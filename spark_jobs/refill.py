@@ -10,11 +10,10 @@ from pyspark.sql import DataFrame
 from schemas.config import Config
 from spark_jobs import delta, kafka, rows, tables
 from spark_jobs.brokers import Brokers
-from spark_jobs.bronze import app_id
 from spark_jobs.decode import Decoder
 from spark_jobs.destination import Destination
 from spark_jobs.incidents import Loss
-from spark_jobs.landed import BatchRecord
+from spark_jobs.landed import BatchRecord, app_id
 from spark_jobs.tables import Table
 
 log = structlog.get_logger()
@@ -35,7 +34,7 @@ def refill(
             frame = _rows(decoder, decoded, table, config.source)
             wanted = last.newest()[table.name]
             record = last if wanted == last.batch_id else replace(last, batch_id=wanted, tables=(table.name,))
-            delta.append(destination, table, frame, app_id(last.query_id, table), wanted, record.text(table.name))
+            delta.append(destination, table, frame, app_id(last.query_id, table.name), wanted, record.text(table.name))
     finally:
         decoded.unpersist()
     log.warning("tables_filled_again", tables=sorted(names), records=sum(entry.records for entry in tallies))

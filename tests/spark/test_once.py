@@ -1,5 +1,6 @@
 """Restarts, repeats, and checkpoints and tables that were lost or copied back: each row once, or a sentence that says what to do."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from pyspark.sql import SparkSession
 
 from console.stack import Stack
 from schemas import topics
-from spark_jobs import delta, tables
+from spark_jobs import delta, quoting, tables
 from spark_jobs.errors import LandError, Refused
 from spark_jobs.registry import Definition, Registry
 from tests.spark.world import World, preview, sample, statement
@@ -280,6 +281,34 @@ def test_a_table_that_is_gone_is_filled_again_from_kafka_if_the_operator_says_so
     assert contents(whole) == before
     whole.land()
     assert contents(whole) == before
+
+
+def clear_away(spark: SparkSession, path: Path) -> None:
+    """What Delta does to commits that a checkpoint covers, a month after them."""
+    where, log = quoting.table(str(path)), path / "_delta_log"
+    for setting in ("'delta.checkpointInterval' = '1'", "'later' = 'commit'"):
+        spark.sql(f"ALTER TABLE {where} SET TBLPROPERTIES ({setting})")
+    checkpoint = json.loads((log / "_last_checkpoint").read_text())["version"]
+    for commit in log.glob("*.json"):
+        if int(commit.stem) < checkpoint:
+            remove(commit)
+
+
+def test_a_table_that_had_its_last_rows_so_long_ago_that_their_commit_was_cleared_away_is_known_still(
+    stack: Stack, spark: SparkSession
+) -> None:
+    world = World(stack, spark)
+    _send(world, 1.0)
+    world.land()
+    clear_away(spark, world.path(tables.DEAD_LETTERS))
+    for damage in (lambda _: None, _lost):
+        damage(world)
+        world.send(topics.LIVE, world.frame(preview("main:1", sample(value_double=2.0))))
+        world.land()
+    _send(world, 3.0)
+    world.land()
+    assert sorted(row["value_double"] for row in world.rows(tables.TIMESERIES)) == [-3.0, -1.0, 1.0, 2.0, 2.0, 3.0]
+    assert len(world.rows(tables.DEAD_LETTERS)) == 2
 
 
 def test_rows_that_nobody_knows_the_origin_of_are_refused(stack: Stack, spark: SparkSession) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from spark_jobs.incidents import losses
-from spark_jobs.landed import BatchRecord, CheckpointState, Found, Landed, Verdict, expected_at, judge, parsed, raised
+from spark_jobs.landed import BatchRecord, CheckpointState, Found, Landed, Verdict, app_id, expected_at, judge, parsed, raised
 from spark_jobs.sequences import Expected
 
 NAMES = ("dead", "samples", "ledger")
@@ -69,6 +69,25 @@ def test_a_table_that_had_nothing_to_add_lags_behind_with_right() -> None:
     found = {"dead": table("dead", record(1)), "samples": table("samples", newest), "ledger": table("ledger", record(3))}
     assert judge(found, checkpoint(5, 5)).landed == Landed(newest, ())
     assert judge(found, checkpoint(5, 5)).refused is None
+
+
+def test_a_writer_is_named_by_query_and_table() -> None:
+    assert app_id("q", "pi_coverage") == "bronze:q:pi_coverage"
+
+
+@pytest.mark.parametrize("state", [checkpoint(5, 5), CheckpointState(False)])
+def test_a_table_whose_commits_were_cleared_away_is_known_by_delta_s_list_of_writers(state: CheckpointState) -> None:
+    newest = record(5, ("samples",), {"dead": 1, "samples": 4, "ledger": 3})
+
+    def found(**writers: int) -> dict[str, Found]:
+        cut = replace(table("dead", None), writers={f"bronze:{name}": batch for name, batch in writers.items()})
+        return {"dead": cut, "samples": table("samples", newest), "ledger": table("ledger", record(3))}
+
+    good = judge(found(**{"q:dead": 1, "p:dead": 7}), state)
+    assert (good.landed, good.refused) == (Landed(newest, ()), None)
+    assert "dead at /w/dead (batch 0 in place of 1) is an older copy" in (judge(found(**{"q:dead": 0}), state).refused or "")
+    for others in ({}, {"p:dead": 1}, {"q:ledger": 1}):
+        assert "does not say which of Kafka's records" in (judge(found(**others), state).refused or "")
 
 
 def test_a_repeated_batch_that_went_to_other_tables_the_second_time_is_whole() -> None:
