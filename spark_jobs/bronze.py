@@ -32,15 +32,12 @@ log = structlog.get_logger()
 def prepare(destination: Destination, checkpoint: Checkpoint, source: str, rebuild: bool = False) -> Verdict:
     """Create or widen the tables, and make the checkpoint agree with them; what was found before. Raises Refused.
 
-    Tables to be filled again (`rebuild`) are created empty; filling them is the caller's.
+    Tables to be filled again (`rebuild`) are created empty; filling them is the caller's, and where all are gone to remove the checkpoint.
     """
     found = {table.name: delta.found(destination, table) for table in tables.TABLES}
     verdict = judge(found, checkpoint.state())
     if verdict.refused is not None and not (rebuild and (verdict.refill or verdict.begin_anew)):
         raise Refused(verdict.refused)
-    if verdict.begin_anew:
-        log.warning("checkpoint_removed", checkpoint=checkpoint.location, because="the tables are gone")
-        checkpoint.remove()
     for table in tables.TABLES:
         delta.ensure(destination, table, source)
     if verdict.rebuild is not None:

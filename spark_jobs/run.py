@@ -3,7 +3,7 @@
 import json
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
@@ -23,9 +23,9 @@ from spark_jobs.checkpoint import Checkpoint
 from spark_jobs.decode import Decoder
 from spark_jobs.destination import destination_of
 from spark_jobs.errors import LandError, LostRecords, Misconfigured, Refused, Unavailable
-from spark_jobs.incidents import Incidents, losses
+from spark_jobs.incidents import Incidents, Loss, losses
 from spark_jobs.lease import Lease
-from spark_jobs.refill import refill
+from spark_jobs.refill import lost, refill
 from spark_jobs.registry import Registry
 from spark_jobs.session import java_is_gone, session
 from spark_jobs.storage import Storage, absolute, is_full
@@ -81,8 +81,14 @@ def run(
         _require_same_topics(topic_ids, {} if last is None else last.topic_ids)
         decoder = Decoder(registry, config.source)
         incidents = Incidents(brokers, registry, destination, config, lambda: datetime.now(UTC))
-        if verdict.refill and last is not None:
-            incidents.read_again(refill(destination, brokers, decoder, config, last, verdict.refill))
+        if rebuild and (last is None or verdict.refill):
+            # First: from then on nothing would show that these were lost.
+            _tell(incidents, lost(brokers, config.source, verdict.refill or [table.name for table in tables.TABLES]))
+            if last is None:
+                log.warning("checkpoint_removed", checkpoint=checkpoint.location, because="the tables are gone")
+                checkpoint.remove()
+            else:
+                refill(destination, decoder, config, last, verdict.refill)
         landing = bronze.Landing(decoder, checkpoint, destination, config.source, incidents, topic_ids, verdict.landed)
         if lakehouse.catalog is not None and lakehouse.warehouse is not None:
             registration = Registration(Catalog(lakehouse, absolute(lakehouse.warehouse)), lambda: landing.tables, config.source)
@@ -115,13 +121,18 @@ def _pass_losses(brokers: Brokers, checkpoint: Checkpoint, incidents: Incidents,
     """Where Kafka dropped what was to be landed next: tell of it, have it read again, go on behind it. Whether there was any."""
     _require_same_topics(brokers.topic_ids(topic_ids), topic_ids)
     earliest = brokers.earliest(topic_ids)
-    lost = losses(checkpoint.next_starts(), earliest)
-    if not lost:
+    found = losses(checkpoint.next_starts(), earliest)
+    if not found:
         return False
-    jobs = incidents.read_again(lost)
+    _tell(incidents, found)
     checkpoint.raise_to(earliest)
-    log.error("records_lost", lost=[loss.text for loss in lost], jobs=jobs, incidents=[loss.incident_id for loss in lost])
     return True
+
+
+def _tell(incidents: Incidents, found: Sequence[Loss]) -> None:
+    if found:
+        jobs = incidents.read_again(found)
+        log.error("records_lost", lost=[loss.text for loss in found], jobs=jobs, incidents=[loss.incident_id for loss in found])
 
 
 _STARTS = 3
