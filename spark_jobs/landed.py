@@ -154,6 +154,19 @@ class Verdict:
     """Why a person has to decide: a sentence with what to do."""
 
 
+def reached(found: Iterable[Found], table: str) -> Offsets:
+    """Offsets up to which a table has all its rows; empty if nothing was landed yet.
+
+    A batch without rows for it is told of by other tables alone; one that goes to several tables is there in some of them earlier.
+    """
+    records = {one.name: one.record for one in found if one.record is not None}
+    if not records:
+        return {}
+    newest = _newest(records.values())
+    whole = table not in newest.tables or (table in records and records[table].batch_id == newest.batch_id)
+    return newest.ends if whole else newest.starts
+
+
 def judge(found: Mapping[str, Found], checkpoint: CheckpointState) -> Verdict:
     """Compare tables and checkpoint. The tables are the truth: whatever the checkpoint says else is made anew."""
     records = {name: table.record for name, table in found.items() if table.record is not None}

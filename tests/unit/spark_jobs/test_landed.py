@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from spark_jobs.incidents import losses
-from spark_jobs.landed import BatchRecord, CheckpointState, Found, Landed, Verdict, app_id, expected_at, judge, parsed, raised
+from spark_jobs.landed import BatchRecord, CheckpointState, Found, Landed, Verdict, app_id, expected_at, judge, parsed, raised, reached
 from spark_jobs.sequences import Expected
 
 NAMES = ("dead", "samples", "ledger")
@@ -189,6 +189,15 @@ def test_whatever_is_killed_or_lost_the_tables_say_which_batch_comes_next() -> N
         for name, log in logs.items():
             assert log == sorted(set(log))
             assert set(log) >= {batch for batch, chosen in wanted.items() if name in chosen}
+
+
+def test_a_table_has_reached_what_the_newest_batch_says_once_its_own_part_is_there() -> None:
+    newest = record(5, ("samples", "ledger"), {"dead": 1, "samples": 4, "ledger": 3})
+    found = [table("samples", newest), table("ledger", record(3))]
+    assert reached(found, "ledger") == newest.starts
+    assert reached([*found[:1], table("ledger", newest)], "ledger") == newest.ends
+    assert reached(found, "dead") == newest.ends, "nothing of this batch goes there"
+    assert reached([table("samples", None, rows=False)], "ledger") == {}
 
 
 def test_offsets_are_raised_and_never_lowered() -> None:
