@@ -201,14 +201,14 @@ class Told:
         self._untold += self._work.take()
         if not self._untold:
             return
-        # Spark's progress of a batch comes after its commit.
-        progress = {entry.batchId: json.loads(entry.json) for entry in self._query.recentProgress if entry.numInputRows}
+        # Spark's progress of a batch comes after its commit; waiting for a batch has one of the same number, in which nothing was added.
+        progress = {entry.batchId: entry for entry in self._query.recentProgress if "addBatch" in entry.durationMs}
         for done in [entry for entry in self._untold if entry.batch_id in progress]:
             self._untold.remove(done)
             if done.rows and self._first:
                 log.info("first_rows", batch_id=done.batch_id, rows=done.rows)
                 self._first = False
-            log.info("batch", **batch_line(done, progress[done.batch_id]))
+            log.info("batch", **batch_line(done, json.loads(progress[done.batch_id].json)))
 
 
 def batch_line(done: Done, progress: dict[str, Any]) -> dict[str, Any]:
