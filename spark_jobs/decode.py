@@ -90,6 +90,15 @@ class Decoder:
             decoded.unpersist()
             self._learn(self._registry.definition(schema_id) for schema_id in new if schema_id is not None)
 
+    def decode_unkept(self, batch: DataFrame) -> tuple[DataFrame, int]:
+        """A batch of any size, decoded anew whenever it is read, and how many records are in it.
+
+        It costs a pass to learn its schemas. Raises Unavailable if one cannot be looked up.
+        """
+        found = {row[0]: row[1] for row in batch.groupBy(_schema_id()).count().collect()}
+        self._learn(self._registry.definition(schema_id) for schema_id in found.keys() - self._known.keys() if schema_id is not None)
+        return decoded_batch(batch, self._records, self._known, self.definitions), sum(found.values())
+
     def _learn(self, found: Iterable[Definition]) -> None:
         for definition in found:
             self._known[definition.schema_id] = definition
@@ -120,8 +129,6 @@ def decoded_batch(
     batch: DataFrame, records: Mapping[str, str], known: Mapping[int, Definition], definitions: Mapping[str, dict[str, Any]]
 ) -> DataFrame:
     """Kafka rows with their schema id and one nullable struct per record; only where `is_decoded` does it hold what was published."""
-    header = F.length("value") >= 5
-    has_header = header & (F.substring("value", 1, 1) == F.lit(b"\0"))
     # A task for each partition of Kafka costs more than its few records do.
     rows = batch.coalesce(batch.sparkSession.sparkContext.defaultParallelism).select(
         F.col("key").cast("string").alias("kafka_key"),
@@ -130,10 +137,15 @@ def decoded_batch(
         F.col("offset").alias("kafka_offset"),
         F.col("timestamp").alias("kafka_time"),
         "value",
-        F.when(has_header, F.conv(F.hex(F.substring("value", 2, 4)), 16, 10).cast("bigint")).alias("schema_id"),
+        _schema_id().alias("schema_id"),
     )
     structs = [_struct(record, records, known.values(), definitions[record]).alias(record) for record in sorted(set(records.values()))]
     return rows.select(*_COORDINATES, "value", "schema_id", *structs)
+
+
+def _schema_id() -> Column:
+    has_header = (F.length("value") >= 5) & (F.substring("value", 1, 1) == F.lit(b"\0"))
+    return F.when(has_header, F.conv(F.hex(F.substring("value", 2, 4)), 16, 10).cast("bigint"))
 
 
 def _struct(record: str, records: Mapping[str, str], known: Iterable[Definition], definition: dict[str, Any]) -> Column:

@@ -29,17 +29,15 @@ def refill(destination: Destination, decoder: Decoder, config: Config, last: Bat
     """Fill tables that are empty with all that Kafka still holds of what was landed, each in one commit."""
     ends = {topic: last.ends[topic] for topic in _feeding(config.source, names) if topic in last.ends}
     options = kafka.source_options(config.kafka) | {"subscribe": ",".join(ends), "endingOffsets": json.dumps(ends)}
-    decoded, tallies = decoder.decode(destination.spark.read.format("kafka").options(**options).load())
-    try:
-        for table in tables.TABLES:
-            if table.name in names:
-                frame = _rows(decoder, decoded, table, config.source)
-                wanted = last.newest()[table.name]
-                record = last if wanted == last.batch_id else replace(last, batch_id=wanted, tables=(table.name,))
-                delta.append(destination, table, frame, app_id(last.query_id, table.name), wanted, record.text(table.name))
-    finally:
-        decoded.unpersist()
-    log.warning("tables_filled_again", tables=sorted(names), records=sum(entry.records for entry in tallies))
+    # Days of records: neither kept nor counted by frame, but read anew for each table.
+    decoded, records = decoder.decode_unkept(destination.spark.read.format("kafka").options(**options).load())
+    for table in tables.TABLES:
+        if table.name in names:
+            frame = _rows(decoder, decoded, table, config.source)
+            wanted = last.newest()[table.name]
+            record = last if wanted == last.batch_id else replace(last, batch_id=wanted, tables=(table.name,))
+            delta.append(destination, table, frame, app_id(last.query_id, table.name), wanted, record.text(table.name))
+    log.warning("tables_filled_again", tables=sorted(names), records=records)
 
 
 def _feeding(source: str, names: Collection[str]) -> list[str]:
