@@ -5,7 +5,6 @@ By name is for Databricks, whose own catalog is Spark's: `lakehouse.warehouse` i
 """
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,8 +15,6 @@ from schemas.config import Lakehouse
 from spark_jobs import membership, quoting
 from spark_jobs.storage import Storage, absolute
 from spark_jobs.tables import LAYER, Table
-
-_COMMIT = re.compile(r"\d{20}\.json")
 
 
 class Destination(Protocol):
@@ -67,12 +64,15 @@ class ByPath:
         return table.path(self.warehouse)
 
     def exists(self, table: Table) -> bool:
-        return bool([name for name in self.storage.names(f"{self.place(table)}/_delta_log") if name.endswith((".json", ".parquet"))])
+        return membership.version(self.spark, self.place(table)) >= 0
 
     def remarks(self, table: Table) -> Iterator[str]:
-        log = f"{self.place(table)}/_delta_log"
-        for name in sorted((name for name in self.storage.names(log) if _COMMIT.fullmatch(name)), reverse=True):
-            for line in self.storage.read(f"{log}/{name}").splitlines():
+        # One by one from the newest: listed, they would be as many as there were batches in a month.
+        for version in range(membership.version(self.spark, self.place(table)), -1, -1):
+            commit = f"{self.place(table)}/_delta_log/{version:020}.json"
+            if not self.storage.exists(commit):
+                return
+            for line in self.storage.read(commit).splitlines():
                 if (remark := json.loads(line).get("commitInfo", {}).get("userMetadata")) is not None:
                     yield str(remark)
 

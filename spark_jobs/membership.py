@@ -38,7 +38,7 @@ def is_empty(spark: SparkSession, path: str) -> bool:
 
 
 def version(spark: SparkSession, path: str) -> int:
-    """Newest version of the table at a path."""
+    """Newest version of the table at a path; -1 if there is none."""
     return int(_snapshot(spark, path).version())
 
 
