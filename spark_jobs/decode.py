@@ -19,6 +19,7 @@ from pyspark.sql.avro.functions import from_avro
 
 from schemas import topics, wire
 from spark_jobs import evolution, tables
+from spark_jobs.errors import Unavailable
 from spark_jobs.registry import Definition, Registry
 from spark_jobs.sequences import Place
 
@@ -64,14 +65,21 @@ class Decoder:
     """Decodes the batches of one query."""
 
     def __init__(self, registry: Registry, source: str) -> None:
+        """Raises Unavailable if the registry does not answer, or knows no schema of frames: all of them would become dead letters."""
         self._registry = registry
         self._records = tables.records_by_topic(source)
         self.definitions = {record: wire.raw_schema(record) for record in tables.RECORDS}
         """Our definition of each record, with what later versions say besides."""
         # Most likely these are in the first batch, which then needs no second look. Those that are not, are learnt.
-        newest = [registry.newest(topic.subject(source)) for topic in topics.TOPICS if topic.name(source) in self._records]
+        subjects = {topic.subject(source): topic.record for topic in topics.TOPICS if topic.name(source) in self._records}
+        newest = {subject: registry.newest(subject) for subject in subjects}
+        if emptied := sorted(subject for subject, found in newest.items() if found is None and subjects[subject] == "value_frame"):
+            raise Unavailable(
+                f"the registry has no schema under {', '.join(emptied)}: if it had, bring back what it stored, since frames in Kafka "
+                "name schemas by their ids; if it is new, run: pibridge schemas register"
+            )
         self._known: dict[int, Definition] = {}
-        self._learn(found for found in newest if found is not None)
+        self._learn(found for found in newest.values() if found is not None)
 
     def decode(self, batch: DataFrame) -> tuple[DataFrame, list[Tally]]:
         """The batch decoded, one column per record name of `wire.RECORDS`, and what is in it.
