@@ -141,14 +141,17 @@ _METRICS_DEFECT = 'because the return value of "scala.Option.get()" is null'
 
 def _follow(start: Callable[[], StreamingQuery], work: Batches, stop: threading.Event, pass_losses: Callable[[], bool]) -> None:
     """Start the query, and again where that helps, until it ends for good. Raises LandError."""
-    for _ in range(_STARTS):
+    done, fruitless = work.done, 0
+    while fruitless < _STARTS:
         try:
             if _landed(start(), work, stop):
                 return
         except LostRecords:
             if not pass_losses():
                 raise
-    raise LandError(f"the query ended {_STARTS} times one after the other; the log says why each time")
+        fruitless = fruitless + 1 if work.done == done else 0
+        done = work.done
+    raise LandError(f"the query ended {_STARTS} times one after the other without landing a batch; the log says why each time")
 
 
 def _landed(query: StreamingQuery, work: Batches, stop: threading.Event) -> bool:
