@@ -234,9 +234,14 @@ def undecodable(decoded: DataFrame, source: str, records: Mapping[str, str], kno
     size = F.length(value).cast("string")
     reason = F.when(value.isNull(), F.lit("a Kafka record without a value"))
     reason = reason.when(schema_id.isNull(), F.concat(size, F.lit(" bytes without the header of the Confluent wire format")))
+    # Those that are alike together: garbage may have as many ids as messages, and with a branch for each the plan would grow as long.
+    alike: dict[str, list[int]] = {}
     for definition in known.values():
         if definition.problem is not None:
-            reason = reason.when(schema_id == definition.schema_id, F.lit(definition.problem))
+            alike.setdefault(definition.problem.removeprefix(f"schema id {definition.schema_id}"), []).append(definition.schema_id)
+    for problem, ids in alike.items():
+        reason = reason.when(schema_id.isin(ids), F.concat(F.lit("schema id "), schema_id, F.lit(problem)))
+    for definition in known.values():
         for topic, record in sorted(records.items()):
             if definition.record is not None and definition.record != wire.RECORDS[record]:
                 wrong = f"schema id {definition.schema_id} is {definition.record}, and this topic holds {wire.RECORDS[record]}"
