@@ -50,12 +50,7 @@ def write(stack: Stack, plant: Plant, profile: str) -> Path:
         "lakehouse": {
             "warehouse": str(stack.warehouse),
             "checkpoints": str(stack.directory / "checkpoints"),
-            "spark": {
-                "spark.master": "local[2]",
-                "spark.driver.extraClassPath": stack.spark_class_path,
-                # A process that lives for minutes: the quick compiler alone takes a third less CPU until the first commit.
-                "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
-            },
+            "spark": stack.brief_spark,
             "catalog": None if stack.catalog_uri is None else {"uri": stack.catalog_uri},
         },
     }  # fmt: skip

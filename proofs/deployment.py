@@ -191,11 +191,7 @@ class Deployment:
             "lakehouse": {
                 "warehouse": str(self.warehouse),
                 "checkpoints": str(self.checkpoints),
-                "spark": {
-                    "spark.master": "local[2]",
-                    "spark.driver.extraClassPath": self.stack.spark_class_path,
-                    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
-                },
+                "spark": self.stack.brief_spark,
             },
         }  # fmt: skip
 

@@ -35,6 +35,8 @@ class Batches:
         self._lock = threading.Lock()
         self.stop = threading.Event()
         """Set: no further batch is begun."""
+        self.done = 0
+        """Batches done so far."""
         self.failure: Exception | None = None
         """What ended a batch, as it was before Spark wrapped it."""
 
@@ -45,6 +47,7 @@ class Batches:
                 raise Stopped
             began = time.monotonic()
             rows = self._work(batch, batch_id)
+            self.done += 1
             with self._lock:
                 self._done.append(Done(batch_id, rows, time.monotonic() - began))
         except Exception as error:

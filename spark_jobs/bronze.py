@@ -5,7 +5,6 @@ missing. Each append also carries the record of its batch (`landed`), from which
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,7 +18,7 @@ from spark_jobs.decode import Decoder, Tally, frames_of
 from spark_jobs.destination import Destination
 from spark_jobs.errors import Refused
 from spark_jobs.incidents import Incidents
-from spark_jobs.landed import BatchRecord, Landed, Verdict, expected_at, judge
+from spark_jobs.landed import BatchRecord, Landed, Verdict, app_id, expected_at, judge
 from spark_jobs.tables import Table
 
 _ROWS_PER_FILE = 100_000
@@ -33,15 +32,12 @@ log = structlog.get_logger()
 def prepare(destination: Destination, checkpoint: Checkpoint, source: str, rebuild: bool = False) -> Verdict:
     """Create or widen the tables, and make the checkpoint agree with them; what was found before. Raises Refused.
 
-    Tables to be filled again (`rebuild`) are created empty; filling them is the caller's.
+    Tables to be filled again (`rebuild`) are created empty; filling them is the caller's, and where all are gone to remove the checkpoint.
     """
     found = {table.name: delta.found(destination, table) for table in tables.TABLES}
     verdict = judge(found, checkpoint.state())
     if verdict.refused is not None and not (rebuild and (verdict.refill or verdict.begin_anew)):
         raise Refused(verdict.refused)
-    if verdict.begin_anew:
-        log.warning("checkpoint_removed", checkpoint=checkpoint.location, because="the tables are gone")
-        checkpoint.remove()
     for table in tables.TABLES:
         delta.ensure(destination, table, source)
     if verdict.rebuild is not None:
@@ -57,11 +53,6 @@ def _where(landed: Landed | None) -> dict[str, object]:
     return {} if landed is None else {"batch_id": landed.record.batch_id, "lacking": list(landed.lacking)}
 
 
-def app_id(query_id: str, table: Table) -> str:
-    """Name of a query as a writer of a table, in Delta's log."""
-    return f"{tables.LAYER}:{query_id}:{table.name}"
-
-
 class Landing:
     """Lands one micro-batch after another."""
 
@@ -73,10 +64,10 @@ class Landing:
         source: str,
         incidents: Incidents,
         topic_ids: Mapping[str, str],
-        last: BatchRecord | None,
+        landed: Landed | None,
     ) -> None:
         self._decoder, self._checkpoint, self._destination, self._source = decoder, checkpoint, destination, source
-        self._incidents, self._topic_ids, self._last = incidents, dict(topic_ids), last
+        self._incidents, self._topic_ids, self._landed = incidents, dict(topic_ids), landed
         self._records = tables.records_by_topic(source)
         self._definitions: dict[str, Any] = {}
         """Those that the tables were last brought up to."""
@@ -97,11 +88,13 @@ class Landing:
             self._widen()
             counts = row_counts(tallies, self._records)
             appends = self._appends(decoded, tallies, counts)
-            record = self._record(batch_id, plan, tallies, tuple(table.name for table, _ in appends))
+            landed = self._begun(batch_id, plan, tallies, [table.name for table, _ in appends])
             for table, made in appends:
                 frame = _union(made()).coalesce(self._parts(counts.get(table.name, 0)))
-                delta.append(self._destination, table, frame, app_id(record.query_id, table), batch_id, record.text(table.name))
-            self._last = record
+                record = landed.record
+                delta.append(self._destination, table, frame, app_id(record.query_id, table.name), batch_id, record.text(table.name))
+                # Kept at once: should a later append fail, the query may be started again in this process, and repeats the batch.
+                landed = self._landed = landed.appended(table.name)
         finally:
             decoded.unpersist()
         return counts
@@ -121,26 +114,27 @@ class Landing:
             self._tables = wider
             self.on_widened()
 
-    def _record(self, batch_id: int, plan: Plan, tallies: Sequence[Tally], written: tuple[str, ...]) -> BatchRecord:
-        """The batch as its commits tell of it. Raises Refused if frames are missing that nobody accepted the loss of."""
-        last = self._last
-        if last is not None and last.batch_id == batch_id:  # repeated: it was looked at before, and written at least in part
-            return replace(last, tables=written)
-        return BatchRecord(
-            self._checkpoint.query_id() if last is None else last.query_id,
+    def _begun(self, batch_id: int, plan: Plan, tallies: Sequence[Tally], written: Sequence[str]) -> Landed:
+        """The batch before its appends. Raises Refused if frames are missing that nobody accepted the loss of."""
+        last = self._landed
+        if last is not None and last.record.batch_id == batch_id:  # repeated: it was looked at before, and written at least in part
+            return last.repeated(written)
+        record = BatchRecord(
+            self._checkpoint.query_id() if last is None else last.record.query_id,
             batch_id,
-            written,
-            {} if last is None else last.newest(),
+            tuple(written),
+            {} if last is None else last.record.newest(),
             plan.starts,
             plan.ends,
             self._topic_ids,
             self._followed(plan, tallies),
         )
+        return Landed(record, record.tables)
 
     def _followed(self, plan: Plan, tallies: Sequence[Tally]) -> dict[sequences.Place, sequences.Expected]:
         frame_topics = {topic for topic, record in self._records.items() if record == "value_frame"}
         starts = {topic: partitions for topic, partitions in plan.starts.items() if topic in frame_topics}
-        followed = sequences.follow(expected_at(self._last, starts), frames_of(tallies))
+        followed = sequences.follow(expected_at(None if self._landed is None else self._landed.record, starts), frames_of(tallies))
         for hole in followed.explained:
             log.warning("frames_were_unreadable", problem=f"{hole.text}; records that could not be read lie there, see pi_dead_letters")
         if followed.oddities:

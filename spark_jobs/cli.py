@@ -93,7 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bronze.add_argument(
         "--rebuild",
         action="store_true",
-        help="fill tables that are gone again with what Kafka still holds; what it holds no more is asked from PI again",
+        help="fill tables that are gone again with what Kafka still holds; what it holds no more is asked from PI again, but what "
+        "`pibridge backfill` had read from before a point's start has to be asked for anew",
     )
     bronze.set_defaults(job=_land)
     refined = jobs.add_parser(

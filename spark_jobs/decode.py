@@ -19,6 +19,7 @@ from pyspark.sql.avro.functions import from_avro
 
 from schemas import topics, wire
 from spark_jobs import evolution, tables
+from spark_jobs.errors import Unavailable
 from spark_jobs.registry import Definition, Registry
 from spark_jobs.sequences import Place
 
@@ -64,14 +65,21 @@ class Decoder:
     """Decodes the batches of one query."""
 
     def __init__(self, registry: Registry, source: str) -> None:
+        """Raises Unavailable if the registry does not answer, or knows no schema of frames: all of them would become dead letters."""
         self._registry = registry
         self._records = tables.records_by_topic(source)
         self.definitions = {record: wire.raw_schema(record) for record in tables.RECORDS}
         """Our definition of each record, with what later versions say besides."""
         # Most likely these are in the first batch, which then needs no second look. Those that are not, are learnt.
-        newest = [registry.newest(topic.subject(source)) for topic in topics.TOPICS if topic.name(source) in self._records]
+        subjects = {topic.subject(source): topic.record for topic in topics.TOPICS if topic.name(source) in self._records}
+        newest = {subject: registry.newest(subject) for subject in subjects}
+        if emptied := sorted(subject for subject, found in newest.items() if found is None and subjects[subject] == "value_frame"):
+            raise Unavailable(
+                f"the registry has no schema under {', '.join(emptied)}: if it had, bring back what it stored, since frames in Kafka "
+                "name schemas by their ids; if it is new, run: pibridge schemas register"
+            )
         self._known: dict[int, Definition] = {}
-        self._learn(found for found in newest if found is not None)
+        self._learn(found for found in newest.values() if found is not None)
 
     def decode(self, batch: DataFrame) -> tuple[DataFrame, list[Tally]]:
         """The batch decoded, one column per record name of `wire.RECORDS`, and what is in it.
@@ -89,6 +97,15 @@ class Decoder:
                 return decoded, tallies
             decoded.unpersist()
             self._learn(self._registry.definition(schema_id) for schema_id in new if schema_id is not None)
+
+    def decode_unkept(self, batch: DataFrame) -> tuple[DataFrame, int]:
+        """A batch of any size, decoded anew whenever it is read, and how many records are in it.
+
+        It costs a pass to learn its schemas. Raises Unavailable if one cannot be looked up.
+        """
+        found = {row[0]: row[1] for row in batch.groupBy(_schema_id()).count().collect()}
+        self._learn(self._registry.definition(schema_id) for schema_id in found.keys() - self._known.keys() if schema_id is not None)
+        return decoded_batch(batch, self._records, self._known, self.definitions), sum(found.values())
 
     def _learn(self, found: Iterable[Definition]) -> None:
         for definition in found:
@@ -120,8 +137,6 @@ def decoded_batch(
     batch: DataFrame, records: Mapping[str, str], known: Mapping[int, Definition], definitions: Mapping[str, dict[str, Any]]
 ) -> DataFrame:
     """Kafka rows with their schema id and one nullable struct per record; only where `is_decoded` does it hold what was published."""
-    header = F.length("value") >= 5
-    has_header = header & (F.substring("value", 1, 1) == F.lit(b"\0"))
     # A task for each partition of Kafka costs more than its few records do.
     rows = batch.coalesce(batch.sparkSession.sparkContext.defaultParallelism).select(
         F.col("key").cast("string").alias("kafka_key"),
@@ -130,10 +145,15 @@ def decoded_batch(
         F.col("offset").alias("kafka_offset"),
         F.col("timestamp").alias("kafka_time"),
         "value",
-        F.when(has_header, F.conv(F.hex(F.substring("value", 2, 4)), 16, 10).cast("bigint")).alias("schema_id"),
+        _schema_id().alias("schema_id"),
     )
     structs = [_struct(record, records, known.values(), definitions[record]).alias(record) for record in sorted(set(records.values()))]
     return rows.select(*_COORDINATES, "value", "schema_id", *structs)
+
+
+def _schema_id() -> Column:
+    has_header = (F.length("value") >= 5) & (F.substring("value", 1, 1) == F.lit(b"\0"))
+    return F.when(has_header, F.conv(F.hex(F.substring("value", 2, 4)), 16, 10).cast("bigint"))
 
 
 def _struct(record: str, records: Mapping[str, str], known: Iterable[Definition], definition: dict[str, Any]) -> Column:
@@ -214,9 +234,14 @@ def undecodable(decoded: DataFrame, source: str, records: Mapping[str, str], kno
     size = F.length(value).cast("string")
     reason = F.when(value.isNull(), F.lit("a Kafka record without a value"))
     reason = reason.when(schema_id.isNull(), F.concat(size, F.lit(" bytes without the header of the Confluent wire format")))
+    # Those that are alike together: garbage may have as many ids as messages, and with a branch for each the plan would grow as long.
+    alike: dict[str, list[int]] = {}
     for definition in known.values():
         if definition.problem is not None:
-            reason = reason.when(schema_id == definition.schema_id, F.lit(definition.problem))
+            alike.setdefault(definition.problem.removeprefix(f"schema id {definition.schema_id}"), []).append(definition.schema_id)
+    for problem, ids in alike.items():
+        reason = reason.when(schema_id.isin(ids), F.concat(F.lit("schema id "), schema_id, F.lit(problem)))
+    for definition in known.values():
         for topic, record in sorted(records.items()):
             if definition.record is not None and definition.record != wire.RECORDS[record]:
                 wrong = f"schema id {definition.schema_id} is {definition.record}, and this topic holds {wire.RECORDS[record]}"

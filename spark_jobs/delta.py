@@ -38,7 +38,8 @@ def found(destination: Destination, table: Table) -> Found:
     ours = next((one for remark in destination.remarks(table) if (one := parsed(remark)) is not None), None)
     if ours is not None:
         return Found(table.name, place, True, True, *ours)
-    return Found(table.name, place, True, not destination.spark.table(destination.sql_name(table)).isEmpty())
+    has_rows = not destination.spark.table(destination.sql_name(table)).isEmpty()
+    return Found(table.name, place, True, has_rows, writers=destination.writers(table) if has_rows else {})
 
 
 def ensure(destination: Destination, table: Table, source: str) -> None:

@@ -5,7 +5,6 @@ By name is for Databricks, whose own catalog is Spark's: `lakehouse.warehouse` i
 """
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,11 +12,9 @@ from typing import Protocol
 from pyspark.sql import DataFrameWriter, SparkSession
 
 from schemas.config import Lakehouse
-from spark_jobs import quoting
+from spark_jobs import membership, quoting
 from spark_jobs.storage import Storage, absolute
 from spark_jobs.tables import LAYER, Table
-
-_COMMIT = re.compile(r"\d{20}\.json")
 
 
 class Destination(Protocol):
@@ -38,6 +35,9 @@ class Destination(Protocol):
 
     def remarks(self, table: Table) -> Iterator[str]:
         """User metadata of the table's commits, newest first, as far as its log reaches back."""
+
+    def writers(self, table: Table) -> dict[str, int]:
+        """Newest batch of each who appended to the table by number; none where Delta cannot be asked."""
 
     def make_room(self, layer: str) -> None:
         """Make what tables of a layer have to lie in."""
@@ -64,14 +64,20 @@ class ByPath:
         return table.path(self.warehouse)
 
     def exists(self, table: Table) -> bool:
-        return bool([name for name in self.storage.names(f"{self.place(table)}/_delta_log") if name.endswith((".json", ".parquet"))])
+        return membership.version(self.spark, self.place(table)) >= 0
 
     def remarks(self, table: Table) -> Iterator[str]:
-        log = f"{self.place(table)}/_delta_log"
-        for name in sorted((name for name in self.storage.names(log) if _COMMIT.fullmatch(name)), reverse=True):
-            for line in self.storage.read(f"{log}/{name}").splitlines():
+        # One by one from the newest: listed, they would be as many as there were batches in a month.
+        for version in range(membership.version(self.spark, self.place(table)), -1, -1):
+            commit = f"{self.place(table)}/_delta_log/{version:020}.json"
+            if not self.storage.exists(commit):
+                return
+            for line in self.storage.read(commit).splitlines():
                 if (remark := json.loads(line).get("commitInfo", {}).get("userMetadata")) is not None:
                     yield str(remark)
+
+    def writers(self, table: Table) -> dict[str, int]:
+        return membership.batches(self.spark, self.place(table))
 
     def make_room(self, layer: str) -> None:
         """Directories come with their tables."""
@@ -103,6 +109,9 @@ class ByName:
         history = self.spark.sql(f"DESCRIBE HISTORY {self.sql_name(table)}").where("userMetadata IS NOT NULL")
         for row in history.orderBy("version", ascending=False).select("userMetadata").toLocalIterator():
             yield str(row[0])
+
+    def writers(self, table: Table) -> dict[str, int]:
+        return {}  # no SQL tells of them
 
     def make_room(self, layer: str) -> None:
         self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {quoting.name(self.catalog)}.{quoting.name(layer)}")

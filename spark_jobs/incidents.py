@@ -105,12 +105,13 @@ class Incidents:
     def _rescan(self, dataset: str, concerned: Sequence[Loss]) -> Command:
         """All covered hours that lost statements may have been about.
 
-        `recorded` speaks of the newest hours and of those that are read once more at an age; `history` of anything since the points' start.
+        `recorded` speaks of the newest hours and of those that are read once more at an age; `history` of anything since the points' start,
+        as do all records of a partition from its beginning.
         """
         partitions = sorted({loss.partition for loss in concerned})
         points, start = self._points(partitions)
         landed = self._landed_until(concerned[0].topic, partitions)
-        if dataset == topics.HISTORY.dataset or landed is None:
+        if dataset == topics.HISTORY.dataset or landed is None or any(loss.from_offset == 0 for loss in concerned):
             begin = start
         else:
             oldest = max(self._config.coverage.reread_ages_seconds, default=0)

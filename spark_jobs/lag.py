@@ -12,7 +12,7 @@ from spark_jobs import delta, membership, overrule, silver, tables
 from spark_jobs.brokers import Brokers
 from spark_jobs.destination import ByPath
 from spark_jobs.errors import Unavailable
-from spark_jobs.landed import Offsets
+from spark_jobs.landed import Offsets, reached
 from spark_jobs.sequences import Place
 from spark_jobs.tables import Table
 
@@ -49,8 +49,7 @@ def wait(destination: ByPath, config: Config, lakehouse: Lakehouse, seconds: flo
     ends = Brokers(destination.spark, config.kafka).newest(names)
 
     def bronze_lacks() -> str | None:
-        record = delta.found(destination, tables.COVERAGE).record
-        left = behind(ends, {} if record is None else record.ends)
+        left = behind(ends, reached([delta.found(destination, table) for table in tables.TABLES], tables.COVERAGE.name))
         return f"bronze is {left:,} records behind Kafka: is `pibridge land` running?" if left else None
 
     def silver_lacks() -> str | None:

@@ -7,9 +7,9 @@ a checkpoint that says something else is made again from them.
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from spark_jobs import sequences
+from spark_jobs import sequences, tables
 from spark_jobs.sequences import Expected, Place
 
 Offsets = dict[str, dict[str, int]]
@@ -57,6 +57,11 @@ class BatchRecord:
         return json.dumps(said, separators=(",", ":"))  # in Spark's order of partitions, by which it compares offsets
 
 
+def app_id(query_id: str, table: str) -> str:
+    """Name of a query as a writer of a table, in Delta's log."""
+    return f"{tables.LAYER}:{query_id}:{table}"
+
+
 def parsed(text: str | None) -> tuple[str, BatchRecord] | None:
     """Table and record in a commit's user metadata; None if it was written by somebody else."""
     try:
@@ -91,6 +96,8 @@ class Found:
     """Table that its newest commit of ours names."""
     record: BatchRecord | None = None
     """Of that commit."""
+    writers: Mapping[str, int] = field(default_factory=dict)
+    """Without a record: who appended to it (`app_id`), and its newest batch. Delta keeps that for good, and commits for a month only."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +124,19 @@ class Landed:
     lacking: tuple[str, ...]
     """Tables that do not have the newest batch yet: it has to be repeated."""
 
+    def repeated(self, written: Collection[str]) -> "Landed":
+        """Before the newest batch is repeated, and goes to these tables now.
+
+        Those that have it from before keep it. Those that neither have it nor get it are none of its tables any more.
+        """
+        have = [name for name in self.record.tables if name not in self.lacking]
+        record = replace(self.record, tables=tuple(dict.fromkeys((*have, *written))))
+        return Landed(record, tuple(name for name in written if name not in have))
+
+    def appended(self, table: str) -> "Landed":
+        """After the batch's rows came to a table."""
+        return replace(self, lacking=tuple(name for name in self.lacking if name != table))
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -134,6 +154,19 @@ class Verdict:
     """Why a person has to decide: a sentence with what to do."""
 
 
+def reached(found: Iterable[Found], table: str) -> Offsets:
+    """Offsets up to which a table has all its rows; empty if nothing was landed yet.
+
+    A batch without rows for it is told of by other tables alone; one that goes to several tables is there in some of them earlier.
+    """
+    records = {one.name: one.record for one in found if one.record is not None}
+    if not records:
+        return {}
+    newest = _newest(records.values())
+    whole = table not in newest.tables or (table in records and records[table].batch_id == newest.batch_id)
+    return newest.ends if whole else newest.starts
+
+
 def judge(found: Mapping[str, Found], checkpoint: CheckpointState) -> Verdict:
     """Compare tables and checkpoint. The tables are the truth: whatever the checkpoint says else is made anew."""
     records = {name: table.record for name, table in found.items() if table.record is not None}
@@ -149,13 +182,15 @@ def judge(found: Mapping[str, Found], checkpoint: CheckpointState) -> Verdict:
         return Verdict(rebuild=checkpoint.damage)
     newest = _newest(records.values())
     wanted, last = newest.newest(), newest.before
-    have = {name: record.batch_id for name, record in records.items()}
+    have = {name: table.writers[writer] for name, table in found.items() if (writer := app_id(newest.query_id, name)) in table.writers}
+    have |= {name: record.batch_id for name, record in records.items()}
     lacking = tuple(name for name in newest.tables if have.get(name, -1) == last.get(name, -1) != wanted[name])
     landed = Landed(newest, lacking)
     short = [name for name, batch in wanted.items() if have.get(name, -1) != batch and name not in lacking]
     if gone := tuple(name for name in short if name not in found or not found[name].has_rows):
         return Verdict(
             landed,
+            rebuild=_unlike(landed, checkpoint),
             refill=gone,
             refused=f"table {', '.join(gone)} is gone, while the others go on to batch {newest.batch_id}; starting would leave out all "
             "that was in it. Bring it back, or start with --rebuild, to fill it again with what Kafka still holds",
@@ -178,17 +213,18 @@ def _newest(records: Collection[BatchRecord]) -> BatchRecord:
 
 
 def _foreign(found: Iterable[Found], records: Mapping[str, BatchRecord]) -> str | None:
+    lives = {record.query_id for record in records.values()}
     for table in found:
-        if table.record is None and table.has_rows:
+        if table.record is None and table.has_rows and not any(app_id(life, table.name) in table.writers for life in lives):
             return (
                 f"table {table.name} at {table.place} has rows, and its log does not say which of Kafka's records they are: it was not "
                 "written by this job, or its history was cut off. Choose an empty warehouse"
             )
         if table.written_as not in (None, table.name):
             return f"table {table.name} at {table.place} is another one: its log is that of {table.written_as}. Bring the right one back"
-    if len({record.query_id for record in records.values()}) > 1:
-        lives = ", ".join(f"{name} ({record.query_id[:8]})" for name, record in sorted(records.items()))
-        return f"the tables are not of one life, their logs name different queries: {lives}. Bring those back that belong together"
+    if len(lives) > 1:
+        told = ", ".join(f"{name} ({record.query_id[:8]})" for name, record in sorted(records.items()))
+        return f"the tables are not of one life, their logs name different queries: {told}. Bring those back that belong together"
     return None
 
 

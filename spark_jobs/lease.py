@@ -20,6 +20,7 @@ import structlog
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 
 from spark_jobs.errors import Refused, Unavailable
+from spark_jobs.session import SPARK_ERRORS, java_is_gone
 from spark_jobs.storage import Storage
 
 LEASE_SECONDS = 15.0
@@ -62,8 +63,9 @@ class Lease(threading.Thread):
                     return
                 self._write()
                 renewed = time.monotonic()
-            except (Py4JError, Unavailable) as error:
-                log.warning("lease_not_renewed", problem=str(error).splitlines()[0])
+            except (*SPARK_ERRORS, Unavailable) as error:
+                problem = "Java does not answer" if java_is_gone(error) else str(error).partition("\n")[0]
+                log.warning("lease_not_renewed", problem=problem)
             if time.monotonic() - renewed > LEASE_SECONDS:
                 self._give_up(f"the lease {', '.join(self._files)} could not be renewed for {LEASE_SECONDS:g} s")
                 return

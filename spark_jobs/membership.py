@@ -38,23 +38,28 @@ def is_empty(spark: SparkSession, path: str) -> bool:
 
 
 def version(spark: SparkSession, path: str) -> int:
-    """Newest version of the table at a path."""
+    """Newest version of the table at a path; -1 if there is none."""
     return int(_snapshot(spark, path).version())
 
 
 def newest_batch(spark: SparkSession, path: str, app_id: str) -> int:
     """Number of the newest batch that the table at a path has from a writer; -1 if it has none."""
+    return batches(spark, path).get(app_id, -1)
+
+
+def batches(spark: SparkSession, path: str) -> dict[str, int]:
+    """Number of the newest batch that the table at a path has from each writer that numbers its batches."""
     snapshot = _snapshot(spark, path)
     if snapshot.version() == 0:
-        return -1
+        return {}
     # Delta writes them beside each commit; asking the snapshot itself would be a Spark job a table.
     checksum = snapshot.checksumOpt()
     known = checksum.get().setTransactions() if checksum.isDefined() else checksum
     transactions = known.get() if known.isDefined() else snapshot.setTransactions()
-    versions = [
-        int(entry.version()) for entry in _jvm(spark).scala.jdk.javaapi.CollectionConverters.asJava(transactions) if entry.appId() == app_id
-    ]
-    return max(versions, default=-1)
+    found: dict[str, int] = {}
+    for entry in _jvm(spark).scala.jdk.javaapi.CollectionConverters.asJava(transactions):
+        found[str(entry.appId())] = max(int(entry.version()), found.get(str(entry.appId()), -1))
+    return found
 
 
 def _snapshot(spark: SparkSession, path: str) -> Any:

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import partial
@@ -23,9 +23,9 @@ from spark_jobs.decode import Decoder
 from spark_jobs.destination import destination_of
 from spark_jobs.errors import LandError, LostRecords, Misconfigured, Refused
 from spark_jobs.failures import failure
-from spark_jobs.incidents import Incidents, losses
+from spark_jobs.incidents import Incidents, Loss, losses
 from spark_jobs.lease import Lease
-from spark_jobs.refill import refill
+from spark_jobs.refill import lost, refill
 from spark_jobs.registry import Registry
 from spark_jobs.session import session
 from spark_jobs.storage import Storage, absolute
@@ -77,13 +77,19 @@ def run(
         lease.take()
         opened.callback(lease.close)
         verdict = bronze.prepare(destination, checkpoint, config.source, rebuild)
-        last = None if verdict.landed is None or verdict.begin_anew else verdict.landed.record
+        last = None if verdict.landed is None else verdict.landed.record
         _require_same_topics(topic_ids, {} if last is None else last.topic_ids)
         decoder = Decoder(registry, config.source)
         incidents = Incidents(brokers, registry, destination, config, lambda: datetime.now(UTC))
-        if verdict.refill and last is not None:
-            incidents.read_again(refill(destination, brokers, decoder, config, last, verdict.refill))
-        landing = bronze.Landing(decoder, checkpoint, destination, config.source, incidents, topic_ids, last)
+        if rebuild and (last is None or verdict.refill):
+            # First: from then on nothing would show that these were lost.
+            _tell(incidents, lost(brokers, config.source, verdict.refill or [table.name for table in tables.TABLES]))
+            if last is None:
+                log.warning("checkpoint_removed", checkpoint=checkpoint.location, because="the tables are gone")
+                checkpoint.remove()
+            else:
+                refill(destination, decoder, config, last, verdict.refill)
+        landing = bronze.Landing(decoder, checkpoint, destination, config.source, incidents, topic_ids, verdict.landed)
         if lakehouse.catalog is not None and lakehouse.warehouse is not None:
             registration = Registration(Catalog(lakehouse, absolute(lakehouse.warehouse)), lambda: landing.tables, config.source)
             landing.on_widened = registration.look
@@ -115,13 +121,18 @@ def _pass_losses(brokers: Brokers, checkpoint: Checkpoint, incidents: Incidents,
     """Where Kafka dropped what was to be landed next: tell of it, have it read again, go on behind it. Whether there was any."""
     _require_same_topics(brokers.topic_ids(topic_ids), topic_ids)
     earliest = brokers.earliest(topic_ids)
-    lost = losses(checkpoint.next_starts(), earliest)
-    if not lost:
+    found = losses(checkpoint.next_starts(), earliest)
+    if not found:
         return False
-    jobs = incidents.read_again(lost)
+    _tell(incidents, found)
     checkpoint.raise_to(earliest)
-    log.error("records_lost", lost=[loss.text for loss in lost], jobs=jobs, incidents=[loss.incident_id for loss in lost])
     return True
+
+
+def _tell(incidents: Incidents, found: Sequence[Loss]) -> None:
+    if found:
+        jobs = incidents.read_again(found)
+        log.error("records_lost", lost=[loss.text for loss in found], jobs=jobs, incidents=[loss.incident_id for loss in found])
 
 
 _STARTS = 3
@@ -130,14 +141,17 @@ _METRICS_DEFECT = 'because the return value of "scala.Option.get()" is null'
 
 def _follow(start: Callable[[], StreamingQuery], work: Batches, stop: threading.Event, pass_losses: Callable[[], bool]) -> None:
     """Start the query, and again where that helps, until it ends for good. Raises LandError."""
-    for _ in range(_STARTS):
+    done, fruitless = work.done, 0
+    while fruitless < _STARTS:
         try:
             if _landed(start(), work, stop):
                 return
         except LostRecords:
             if not pass_losses():
                 raise
-    raise LandError(f"the query ended {_STARTS} times one after the other; the log says why each time")
+        fruitless = fruitless + 1 if work.done == done else 0
+        done = work.done
+    raise LandError(f"the query ended {_STARTS} times one after the other without landing a batch; the log says why each time")
 
 
 def _landed(query: StreamingQuery, work: Batches, stop: threading.Event) -> bool:
@@ -190,14 +204,14 @@ class Told:
         self._untold += self._work.take()
         if not self._untold:
             return
-        # Spark's progress of a batch comes after its commit.
-        progress = {entry.batchId: json.loads(entry.json) for entry in self._query.recentProgress if entry.numInputRows}
+        # Spark's progress of a batch comes after its commit; waiting for a batch has one of the same number, in which nothing was added.
+        progress = {entry.batchId: entry for entry in self._query.recentProgress if "addBatch" in entry.durationMs}
         for done in [entry for entry in self._untold if entry.batch_id in progress]:
             self._untold.remove(done)
             if done.rows and self._first:
                 log.info("first_rows", batch_id=done.batch_id, rows=done.rows)
                 self._first = False
-            log.info("batch", **batch_line(done, progress[done.batch_id]))
+            log.info("batch", **batch_line(done, json.loads(progress[done.batch_id].json)))
 
 
 def batch_line(done: Done, progress: dict[str, Any]) -> dict[str, Any]:

@@ -27,8 +27,8 @@ _DEFAULTS = {
     "spark.sql.shuffle.partitions": "2",
     # Batches are alike: with Spark's 100 each would compile its code anew, which is most of what a small batch costs.
     "spark.sql.codegen.cache.maxEntries": "5000",
-    # Without it a table's state is read in 50 tasks at each commit.
-    "spark.databricks.delta.snapshotPartitions": "2",
+    # Without it a table's state is read in 50 tasks at each commit, and each makes its code anew.
+    "spark.databricks.delta.snapshotPartitions": "1",
     # VACUUM lists directories in so many tasks, where Spark's 10,000 are a minute's work for two files.
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "32",
     # What is kept of past queries for the same interface would fill the memory of a job that lives long.

@@ -21,9 +21,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def spark(stack: Stack) -> Iterator[SparkSession]:
     """One session for all tests: starting it takes as long as most of them."""
     os.environ["JAVA_HOME"] = str(stack.java_home)
-    settings = {"spark.driver.extraClassPath": stack.spark_class_path, "spark.master": "local[2]"}
-    settings["spark.driver.extraJavaOptions"] = "-XX:TieredStopAtLevel=1"  # compiles quickly rather than well
-    with session(Lakehouse(warehouse=str(stack.warehouse), checkpoints=str(stack.warehouse), spark=settings)) as running:
+    with session(Lakehouse(warehouse=str(stack.warehouse), checkpoints=str(stack.warehouse), spark=stack.brief_spark)) as running:
         yield running
 
 

@@ -15,7 +15,7 @@ from spark_jobs.destination import ByPath
 from spark_jobs.errors import Unavailable
 from spark_jobs.reconcile import Order
 from spark_jobs.storage import Storage
-from tests.spark.world import NOON, World, sample, statement
+from tests.spark.world import NOON, World, preview, sample, statement
 
 pytestmark = pytest.mark.spark
 
@@ -38,6 +38,18 @@ def test_waiting_ends_once_bronze_has_what_kafka_had_and_silver_what_bronze_had(
     world.land()
     refined()
     wait()
+    world.send(topics.RECORDED, b"no statement")
+    world.send(topics.LIVE, world.frame(preview("main:1", sample(NOON + 6))))
+    world.land()
+    names = Storage.names
+
+    def few(self: Storage, location: str) -> list[str]:
+        assert not location.endswith("_delta_log"), "it has a file for each batch"
+        return names(self, location)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Storage, "names", few)
+        wait()  # bronze has seen them, and nothing of them is for the ledger
     world.send(topics.HISTORY, world.frame(statement("main:1", start=NOON - 10_000_000, end=NOON)), partition=1)
     with pytest.raises(Unavailable, match="records behind Kafka: is `pibridge land` running"):
         wait()

@@ -1,6 +1,7 @@
 """Records that Kafka has no more, topics that were created anew, jobs that get in each other's way, disks that are full."""
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -19,12 +20,13 @@ from bridge import kafka
 from console.stack import Stack
 from schemas import topics
 from schemas.records import Command, Incident, Point
-from spark_jobs import tables
+from spark_jobs import delta, tables
 from spark_jobs.errors import LandError, Refused, Unavailable
+from spark_jobs.incidents import Incidents
 from spark_jobs.lease import Lease
 from spark_jobs.storage import Storage
 from tests.spark.test_bronze import POINT
-from tests.spark.world import NOON, World, preview, sample, statement, until
+from tests.spark.world import NOON, Sent, World, preview, sample, statement, until
 
 pytestmark = pytest.mark.spark
 
@@ -91,6 +93,36 @@ def test_lost_back_fill_is_read_again_from_the_points_start(world: World) -> Non
     assert rows(world, topics.HISTORY) == [1.5, 9.0]
     (command,) = published(world, topics.COMMANDS)
     assert (command["points"], command["from_time"]) == (["main:1"], NOON)
+
+
+def test_what_kafka_dropped_is_told_before_tables_that_are_gone_are_filled_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: Any) -> None:
+        raise OSError("killed")
+
+    name = topics.RECORDED.name(world.source)
+    world.drop_records(Sent(name, 1, 0, None))
+    shutil.rmtree(world.path(tables.COVERAGE))
+    with monkeypatch.context() as patched:
+        patched.setattr(delta, "append", killed)
+        with pytest.raises(OSError, match="killed"):
+            world.land(rebuild=True)
+    (incident,), (command,) = published(world, topics.INCIDENTS), published(world, topics.COMMANDS)
+    assert (incident["incident_id"], incident["job_id"]) == (f"lost-{name}-1-0", command["job_id"])
+    assert (command["points"], command["from_time"]) == (["main:2"], NOON - 1), "not from the start of its points"
+    world.land(rebuild=True)
+    assert [row["point_key"] for row in world.rows(tables.COVERAGE)] == ["main:1", "main:1"]
+
+    shutil.rmtree(world.path(tables.COVERAGE).parent)
+    with monkeypatch.context() as patched:
+        patched.setattr(Incidents, "read_again", killed)
+        with pytest.raises(OSError, match="killed"):
+            world.land(rebuild=True)
+    with pytest.raises(Refused, match="the tables are gone"):
+        world.land()
+    world.land(rebuild=True)
+    assert [row["point_key"] for row in world.rows(tables.COVERAGE)] == ["main:1", "main:1"]
+    last = published(world, topics.COMMANDS)[-1]
+    assert (last["job_id"], last["points"], last["from_time"]) == (command["job_id"], [], 0)
 
 
 def test_lost_previews_are_an_incident_that_nobody_has_to_do_anything_about(world: World) -> None:

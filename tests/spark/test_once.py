@@ -1,5 +1,6 @@
 """Restarts, repeats, and checkpoints and tables that were lost or copied back: each row once, or a sentence that says what to do."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +11,9 @@ from pyspark.sql import SparkSession
 
 from console.stack import Stack
 from schemas import topics
-from spark_jobs import delta, tables
+from spark_jobs import delta, quoting, tables
 from spark_jobs.errors import LandError, Refused
+from spark_jobs.registry import Definition, Registry
 from tests.spark.world import World, preview, sample, statement
 
 pytestmark = pytest.mark.spark
@@ -193,6 +195,37 @@ def test_a_batch_that_was_killed_between_its_tables_is_made_whole_from_the_same_
     assert len(torn.rows(tables.COVERAGE)) == len(torn.rows(tables.DEAD_LETTERS)) == len(found) // 2
 
 
+def test_a_batch_that_goes_to_other_tables_when_it_is_repeated_does_not_stop_the_starts_that_follow(
+    torn: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its frame cannot be read at first; the driver dies behind the dead letter, and then the schema is known."""
+    definition, append = Registry.definition, delta.append
+    letters = len(torn.rows(tables.DEAD_LETTERS))
+    torn.send(topics.RECORDED, torn.frame(statement("main:1", sample(value_double=50.0))), partition=1)
+
+    def unknown(registry: Registry, schema_id: int) -> Definition:
+        if schema_id == torn.ids["value_frame"]:
+            return Definition(schema_id, None, "", "not known")
+        return definition(registry, schema_id)
+
+    def killed(*arguments: Any) -> None:
+        append(*arguments)
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Registry, "definition", unknown)
+        patched.setattr(delta, "append", killed)
+        with pytest.raises(LandError):
+            torn.land()
+    assert len(torn.rows(tables.DEAD_LETTERS)) == letters + 1
+    torn.send(topics.RECORDED, torn.frame(statement("main:1", sample(value_double=51.0))), partition=1)
+    torn.land()
+    torn.land()
+    found = [row["value_double"] for row in torn.rows(tables.TIMESERIES)]
+    assert (found.count(50.0), found.count(51.0)) == (1, 1)
+    assert len(torn.rows(tables.DEAD_LETTERS)) == letters + 1
+
+
 def test_tables_brought_back_from_a_backup_land_again_what_they_lack(whole: World) -> None:
     before = contents(whole)
     warehouse = whole.path(tables.TIMESERIES).parents[1]
@@ -250,6 +283,34 @@ def test_a_table_that_is_gone_is_filled_again_from_kafka_if_the_operator_says_so
     assert contents(whole) == before
 
 
+def clear_away(spark: SparkSession, path: Path) -> None:
+    """What Delta does to commits that a checkpoint covers, a month after them."""
+    where, log = quoting.table(str(path)), path / "_delta_log"
+    for setting in ("'delta.checkpointInterval' = '1'", "'later' = 'commit'"):
+        spark.sql(f"ALTER TABLE {where} SET TBLPROPERTIES ({setting})")
+    checkpoint = json.loads((log / "_last_checkpoint").read_text())["version"]
+    for commit in log.glob("*.json"):
+        if int(commit.stem) < checkpoint:
+            remove(commit)
+
+
+def test_a_table_that_had_its_last_rows_so_long_ago_that_their_commit_was_cleared_away_is_known_still(
+    stack: Stack, spark: SparkSession
+) -> None:
+    world = World(stack, spark)
+    _send(world, 1.0)
+    world.land()
+    clear_away(spark, world.path(tables.DEAD_LETTERS))
+    for damage in (lambda _: None, _lost):
+        damage(world)
+        world.send(topics.LIVE, world.frame(preview("main:1", sample(value_double=2.0))))
+        world.land()
+    _send(world, 3.0)
+    world.land()
+    assert sorted(row["value_double"] for row in world.rows(tables.TIMESERIES)) == [-3.0, -1.0, 1.0, 2.0, 2.0, 3.0]
+    assert len(world.rows(tables.DEAD_LETTERS)) == 2
+
+
 def test_rows_that_nobody_knows_the_origin_of_are_refused(stack: Stack, spark: SparkSession) -> None:
     world = World(stack, spark)
     world.send(topics.LIVE, world.frame(preview("main:1", sample())))
@@ -269,3 +330,11 @@ def test_after_all_that_the_job_goes_on(landed: World) -> None:
     _send(landed, 4.0)
     landed.land()
     everything(landed, [1.0, 2.0, 3.0, 4.0])
+
+
+def test_a_table_that_is_gone_together_with_the_checkpoint_is_filled_again_and_nothing_new_is_passed_over(landed: World) -> None:
+    shutil.rmtree(landed.path(tables.COVERAGE))
+    shutil.rmtree(landed.checkpoint)
+    _send(landed, 5.0)
+    landed.land(rebuild=True)
+    everything(landed, [1.0, 2.0, 3.0, 4.0, 5.0])

@@ -105,11 +105,7 @@ class World:
                 "checkpoints": str(self.root / "checkpoints"),
                 "catalog_name": self.source,
                 "trigger_seconds": 0.2,
-                "spark": {
-                    "spark.driver.extraClassPath": self.stack.spark_class_path,
-                    "spark.master": "local[2]",
-                    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
-                },
+                "spark": self.stack.brief_spark,
                 "catalog": None if catalog_uri is None else {"uri": catalog_uri},
             }
             | lakehouse,

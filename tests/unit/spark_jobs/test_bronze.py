@@ -1,5 +1,5 @@
 from spark_jobs import tables
-from spark_jobs.bronze import app_id, row_counts
+from spark_jobs.bronze import row_counts
 from spark_jobs.decode import Tally, frames_of
 from spark_jobs.run import offsets_behind
 
@@ -30,10 +30,6 @@ def test_frames_of_a_partition_are_put_together_whatever_schema_they_have() -> N
         Tally("pi.p.points", 2, True, 6, 0, 0),
     ]
     assert frames_of(tallies) == {("pi.p.live", 0): [(4, 7), (6, 8), (8, 9)], ("pi.p.live", 1): [(3, None)]}
-
-
-def test_a_writer_is_named_by_query_and_table() -> None:
-    assert app_id("q", tables.COVERAGE) == "bronze:q:pi_coverage"
 
 
 def test_offsets_behind_are_summed_over_partitions_and_new_partitions_count_whole() -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from spark_jobs.incidents import losses
-from spark_jobs.landed import BatchRecord, CheckpointState, Found, Landed, expected_at, judge, parsed, raised
+from spark_jobs.landed import BatchRecord, CheckpointState, Found, Landed, Verdict, app_id, expected_at, judge, parsed, raised, reached
 from spark_jobs.sequences import Expected
 
 NAMES = ("dead", "samples", "ledger")
@@ -71,6 +71,25 @@ def test_a_table_that_had_nothing_to_add_lags_behind_with_right() -> None:
     assert judge(found, checkpoint(5, 5)).refused is None
 
 
+def test_a_writer_is_named_by_query_and_table() -> None:
+    assert app_id("q", "pi_coverage") == "bronze:q:pi_coverage"
+
+
+@pytest.mark.parametrize("state", [checkpoint(5, 5), CheckpointState(False)])
+def test_a_table_whose_commits_were_cleared_away_is_known_by_delta_s_list_of_writers(state: CheckpointState) -> None:
+    newest = record(5, ("samples",), {"dead": 1, "samples": 4, "ledger": 3})
+
+    def found(**writers: int) -> dict[str, Found]:
+        cut = replace(table("dead", None), writers={f"bronze:{name}": batch for name, batch in writers.items()})
+        return {"dead": cut, "samples": table("samples", newest), "ledger": table("ledger", record(3))}
+
+    good = judge(found(**{"q:dead": 1, "p:dead": 7}), state)
+    assert (good.landed, good.refused) == (Landed(newest, ()), None)
+    assert "dead at /w/dead (batch 0 in place of 1) is an older copy" in (judge(found(**{"q:dead": 0}), state).refused or "")
+    for others in ({}, {"p:dead": 1}, {"q:ledger": 1}):
+        assert "does not say which of Kafka's records" in (judge(found(**others), state).refused or "")
+
+
 def test_a_repeated_batch_that_went_to_other_tables_the_second_time_is_whole() -> None:
     first, second = record(3, ("dead",), {}), record(3, ("samples", "ledger"), {})
     found = {"dead": table("dead", first), "samples": table("samples", second), "ledger": table("ledger", second)}
@@ -80,12 +99,29 @@ def test_a_repeated_batch_that_went_to_other_tables_the_second_time_is_whole() -
     assert verdict.landed.lacking == ()
 
 
+@pytest.mark.parametrize("appended", [(), ("samples",), ("samples", "ledger")])
+def test_a_repetition_keeps_the_tables_that_have_the_batch_and_forgets_those_that_it_does_not_go_to(appended: tuple[str, ...]) -> None:
+    """The first time it went to dead letters, and should have gone to a table that it does not go to now."""
+    before = {"dead": 1, "other": 2}
+    first = record(3, ("dead", "other"), before)
+    landed = Landed(first, ("other",)).repeated(("samples", "ledger"))
+    assert (landed.record.tables, landed.lacking) == (("dead", "samples", "ledger"), ("samples", "ledger"))
+    for name in appended:
+        landed = landed.appended(name)
+    assert landed.lacking == ("samples", "ledger")[len(appended) :]
+    following = record(4, ("ledger",), landed.record.newest())
+    found = {"dead": table("dead", first), "other": table("other", record(2, ("other",), {}))}
+    found |= {"samples": table("samples", landed.record), "ledger": table("ledger", following)}
+    assert judge(found, checkpoint(4, 4)) == Verdict(Landed(following, ()))
+
+
 @pytest.mark.parametrize("state", [checkpoint(3, 3), CheckpointState(False)])
 def test_tables_that_would_lack_rows_are_refused(state: CheckpointState) -> None:
     found = whole(record(3))
     gone = judge(found | {"ledger": Found("ledger", "/w/ledger", False, False)}, state)
     assert "ledger is gone" in (gone.refused or "")
     assert gone.refill == ("ledger",)
+    assert (gone.rebuild is None) is state.begun, "a query that begins anew would use the numbers of batches that are landed"
     emptied = judge(found | {"ledger": table("ledger", None, rows=False)}, state)
     assert emptied.refill == ("ledger",)
     copy = judge(found | {"ledger": table("ledger", record(1))}, state)
@@ -114,28 +150,54 @@ def test_whatever_is_killed_or_lost_the_tables_say_which_batch_comes_next() -> N
     for _ in range(300):
         logs: dict[str, list[int]] = {name: [] for name in NAMES}
         newest: dict[str, BatchRecord] = {}
-        wanted: dict[int, tuple[str, ...]] = {}
+        wanted: dict[int, set[str]] = {}
         state = CheckpointState(False)
+        landed: Landed | None = None
+        batch, done = 0, False
         for _ in range(12):
-            verdict = judge({name: table(name, newest.get(name), rows=name in newest) for name in NAMES}, state)
-            assert verdict.refused is None, verdict
-            landed = verdict.landed
-            batch = 0 if landed is None else landed.record.batch_id + (not landed.lacking)
-            before = {} if landed is None else landed.record.newest() if batch > landed.record.batch_id else landed.record.before
-            chosen = wanted.setdefault(batch, tuple(name for name in NAMES if rng.random() < 0.6) or ("ledger",))
+            if done and rng.random() < 0.5:  # the same process goes on
+                batch += 1
+            else:
+                verdict = judge({name: table(name, newest.get(name), rows=name in newest) for name in NAMES}, state)
+                assert verdict.refused is None, verdict
+                landed = verdict.landed
+                if landed is None:
+                    batch = 0
+                elif verdict.rebuild is None:
+                    batch = state.committed + 1
+                else:
+                    batch = landed.record.batch_id + (not landed.lacking)
+            chosen = tuple(name for name in NAMES if rng.random() < 0.6) or ("ledger",)  # a schema may be known by now that was not before
+            if landed is not None and batch == landed.record.batch_id:
+                landed = landed.repeated(chosen)
+            else:
+                landed = Landed(record(batch, chosen, {} if landed is None else landed.record.newest()), chosen)
             kept = rng.randrange(len(chosen) + 1)
             for name in chosen[:kept]:
                 if batch not in logs[name]:  # what Delta does
                     logs[name].append(batch)
-                    newest[name] = record(batch, chosen, before)
+                    newest[name] = landed.record
+                landed = landed.appended(name)
+            if kept == len(chosen):
+                wanted.setdefault(batch, set()).update(chosen)
             done = kept == len(chosen) and rng.random() < 0.8
             state = CheckpointState(False) if rng.random() < 0.3 else checkpoint(batch, batch if done else batch - 1)
             if not newest:
                 state = checkpoint(0, -1)
         last = max((log[-1] for log in logs.values() if log), default=-1)
+        assert wanted.keys() >= set(range(last)), "a batch was left before all of it was there"
         for name, log in logs.items():
             assert log == sorted(set(log))
-            assert set(log) >= {batch for batch, chosen in wanted.items() if name in chosen and batch < last}
+            assert set(log) >= {batch for batch, chosen in wanted.items() if name in chosen}
+
+
+def test_a_table_has_reached_what_the_newest_batch_says_once_its_own_part_is_there() -> None:
+    newest = record(5, ("samples", "ledger"), {"dead": 1, "samples": 4, "ledger": 3})
+    found = [table("samples", newest), table("ledger", record(3))]
+    assert reached(found, "ledger") == newest.starts
+    assert reached([*found[:1], table("ledger", newest)], "ledger") == newest.ends
+    assert reached(found, "dead") == newest.ends, "nothing of this batch goes there"
+    assert reached([table("samples", None, rows=False)], "ledger") == {}
 
 
 def test_offsets_are_raised_and_never_lowered() -> None:

@@ -9,9 +9,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import pytest
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]
+from pyspark.errors import PySparkException
 from structlog.testing import capture_logs
 
-from spark_jobs.errors import Refused
+from spark_jobs import lease as lease_module
+from spark_jobs.errors import Refused, Unavailable
 from spark_jobs.lease import LEASE_SECONDS, Lease, is_gone, this_process
 from spark_jobs.storage import Storage
 
@@ -116,6 +119,23 @@ def test_whoever_loses_it_ends_its_job(change: str) -> None:
         assert not stop.wait(0.1)
     held.close()
     assert (FILE in files) is (change == "taken")
+
+
+@pytest.mark.parametrize("error", [ConnectionError(), PySparkException("stopped"), Py4JError("gone"), Unavailable("no space")])
+def test_one_that_cannot_be_renewed_ends_its_job_whatever_the_reason_looks_like(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease_module, "LEASE_SECONDS", 0.05)
+    files, stop = Files(), threading.Event()
+    held = lease(files, stop)
+    held.take(lambda _: None)
+
+    def fails(*_: str) -> None:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Files, "write", fails)
+        assert stop.wait(10)
+    assert "could not be renewed" in (held.lost or "")
+    held.close()
 
 
 def test_this_process_is_here_and_another_machines_is_never_said_to_be_gone() -> None:
