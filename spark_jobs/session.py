@@ -51,10 +51,11 @@ _FIXED = {
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     # Delta's parser (4.4) does not hand named parameters on to Spark 4.1's: they are bound to the plan, as Spark 4.0 did.
     "spark.sql.legacy.parameterSubstitution.constantsOnly": "true",
-    # Names and texts in SQL mean what they say (`quoting`): no ${…} in them is replaced, and a backslash escapes.
+    # Names and texts in SQL mean what they say (`quoting`): no ${…} in them is replaced.
     "spark.sql.variable.substitute": "false",
-    "spark.sql.parser.escapedStringLiterals": "false",
 }
+_LEFT_OUT = "spark.sql.parser.escapedStringLiterals"
+"""On its default, by which a backslash escapes, `quoting` hangs too; but Spark warns of whoever sets it."""
 # A length in garbage is a number like any other: unchecked, four bytes of it make Avro ask for 2 GiB, and the driver dies of one message.
 # No message of ours comes near these.
 _AVRO_LIMITS = {"string.maxLength": 64 << 20, "bytes.maxLength": 64 << 20, "collectionItems.maxLength": 4 << 20}
@@ -65,6 +66,7 @@ _CODE_CACHE = "-XX:ReservedCodeCacheSize=512m"
 def settings(lakehouse: Lakehouse) -> dict[str, str]:
     """Every Spark setting of a job: ours, then what `lakehouse.spark` says, but what the tables' correctness hangs on cannot be changed."""
     merged = _DEFAULTS | lakehouse.spark | _FIXED
+    merged.pop(_LEFT_OUT, None)
     limits = [f"-Dorg.apache.avro.limits.{name}={value}" for name, value in _AVRO_LIMITS.items()]
     log4j = shlex.quote("-Dlog4j2.configurationFile=" + Path(str(files("spark_jobs").joinpath("log4j2.properties"))).as_uri())
     for side, ours in (("driver", [log4j, _CODE_CACHE, "-Duser.timezone=UTC", *limits]), ("executor", ["-Duser.timezone=UTC", *limits])):
