@@ -1,8 +1,7 @@
 """`python -m tests [TIER ...]`: runs the tests tier by tier, and says how many there were and how long they took.
 
 Fails if a tier has fewer tests than `tiers.json` says (a test that is not collected cannot fail), and, with CI=true, if any is skipped.
-All tiers together go three ways at once: those that only reckon, which give way, those of Spark, and those that mostly wait for servers.
-The first two tell what they found at the end.
+All tiers together go two ways at once: those that mostly reckon, and tell at the end what they found; those that mostly wait for servers.
 """
 
 import json
@@ -13,14 +12,13 @@ import tempfile
 import time
 import xml.etree.ElementTree as ET
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, NamedTuple
 
 HERE = Path(__file__).parent
 MARKERS = ("simulation", "integration", "spark", "containers", "demo")
-BESIDE = {("fast", "simulation"): ("nice", "-n", "10"), ("spark",): ()}
-"""Tiers that go beside the others, each row one after the other, and the words before their command."""
+BESIDE = ("fast", "simulation", "spark")
+"""Tiers that go one after the other beside the others."""
 TIERS = {"fast": " and ".join(f"not {marker}" for marker in MARKERS)} | {marker: marker for marker in MARKERS}
 
 
@@ -35,12 +33,12 @@ class Outcome(NamedTuple):
     exit_code: int
 
 
-def run(tier: str, before: tuple[str, ...] = (), output: IO[bytes] | None = None) -> Outcome:
-    """Runs one tier by a command with these words before it, its output passed through, or into a file."""
+def run(tier: str, output: IO[bytes] | None = None) -> Outcome:
+    """Runs one tier, its output passed through, or into a file."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch) / "report.xml"
-        command = [*before, sys.executable, "-m", "pytest", "-q", "-m", TIERS[tier], f"--junitxml={report}", str(HERE)]
+        command = [sys.executable, "-m", "pytest", "-q", "-m", TIERS[tier], f"--junitxml={report}", str(HERE)]
         exit_code = subprocess.run(command, cwd=HERE.parent, check=False, stdout=output, stderr=output).returncode
         suites = ET.parse(report).getroot().iter("testsuite") if report.exists() else []
         counts = [{name: int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped")} for suite in suites]
@@ -51,18 +49,12 @@ def run(tier: str, before: tuple[str, ...] = (), output: IO[bytes] | None = None
 
 def run_all() -> list[Outcome]:
     """Runs every tier."""
-
-    def row(tiers: tuple[str, ...], before: tuple[str, ...], output: IO[bytes]) -> list[Outcome]:
-        return [run(tier, before, output) for tier in tiers]
-
-    with ExitStack() as opened, ThreadPoolExecutor(len(BESIDE)) as pool:
-        outputs = [opened.enter_context(tempfile.TemporaryFile()) for _ in BESIDE]
-        beside = [pool.submit(row, *each, output) for each, output in zip(BESIDE.items(), outputs, strict=True)]
-        outcomes = [run(tier) for tier in TIERS if all(tier not in tiers for tiers in BESIDE)]
-        outcomes = [outcome for task in beside for outcome in task.result()] + outcomes
-        for output in outputs:
-            output.seek(0)
-            sys.stdout.write(output.read().decode(errors="replace"))
+    with tempfile.TemporaryFile() as output, ThreadPoolExecutor(1) as pool:
+        beside = pool.submit(lambda: [run(tier, output) for tier in BESIDE])
+        outcomes = [run(tier) for tier in TIERS if tier not in BESIDE]
+        outcomes = beside.result() + outcomes
+        output.seek(0)
+        sys.stdout.write(output.read().decode(errors="replace"))
     return outcomes
 
 

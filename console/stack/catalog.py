@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import secrets
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx2
 
@@ -56,13 +58,20 @@ def check(address: str) -> Catalog:
 
 
 def start(program: str, directory: Path, warehouse: Path, *, children: Children, log_path: Path) -> Catalog:
-    """An empty Unity Catalog, in memory, with the catalog `pibridge`, whose tables may lie anywhere in `warehouse`.
+    """A Unity Catalog, empty if its directory is, with the catalog `pibridge`, whose tables may lie anywhere in `warehouse`.
 
     Raises ChildDied, PortBusy, StackError, Stopping.
     """
     directory.mkdir(parents=True, exist_ok=True)
     configuration = directory / "uc-server.yaml"
-    configuration.write_text(f"local_storage:\n  allowed-roots: [{json.dumps(str(warehouse))}]\n")
+    if not configuration.exists():
+        configuration.touch(mode=0o600)
+        configuration.write_text(json.dumps(settings(directory, warehouse)))
+    prepared = subprocess.run([program, "migrate", "-c", str(configuration)], capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
+    if prepared.returncode != 0:
+        raise StackError(
+            f"Unity Catalog cannot prepare {directory}: {prepared.stderr.strip()}", "Make the directory writable, or name another."
+        )
 
     def serve(port: int) -> Catalog:
         address = f"http://{LOOPBACK}:{port}"
@@ -75,6 +84,18 @@ def start(program: str, directory: Path, warehouse: Path, *, children: Children,
         return Catalog(address, child, program)
 
     return on_free_port(serve)
+
+
+def settings(directory: Path, warehouse: Path) -> dict[str, Any]:
+    """What the server has to know. In memory, its default, it forgets all within half an hour: its connection is closed then.
+
+    A file wants a key for the secrets in it, of which there are none.
+    """
+    return {
+        "local_storage": {"allowed-roots": [str(warehouse)]},
+        "backend": {"engine": "sqlite", "path": str(directory / "catalog.db")},
+        "encryption": {"active": {"id": "local", "key": base64.b64encode(secrets.token_bytes(32)).decode()}},
+    }
 
 
 def answers(client: httpx2.Client) -> bool:

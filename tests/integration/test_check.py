@@ -58,7 +58,7 @@ class Checked:
         self.file = directory / "pibridge.yaml"
         self.file.write_text(yaml.safe_dump(document), encoding="utf-8")
         command = [sys.executable, "-m", module, "check", "--json", "--config", str(self.file)]
-        done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=90, check=False)
+        done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=240, check=False)
         self.code, self.output = done.returncode, done.stdout + done.stderr
         assert done.stdout.count("\n") == 1, self.output
         self.told = json.loads(done.stdout)

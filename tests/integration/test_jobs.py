@@ -46,7 +46,7 @@ def command_line(deployment: Deployment, *arguments: str) -> list[str]:
 
 def pibridge(deployment: Deployment, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {PASSWORD_VARIABLE: PASSWORD}
-    return subprocess.run(command_line(deployment, *arguments), env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command_line(deployment, *arguments), env=environment, capture_output=True, text=True, timeout=240, check=False)
 
 
 def ago(minutes: int) -> str:
@@ -112,7 +112,7 @@ def test_pi_is_asked_for_its_counts_of_the_points_in_scope(deployment: Deploymen
         str(deployment.file),
     ]
     environment = os.environ | {PASSWORD_VARIABLE: PASSWORD}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in into.read_text().splitlines()]
     hours = {line["hour"] for line in lines}
@@ -179,7 +179,7 @@ def test_ctrl_c_leaves_the_job_and_says_how_to_follow_it_again(stack: Stack, pla
     told = following.stderr.readline() + following.stderr.readline()
     assert "is a bridge running?" in told
     os.killpg(following.pid, signal.SIGINT)
-    _, errors = following.communicate(timeout=30)
+    _, errors = following.communicate(timeout=240)
     assert following.returncode == 130
     assert "the job goes on; to follow it again: pibridge jobs rescan-" in errors
     assert "Traceback" not in errors

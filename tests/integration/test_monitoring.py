@@ -139,7 +139,7 @@ def test_a_port_that_is_taken_ends_the_bridge_with_a_sentence(watched: Watched, 
     path.write_text(yaml.safe_dump(document))
     command = [sys.executable, "-m", "bridge", "run", "--config", str(path)]
     environment = os.environ | {PASSWORD_VARIABLE: PASSWORD}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 2
     assert "cannot be listened on" in done.stderr
     assert "Traceback" not in done.stderr

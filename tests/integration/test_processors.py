@@ -321,7 +321,9 @@ def watched(plant: Plant) -> None:
 def tapped(plant: Plant, late: list[Any]) -> None:
     """`pibridge tap` prints what is there, and ends when it has seen enough."""
     command = [sys.executable, "-m", "console", "tap", "late", "--config", str(plant.path), "--from-beginning"]
-    done = subprocess.run([*command, "--json", "--count", str(len(late))], capture_output=True, text=True, timeout=60, check=True, cwd=ROOT)
+    done = subprocess.run(
+        [*command, "--json", "--count", str(len(late))], capture_output=True, text=True, timeout=240, check=True, cwd=ROOT
+    )
     assert counted([json.loads(line) for line in done.stdout.splitlines()]) == counted(late)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout is not None
@@ -368,7 +370,7 @@ def test_a_worker_that_is_killed_and_a_rebalance_change_no_finding(stack: Stack,
 def test_a_topic_that_is_missing_is_a_sentence_and_exit_code_2(stack: Stack, tmp_path: Path) -> None:
     config_of(stack, tmp_path, "processors_nowhere")
     command = [sys.executable, "-m", "stream_processors", "run", "--config", str(tmp_path / "processors_nowhere.yaml")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT, env={**os.environ})
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, cwd=ROOT, env={**os.environ})
     assert done.returncode == 2
     assert "topic pi.processors_nowhere.live does not exist; run: pibridge topics apply" in done.stderr
     assert "Traceback" not in done.stderr

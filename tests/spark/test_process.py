@@ -124,7 +124,7 @@ def test_a_kafka_that_is_away_is_told_in_a_sentence(stack: Stack, tmp_path: Path
         env=world.environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
     assert ran.returncode == 3, ran.stderr
     told = json.loads(ran.stderr.splitlines()[-1])

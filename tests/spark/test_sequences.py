@@ -30,7 +30,7 @@ def world(stack: Stack, spark: SparkSession) -> World:
 
 def incidents(world: World, *more: str) -> Any:
     command = [sys.executable, "-m", "console", "incidents", *more, "--json", "--config", str(world.file)]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=240)
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout)
 

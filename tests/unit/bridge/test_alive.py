@@ -17,7 +17,7 @@ def asked(directory: Path, text: str) -> tuple[int, str]:
     path = directory / "pibridge.yaml"
     path.write_text(text)
     environment = os.environ | {"PIBRIDGE_CONFIG": str(path), "http_proxy": "http://127.0.0.1:1"}
-    done = subprocess.run([sys.executable, "-m", "bridge.alive"], env=environment, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([sys.executable, "-m", "bridge.alive"], env=environment, capture_output=True, text=True, timeout=240, check=False)
     assert done.stderr == ""
     return done.returncode, done.stdout
 

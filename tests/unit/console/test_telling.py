@@ -57,7 +57,7 @@ def read_until(terminal: int, words: bytes | None = None) -> bytes:
 def test_on_a_terminal_there_is_a_screen_and_stdout_has_the_result_alone() -> None:
     process, terminal = begun(0.6)
     came = read_until(terminal)
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=240)
     assert (process.returncode, output) == (0, b'{"result": "proved"}')
     for words in (FLOWING, "0 of 12 points", "what just happened", "first preview in Kafka"):
         assert words.encode() in came
@@ -71,7 +71,7 @@ def test_ctrl_c_ends_the_screen_and_gives_the_cursor_back() -> None:
     came = read_until(terminal, b"first preview in Kafka")
     process.send_signal(signal.SIGINT)
     came += read_until(terminal)
-    process.communicate(timeout=30)
+    process.communicate(timeout=240)
     assert b"KeyboardInterrupt" in came, "it is passed on"
     assert came.rindex(SHOWN) > came.rindex(HIDDEN)
     os.close(terminal)
@@ -80,7 +80,7 @@ def test_ctrl_c_ends_the_screen_and_gives_the_cursor_back() -> None:
 def test_a_terminal_that_cannot_go_back_gets_lines() -> None:
     process, terminal = begun(0, TERM="dumb")
     came = read_until(terminal)
-    process.communicate(timeout=30)
+    process.communicate(timeout=240)
     assert HIDDEN not in came
     assert b" s  first preview in Kafka" in came
     os.close(terminal)

@@ -21,7 +21,7 @@ log = structlog.get_logger("test")
 
 def said(script: str) -> list[dict[str, Any]]:
     """The lines that a process with our logs says while it runs a script."""
-    done = subprocess.run([sys.executable, "-c", _BEGIN + script], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", _BEGIN + script], capture_output=True, text=True, timeout=240, check=False)
     assert done.stdout == ""
     for form in (SECRET, json.dumps(SECRET)[1:-1], json.dumps(json.dumps(SECRET))[1:-1], repr(SECRET)[1:-1], "ter2"):
         assert form not in done.stderr

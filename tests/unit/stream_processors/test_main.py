@@ -12,7 +12,7 @@ COMMAND = [sys.executable, "-m", "stream_processors"]
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=240, check=False)
 
 
 def test_sigterm_ends_it_at_once_even_before_it_has_read_its_configuration(tmp_path: Path) -> None:
