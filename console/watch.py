@@ -6,7 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any, cast
 
-from confluent_kafka import OFFSET_BEGINNING, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
@@ -17,6 +17,8 @@ from schemas.records import Assessment, Incident, Series, ValueFrame
 from schemas.topics import ASSESSMENTS, HISTORY, INCIDENTS, LATE, LIVE, QUALITY, RECORDED, SKEW, Topic
 
 _RECENT_FRAMES = 200
+_LASTING = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED)
+"""Errors that do not pass by themselves."""
 _JOIN_SECONDS = 5.0
 """A watcher that still looks then ends with the process: Ctrl-C must not wait for a slow disk."""
 
@@ -110,8 +112,12 @@ class KafkaWatch:
             )
             while not self._stop.is_set():
                 message = reader.poll(0.2)
-                if message is not None and message.error() is None:
+                if message is None:
+                    continue
+                if (problem := message.error()) is None:
                     self._take(topics[message.topic() or ""], cast(bytes, message.value()))
+                elif problem.fatal() or problem.code() in _LASTING:
+                    raise KafkaException(problem)
         except Exception as error:  # noqa: BLE001 - the main thread raises it
             self.error = error
         finally:

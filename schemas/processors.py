@@ -83,7 +83,7 @@ class Quality(Section):
     flat_samples: Annotated[int, Field(ge=2)] = 60
     """A number that came so often and so long without a change is a flat line."""
     rollup_share: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """When so many points of a source or asset fail, it is one finding"""
+    """When so many points of a source fail, it is one finding"""
     rollup_points: Count = 5
     """if they are so many at least."""
 

@@ -62,7 +62,8 @@ JOBS = Topic("jobs", "job", "<job id>/<shard>", settings=_compacted())
 LATE = Topic("late", "late", "point key", sharded=True, settings=_kept(30))
 SKEW = Topic("skew", "skew", "clock group", settings=_compacted())
 QUALITY = Topic("quality", "quality", "<check>/<scope>", partitions=3, settings=_kept(30))
-ASSESSMENTS = Topic("assessments", "assessment", "shard", settings=_kept(1))
+ASSESSMENTS = Topic("assessments", "assessment", "shard", settings=_kept(1) | {"max.message.bytes": str(16 << 20)})
+"""Where all points of a shard fail at once, an assessment is megabytes."""
 
 SHARD_STATE = Topic(
     "processors-shards", "", "<shard>, <shard>/<block>/<side>; partition = shard", sharded=True, settings=_often_compacted()

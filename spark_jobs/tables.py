@@ -246,7 +246,7 @@ def bronze(definitions: Mapping[str, dict[str, Any]]) -> tuple[Table, ...]:
         ),
         _plain(
             "pi_quality_checks",
-            "Every change in what the quality checks say of points, sources and assets; at least once.",
+            "Every change in what the quality checks say of points and sources; at least once.",
             "quality",
             definitions["quality"],
             ("quality_check", "scope"),

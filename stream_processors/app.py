@@ -64,6 +64,7 @@ class Processors:
         """Offset of the last message that the worker has of each partition."""
         self._wake = asyncio.Event()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._revocations = 0
         self._saying, self._checkpointing = asyncio.Lock(), asyncio.Lock()
         """Held while something is judged and what came of it is sent; while a moment's state is written."""
         self._subscribe()
@@ -124,6 +125,7 @@ class Processors:
 
     async def _revoked(self, *_: Any, **__: Any) -> None:
         """At each rebalance all shards are given back, and most of them come again: what was not written is judged again then."""
+        self._revocations += 1
         try:
             async with asyncio.timeout(self._config.processors.session_timeout_seconds / 2), self._checkpointing:
                 self._worker.forget()
@@ -137,22 +139,26 @@ class Processors:
 
     async def _assigned(self, *_: Any, **__: Any) -> None:
         """The changelogs were read; streams begin when this returns."""
-        source, consumer = self._config.source, self._consumer
+        source, consumer, revocations = self._config.source, self._consumer, self._revocations
         places = consumer.assignment()
         shards = frozenset(tp.partition for tp in places if tp.topic == LIVE.name(source))
         frames = [TP(topic.name(source), shard) for topic in (LIVE, RECORDED) for shard in sorted(shards)]
         begins = await consumer.earliest_offsets(*frames) if frames else {}
+        ends = await consumer.highwaters(*frames) if frames else {}
+        if revocations != self._revocations:
+            return  # what was given is taken again: whoever has it now writes its state
         self._worker.forget()
         for shard in sorted(shards):
-            begin: dict[Dataset, int] = {dataset: begins[TP(topic.name(source), shard)] or 0 for dataset, topic in TOPICS.items()}
-            self._worker.load(shard, _reader(self._shard_table), begin)
+            places_of: dict[Dataset, TP] = {dataset: TP(topic.name(source), shard) for dataset, topic in TOPICS.items()}
+            begin, end = ({dataset: offsets[tp] or 0 for dataset, tp in places_of.items()} for offsets in (begins, ends))
+            self._worker.load(shard, _reader(self._shard_table), begin, end)
         if TP(ASSESSMENTS.name(source), 0) in places:
             self._worker.load_overview(_reader(self._overview_table))
         self._context.follow(shards)
         metrics, health = self._monitoring.metrics, self._monitoring.health
         metrics.rebalances.inc()
         metrics.shards_assigned.set(len(shards))
-        health.assigned = health.loaded = shards
+        health.assigned = shards
         log.info("shards taken over", shards=sorted(shards), overview=self._worker.oversees)
 
     # -- messages
@@ -225,6 +231,7 @@ class Processors:
                 await asyncio.sleep(0)
             async with self._saying:
                 await self._publish(worker.close_periods(_now(), time.monotonic()))
+            self._monitoring.health.loaded = worker.informed_shards
             self._monitoring.health.waits("frames", worker.waiting_since())
 
     async def _judge(self, shard: int) -> bool:
@@ -322,6 +329,7 @@ class Processors:
             raise Unavailable(f"Faust ended: {reason!r}") from reason
 
     async def _write_and_commit(self) -> None:
+        self._worker.rest()  # or what is said from now on is said again at the next start
         await self.checkpoint()
         if self._worker.shards:
             await self._app.consumer.commit()

@@ -18,19 +18,17 @@ import numpy as np
 
 from schemas.processors import Processors
 from schemas.records import Assessment, ClockSkew, Incident, LateSamples, Point, QualityFinding, ScopePeriod, ValueFrame
-from stream_processors import floors, lateness, quality
+from stream_processors import delays, floors, lateness, quality
 from stream_processors.clock_skew import Clocks
 from stream_processors.columns import Samples, columns_of, samples_of
 from stream_processors.rollup import Rollup
-from stream_processors.state import ShardState
+from stream_processors.state import IN_SCOPE, Gap, ShardState, server_of
 
-_SECOND = 1_000_000
-_UNHEARD = 300 * _SECOND
-"""A shard of which no frame came for so long was not listened to, or nothing happened: its window is not complete."""
+_SECOND, _MINUTE = 1_000_000, 60_000_000
 _CLOCK_TOLERANCE = 300 * _SECOND
 _GRACE_PERIODS = 2
 """The others do not wait longer for a shard that says nothing."""
-VERSION = 1
+VERSION = 2
 """What is known of another version is not read: it is learnt anew."""
 _GAPS = frozenset({"CHANNEL_LOST", "BRIDGE_DOWN", "CHANNELS_JOINED"})
 """Kinds of incidents in which the bridge did not listen."""
@@ -71,21 +69,32 @@ class Shard:
             return Assessed(repeated=True)
         lost = 0 if last is None else frame["sequence"] - last - 1
         state.sequences[dataset] = frame["sequence"]
-        if lost:
-            state.holes += lost
-            lateness.gap(state, state.heard_at, received)
+        state.missing |= lost > 0 and dataset == "live"
         if received > now + _CLOCK_TOLERANCE:
             return Assessed(lost=lost, refused=f"received_time is {(received - now) / _SECOND:.0f} s ahead of this machine's clock")
-        assessed = Assessed(assessments=self.advance(received), lost=lost)
-        if state.heard_at and received - state.heard_at > _UNHEARD:
-            state.window_whole = False
-        state.heard_at = max(state.heard_at, received)
+        assessed = Assessed(assessments=self._resume(received, f"{dataset}/{frame['sequence']}"), lost=lost)
         if frame["origin"] != "LIVE":
             for series in frame["series"]:
                 lateness.cover(state, series)
         elif frame["via"] != "READ":
             assessed.late = self._previews(frame, samples_of(frame) if samples is None else samples)
         return assessed
+
+    def _resume(self, received: int, frame: str) -> list[Assessment]:
+        """Goes on to a frame that came; where we did not listen before it, the window that ends and the one that begins are not whole."""
+        state, since = self.state, received - self.state.heard_at
+        deaf = state.heard_at > 0 and (state.missing or since > quality.deaf_after(state.gaps))
+        if deaf and state.missing:
+            lateness.gap(state, frame, Gap(state.heard_at, received, []))
+        state.window_whole &= not deaf
+        closed = self.advance(received)
+        state.window_whole &= not deaf
+        if deaf:
+            state.listening_since = received
+        if 0 < state.heard_at // _MINUTE < received // _MINUTE:
+            delays.learn(state.gaps, np.array([0]), np.array([since]))
+        state.missing, state.heard_at = False, max(state.heard_at, received)
+        return closed
 
     def _previews(self, frame: ValueFrame, samples: Samples) -> list[LateSamples]:
         """Values that PI told us of by itself: only these are on their way when they come."""
@@ -110,9 +119,10 @@ class Shard:
         if period <= state.period:
             return []
         if (window := self._window(now)) > state.window:
-            length = self._settings.quality.window_seconds * _SECOND
-            quality.close_window(state, state.window, state.window + length, self._settings.quality)
-            state.window_whole = window == state.window + length
+            end = state.window + self._settings.quality.window_seconds * _SECOND
+            state.window_whole &= end - state.heard_at <= quality.deaf_after(state.gaps)
+            quality.close_window(state, state.window, end, self._settings.quality)
+            state.window_whole = window == end
             state.window = window
         closed = [self._close_period()]
         state.period = period
@@ -137,47 +147,51 @@ class Shard:
 
     def _scopes(self) -> list[ScopePeriod]:
         state, n = self.state, len(self.state)
-        met = state.point["heard"][:n] > 0
+        met = (state.point["heard"][:n] > 0) & (state.point["flags"][:n] & IN_SCOPE != 0)
         sizes = np.bincount(state.point["group"][:n][met], minlength=len(state.groups)).tolist()
-        scopes: list[ScopePeriod] = [
+        return [
             {"scope_kind": "SOURCE", "scope": name, "points": size, "heard_time": int(state.group["heard"][number])}
             for number, ((_, name), size) in enumerate(zip(state.groups, sizes, strict=True))
             if size
         ]
-        assets = state.point["asset"][:n]
-        for number, path in enumerate(state.assets):
-            heard = state.point["heard"][:n][met & (assets == number)]
-            if heard.size:
-                scopes.append({"scope_kind": "ASSET", "scope": path, "points": len(heard), "heard_time": int(heard.max())})
-        return scopes
 
     # -- what else is known
 
-    def point(self, point: Point, asset: str | None = None) -> None:
-        """Takes over a record of `points`, and the path of the point's asset if it has one."""
+    def point(self, point: Point) -> None:
+        """Takes over a record of `points`."""
         state, key = self.state, point["point_key"]
         slot = state.slot_of.get(key)
         if slot is None:
             slot = state.add(key, point["tag"], point["engineering_units"])
         state.tags[slot] = point["tag"]
-        quality.describe(state, slot, point, state.heard_at)
-        state.point["asset"][slot] = -1 if asset is None else state.asset_number(asset)
         self._place(slot, point["point_source"])
+        quality.describe(state, slot, point, state.heard_at)
 
     def _place(self, slot: int, point_source: str | None) -> None:
-        """Finds the clock group and the threshold of a point."""
+        """Finds the clock group and the threshold of a point; what was said of it in another group is over."""
         state = self.state
         name = floors.group_of(self._settings.skew, state.keys[slot], state.tags[slot], point_source)
-        state.point["group"][slot] = state.group_number(state.keys[slot].partition(":")[0], name)
+        number = state.group_number(server_of(state.keys[slot]), name)
+        if number != state.point["group"][slot]:
+            quality.release(state, slot, state.heard_at)
+        state.point["group"][slot] = number
         lateness.configure(state, slot, self._settings.lateness)
         state.touch(np.array([slot]))
 
     def incident(self, incident: Incident) -> None:
-        """Takes note of a time in which the bridge did not listen, if it concerns this shard."""
-        concerned = incident["shard"] in (None, self.state.shard) and incident["kind"] in _GAPS
-        if concerned and incident["state"] in ("OPENED", "REPAIRED"):
-            end = incident["to_time"] if incident["to_time"] is not None else max(incident["opened_time"], self.state.heard_at)
-            lateness.gap(self.state, incident["from_time"], end)
+        """Takes note of a time in which the bridge did not listen, if it concerns this shard.
+
+        Of one that lasts, the end is not known before it is told; one that is closed adds nothing, and may tell that.
+        """
+        state, name = self.state, incident["incident_id"]
+        concerned = incident["shard"] in (None, state.shard) and incident["kind"] in _GAPS
+        if not concerned or (incident["state"] not in ("OPENED", "REPAIRED") and name not in state.our_gaps):
+            return
+        end = incident["opened_time"] if incident["to_time"] is None else incident["to_time"]
+        keys = incident["point_keys"]
+        lateness.gap(state, name, Gap(incident["from_time"], end, keys if len(keys) == incident["points"] else []))
+        if incident["kind"] == "BRIDGE_DOWN":
+            state.listening_since = max(state.listening_since, end)
 
     def skew(self, found: ClockSkew) -> None:
         """Takes over a record of `skew`: lateness knows the clock from now on."""
@@ -188,25 +202,29 @@ class Overview:
     """The second stage: clocks and sources of all shards."""
 
     def __init__(self, source: str, settings: Processors) -> None:
+        self._period_micros = settings.period_seconds * _SECOND
         self.clocks = Clocks(source, settings)
         self.rollup = Rollup(source, settings)
         self._periods: dict[int, dict[int, Assessment]] = defaultdict(dict)
         self._reached: dict[int, int] = {}
         """By shard, the last period that it told of."""
         self._judged = 0
+        self.belated: set[int] = set()
+        """Shards whose newest assessment came after its period was judged."""
 
     def dump(self) -> bytes:
         """All that is known, so that another one can go on with it."""
         known = {
-            "version": VERSION, "clocks": self.clocks.dump(), "rollup": self.rollup.dump(), "reached": self._reached,
+            "version": VERSION, "period_micros": self._period_micros, "clocks": self.clocks.dump(), "rollup": self.rollup.dump(),
+            "reached": self._reached,
             "periods": [[period, list(told.values())] for period, told in self._periods.items()], "judged": self._judged,
         }  # fmt: skip
         return zlib.compress(json.dumps(known).encode(), 1)
 
     def load(self, content: bytes) -> bool:
-        """Takes over what `dump` gave; False, and all as it was, if that is of another version."""
+        """Takes over what `dump` gave; False, and all as it was, if that is of another version, or its periods had another length."""
         known = json.loads(zlib.decompress(content))
-        if known["version"] != VERSION:
+        if known["version"] != VERSION or known["period_micros"] != self._period_micros:
             return False
         self.clocks.load(known["clocks"])
         self.rollup.load(known["rollup"])
@@ -218,13 +236,16 @@ class Overview:
     def take(self, said: Assessment) -> tuple[list[ClockSkew], list[QualityFinding]]:
         """Adds an assessment, each shard's in their order; what the periods that are now complete showed.
 
-        One that came before changes nothing. Of one that the others did not wait for, only the changes of points count.
+        One that came before changes nothing, nor does one of periods of another length. Of one that the others did not wait for, only the
+        changes of points count.
         """
         shard, period = said["shard"], said["period"]
-        if period <= self._reached.get(shard, 0):
+        if period <= self._reached.get(shard, 0) or said["end_time"] != (period + 1) * self._period_micros:
             return [], []
         self._reached[shard] = period
+        self.belated.discard(shard)
         if period <= self._judged:
+            self.belated.add(shard)
             self.rollup.take({**said, "period": self._judged})
             return [], []
         self._periods[period][shard] = said

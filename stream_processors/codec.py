@@ -23,6 +23,10 @@ _UNKNOWN_KEPT_SECONDS = 60.0
 """The registry is asked again for an id that it did not know: who registers it may be a moment late."""
 
 
+_MOST_UNKNOWN = 10_000
+"""Garbage may name any id: so many of them are remembered."""
+
+
 class UnknownSchema(wire.WireError):
     """A message names a schema that the registry does not have, or that is none."""
 
@@ -64,6 +68,8 @@ class Codec:
 
     def learn(self, schema_id: int) -> None:
         """Asks the registry, which takes its time, what an id stands for. Raises Unavailable if it does not answer."""
+        if len(self._known) >= _MOST_UNKNOWN:
+            self._known = {known: found for known, found in self._known.items() if found.problem is None}
         try:
             text = self._client.get_schema(schema_id).schema_str or ""
         except SchemaRegistryError as error:
@@ -94,9 +100,9 @@ class Codec:
 
     def _definition(self, value: bytes) -> _Definition:
         schema_id, _ = wire.split(value)
-        definition = self._known[schema_id]
-        if definition.problem is not None:
-            raise UnknownSchema(definition.problem)
+        definition = self._known.get(schema_id)
+        if definition is None or definition.problem is not None:
+            raise UnknownSchema(f"schema id {schema_id} is not known" if definition is None else str(definition.problem))
         return definition
 
 

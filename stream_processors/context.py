@@ -89,6 +89,8 @@ class Context:
                 reader.close()
         except KafkaException as error:
             self._tell(self._failed, Unavailable(f"points, incidents and clocks cannot be read: {error.args[0].str()}"))
+        except Exception as error:  # noqa: BLE001 - whoever waits for `failure` raises it
+            self._tell(self._failed, error)
 
     def _reader(self) -> Consumer:
         return Consumer({
@@ -155,6 +157,12 @@ class Context:
             self.failure.set_exception(error)
 
     def _take(self, take_over: int, records: list[Record], ends: list[tuple[str, int]]) -> None:
+        try:
+            self._pass_on(take_over, records, ends)
+        except Exception as error:  # noqa: BLE001 - whoever waits for `failure` raises it
+            self._failed(error)
+
+    def _pass_on(self, take_over: int, records: list[Record], ends: list[tuple[str, int]]) -> None:
         points = POINTS.name(self._config.source)
         for topic, partition, record in records:
             if topic is INCIDENTS:

@@ -25,7 +25,7 @@ class Health:
         self.assigned: frozenset[int] | None = None
         """Shards that the group gives to this process; None until it is a member."""
         self.loaded: frozenset[int] = frozenset()
-        """Those of them whose state was read."""
+        """Those of them whose state and points were read."""
 
     def beat(self, now: float) -> None:
         """The event loop turned."""

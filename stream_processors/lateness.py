@@ -16,7 +16,7 @@ from schemas.records import LateCategory, LateCause, LateSamples, Series, Thresh
 from schemas.times import TICKS_PER_MICROSECOND
 from stream_processors import delays
 from stream_processors.columns import Columns
-from stream_processors.state import CONFIGURED, FUTURE, ShardState
+from stream_processors.state import CONFIGURED, FUTURE, Gap, ShardState
 
 Array = NDArray[Any]
 
@@ -25,6 +25,7 @@ MINUTE = 60 * SECOND
 _AFTERMATH = 300 * SECOND
 """What a buffering interface kept comes within this, or as long again as it was silent."""
 _IN_FLIGHT = 10 * SECOND
+_MOST_GAPS = 16
 _LATE_MINUTES = 4
 _COMPANIONS = 3
 """So many points of a group do not come late in the same minute by chance."""
@@ -182,7 +183,8 @@ class _Finder:
         number = int(state.point["group"][slot])
         group = {name: int(column[number]) for name, column in state.group.items()}
         stamped = micros + group["skew"]
-        if any(begin <= stamped <= end for begin, end in state.our_gaps):
+        gaps = (gap for gap in state.our_gaps.values() if gap.begin <= stamped <= gap.end)
+        if any(not gap.points or state.keys[slot] in gap.points for gap in gaps):
             return "OUR_GAP"
         aftermath = max(group["silent_to"] - group["silent_from"], _AFTERMATH)
         silent = group["silent_from"] - _IN_FLIGHT <= stamped <= group["silent_to"]
@@ -233,10 +235,15 @@ def cover(state: ShardState, series: Series) -> None:
             state.touch(np.array([slot]))
 
 
-def gap(state: ShardState, begin: int, end: int) -> None:
-    """Takes note that we did not listen in [begin, end], microseconds: what is stamped in it may come late, and that is ours."""
-    if (begin, end) in state.our_gaps:
+def gap(state: ShardState, name: str, found: Gap) -> None:
+    """Takes note of a time in which we did not listen: what is stamped in it may come late, and that is ours.
+
+    `name` is that of what tells of it: told again, it is the same gap.
+    """
+    if state.our_gaps.get(name) == found:
         return
-    state.our_gaps = [*state.our_gaps[-15:], (begin, end)]
-    if end >= state.window:
+    state.our_gaps[name] = found
+    if len(state.our_gaps) > _MOST_GAPS:
+        del state.our_gaps[min(state.our_gaps, key=lambda known: state.our_gaps[known].end)]
+    if found.end >= state.window:
         state.window_whole = False

@@ -45,6 +45,11 @@ class Metrics(Figures):
             "pibridge_processors_quality_findings", "findings", "Changes that quality checks found.", state=get_args(QualityVerdict)
         )
         self.assessments = count("pibridge_processors_assessments", "periods", "Periods of a shard that were closed.")
+        self.belated = count(
+            "pibridge_processors_belated_assessments",
+            "periods",
+            "Periods of a shard that came after the others' were judged: their delays do not count for clocks.",
+        )
         self.lag = show(
             "pibridge_processors_lag_seconds", "seconds", "Age of the newest frame that was judged, of the shard that is furthest behind."
         )

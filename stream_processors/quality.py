@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from schemas.processors import Quality
 from schemas.records import Point, PointChange, QualityCheck
 from stream_processors import delays
-from stream_processors.columns import NONE, NUMBERS, Columns
+from stream_processors.columns import KINDS, NONE, NUMBERS, Columns
 from stream_processors.state import FUTURE, IN_SCOPE, STEP, ShardState
 
 Array = NDArray[Any]
@@ -27,8 +27,10 @@ _WINDOWS_TO_KNOW = 8
 _VOLUME_MEMORY = 10
 _MOST_WINDOWS = 24
 """A share is judged after so many windows, however few samples came."""
-_FEWEST_TO_GUESS, _FEWEST_GAPS = 5, 20
+_FEWEST_TO_GUESS, FEWEST_GAPS = 5, 20
 """A point that was heard less is never stale, for all that is known of it; then not before an hour; then by its own cadence alone."""
+_UNHEARD = 300 * _SECOND
+_KIND_NAMES = tuple(KINDS)
 _LONGER_RUNS = 4.0
 
 
@@ -41,6 +43,12 @@ class Measured(NamedTuple):
     """By point: the limit is exceeded."""
     values: Array
     threshold: float
+
+
+def deaf_after(gaps: Array) -> float:
+    """A silence of all together that is longer is taken for ours, microseconds; `gaps` are those that are known, as `delays` has them."""
+    usual, known = delays.usual(gaps)
+    return max(_UNHEARD, float(usual[0])) if known[0] >= FEWEST_GAPS else _UNHEARD
 
 
 # -- frame by frame -------------------------------------------------------------------------------------------------------------------
@@ -93,7 +101,7 @@ def _learn_cadence(state: ShardState, received: int, slots: Array) -> None:
     if rows.size:
         delays.learn(point["gaps"], rows, since[first])
         usual, gaps = delays.usual(point["gaps"][rows])
-        guessed, known = gaps >= _FEWEST_TO_GUESS, gaps >= _FEWEST_GAPS
+        guessed, known = gaps >= _FEWEST_TO_GUESS, gaps >= FEWEST_GAPS
         point["fresh_for"][rows[guessed]] = np.maximum(usual, np.where(known, state.least_fresh, state.usually_fresh))[guessed]
 
 
@@ -122,12 +130,13 @@ def _watch_kinds(state: ShardState, received: int, columns: Columns, none: Array
     expected = point["expected_kind"][slots][columns.of_point]
     unlike = (columns.kinds != expected) & ~none
     if unlike.any():
-        for sample in np.flatnonzero(unlike).tolist():
+        odd = np.logical_or.reduceat(unlike, columns.starts)[columns.of_point]
+        for sample in np.flatnonzero(odd & ~none).tolist():
             slot, kind = int(slots[columns.of_point[sample]]), int(columns.kinds[sample])
             before = int(point["expected_kind"][slot])
             point["expected_kind"][slot] = kind
             if before not in (0, kind):
-                drift(state, slot, received, f"values of kind {kind} in place of {before} (schemas: ValueType)")
+                drift(state, slot, received, f"values of type {_KIND_NAMES[kind]} in place of {_KIND_NAMES[before]}")
     for slot, unit in columns.units_changed:
         drift(state, slot, received, f"unit {state.units[slot]!r} in place of {unit!r}")
 
@@ -143,7 +152,10 @@ def drift(state: ShardState, slot: int, received: int, detail: str) -> None:
 
 
 def describe(state: ShardState, slot: int, point: Point, received: int) -> None:
-    """Takes over what the inventory says of a point; another digital set or type than before is a drift."""
+    """Takes over what the inventory says of a point; another digital set or type than before is a drift.
+
+    A point that is not in scope any more fails nothing, and is a new one should it come back.
+    """
     columns, before = state.point, state.sets[slot]
     now = f"{point['point_type']}/{point['digital_set'] or ''}"
     if before is not None and before != now:
@@ -155,21 +167,37 @@ def describe(state: ShardState, slot: int, point: Point, received: int) -> None:
     columns["top"][slot] = zero + span if limited and zero is not None and span is not None else np.inf
     flat = point["step"] or point["point_type"] == "Digital"
     state.flag(slot, STEP, flat)
-    state.flag(slot, IN_SCOPE, point["in_scope"])
     state.flag(slot, FUTURE, point["future"])
+    if point["in_scope"] != bool(columns["flags"][slot] & IN_SCOPE):
+        release(state, slot, received)
+        columns["heard"][slot] = columns["first_heard"][slot] = 0
+    state.flag(slot, IN_SCOPE, point["in_scope"])
+
+
+def release(state: ShardState, slot: int, received: int) -> None:
+    """What fails of a point is over: it leaves its source, or is not looked at any more."""
+    point = state.point
+    for check in range(len(CHECKS)):
+        if point["failing"][slot] & 1 << check:
+            state.changes.append(_change(state, slot, check, False, None, None, received, received))
+    point["failing"][slot] = 0
+    state.touch(np.array([slot]))
 
 
 # -- minute by minute, window by window -----------------------------------------------------------------------------------------------
 
 
 def freshness(state: ShardState) -> None:
-    """Points that have been silent for longer than they ever are, by what was heard of the shard; those heard again are fresh at once."""
+    """Points that have been silent for longer than they ever are, by what was heard of the shard; those heard again are fresh at once.
+
+    For a point that is not stale yet, only that silence counts in which we listened.
+    """
     n, point = len(state), state.point
     heard, failing = point["heard"][:n], point["failing"][:n]
-    silent = state.heard_at - heard
+    was = failing & (1 << FRESHNESS) != 0
+    silent = state.heard_at - np.where(was, heard, np.maximum(heard, state.listening_since))
     known = (heard > 0) & (point["flags"][:n] & IN_SCOPE != 0)
     stale = known & (silent > point["fresh_for"][:n])
-    was = failing & (1 << FRESHNESS) != 0
     for slot in np.flatnonzero(stale != was).tolist():
         failing[slot] ^= 1 << FRESHNESS
         threshold = float(point["fresh_for"][slot]) / _SECOND
@@ -183,28 +211,28 @@ def freshness(state: ShardState) -> None:
 def close_window(state: ShardState, begin: int, end: int, limits: Quality) -> None:
     """Judges the window [begin, end), and begins the next; one in which we did not listen throughout says nothing of volume."""
     n = len(state)
-    if n == 0:
+    slots = np.flatnonzero(state.point["flags"][:n] & IN_SCOPE)
+    if slots.size == 0:
         return
-    slots = np.arange(n)
     measured = [*_shares(state, slots, end, limits)]
     if state.window_whole and state.began <= begin:
         measured.append(_volume(state, slots, begin, limits))
     measured.append(_flat(state, slots, end, limits))
-    quiet = np.ones(n, np.bool_)
-    measured.append(Measured(SCHEMA_DRIFT, slots, ~quiet, np.full(n, np.nan), np.nan))
+    drifts = np.zeros(len(slots), np.bool_)
+    measured.append(Measured(SCHEMA_DRIFT, slots, drifts, np.full(len(slots), np.nan), np.nan))
     for check in measured:
         _transitions(state, check, begin, end)
-    state.point["window_count"][:n] = 0
+    state.point["window_count"][slots] = 0
     state.touch(slots)
 
 
 def _shares(state: ShardState, slots: Array, end: int, limits: Quality) -> list[Measured]:
     """Shares of the samples since each point was judged last, where these are enough."""
-    point, n = state.point, len(slots)
-    counts = point["count"][:n]
-    waited = (end - point["counted_from"][:n]) >= _MOST_WINDOWS * limits.window_seconds * _SECOND
+    point = state.point
+    counts = point["count"][slots]
+    waited = (end - point["counted_from"][slots]) >= _MOST_WINDOWS * limits.window_seconds * _SECOND
     ready = slots[(counts >= limits.min_samples) | ((counts > 0) & waited)]
-    total = counts[ready].astype(float)
+    total = point["count"][ready].astype(float)
     good = (total - point["bad"][ready]) / total
     shares = [
         Measured(check, ready, value > limit, value, limit)
@@ -278,12 +306,11 @@ def _change(
     end: int,
     detail: str = "",
 ) -> PointChange:
-    asset = int(state.point["asset"][slot])
     return {
         "point_key": state.keys[slot],
         "tag": state.tags[slot],
         "clock_group": state.groups[int(state.point["group"][slot])][1],
-        "asset": None if asset < 0 else state.assets[asset],
+        "asset": None,
         "quality_check": CHECKS[check],
         "failed": failed,
         "value": value,

@@ -8,7 +8,7 @@ frames up to its sequences are in it, once. Checksums tell where somebody else w
 import json
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ Array = NDArray[Any]
 BLOCK_POINTS = 512
 _SECOND = 1_000_000
 NEVER = np.iinfo(np.int64).max
-VERSION = 1
+VERSION = 2
 """A state of another version is not read: it is learnt anew."""
 CHECKS = 8
 
@@ -70,7 +70,6 @@ POINT_FIELDS: dict[str, tuple[Any, int, Any]] = {
     "top": (_F8, 0, np.inf),
     "flags": (_U1, 0, IN_SCOPE),
     "group": (_I4, 0, 0),
-    "asset": (_I4, 0, -1),
 }
 GROUP_FIELDS: dict[str, tuple[Any, Any]] = {
     "heard": (_I8, 0),
@@ -82,12 +81,22 @@ GROUP_FIELDS: dict[str, tuple[Any, Any]] = {
 }
 
 
+class Gap(NamedTuple):
+    """A time in which we did not listen, microseconds."""
+
+    begin: int
+    end: int
+    points: list[str]
+    """Keys of those that were not heard; none: all of the shard."""
+
+
 class ShardState:
     """Everything remembered of one shard."""
 
     def __init__(self, shard: int, settings: Processors) -> None:
         lateness, quality = settings.lateness, settings.quality
         self.shard = shard
+        self._lengths = settings.period_seconds, quality.window_seconds
         self._defaults = {"threshold": int(lateness.default_threshold_seconds * _SECOND)}
         self.usually_fresh = int(quality.freshness_seconds * _SECOND)
         """For so long a point is fresh at least, while little is known of its cadence, microseconds."""
@@ -102,11 +111,14 @@ class ShardState:
         self.groups: list[tuple[str, str]] = []
         self.group_of: dict[str, int] = {}
         self.group: dict[str, Array] = {name: np.zeros(0, kind) for name, (kind, _) in GROUP_FIELDS.items()}
-        self.assets: list[str] = []
         self.changes: list[Any] = []
         """Changes of points in this period (records.PointChange)."""
         self.period = self.window = self.heard_at = self.began = 0
         self.window_whole = False
+        self.gaps = np.zeros((1, BINS), _U1)
+        """How long the whole shard is silent, a silence a minute."""
+        self.listening_since = 0
+        """When we began to listen again after we had not, microseconds: silences before it tell nothing of a point."""
         self.server_ahead: int | None = None
         """Most that PI's clock was ahead of ours in this period, microseconds."""
         self.corrections: dict[str, int] = {}
@@ -114,12 +126,13 @@ class ShardState:
         self.sequences: dict[str, int] = {}
         """Last sequence by dataset that is part of this."""
         self.offsets: dict[str, int] = {}
-        """Where in Kafka the frames of these sequences lie, as far as that was told."""
+        """Of each dataset, where in Kafka the last message lies that is part of this, as far as that was told."""
         self.unreadable: dict[str, int] = {}
         """Messages behind these frames that could not be read: they may have been the ones that are missed next."""
-        self.holes = 0
-        self.our_gaps: list[tuple[int, int]] = []
-        """When we did not listen, microseconds; the last few."""
+        self.missing = False
+        """Frames of values are missing since the last frame that was used."""
+        self.our_gaps: dict[str, Gap] = {}
+        """When we did not listen, by what tells of it; the newest few."""
         self._sides: list[int] = []
         self._checksums: list[int] = []
         self._touched: set[int] = set()
@@ -157,12 +170,6 @@ class ShardState:
                 self.group[field] = np.append(self.group[field], np.array([value], kind))
         return number
 
-    def asset_number(self, path: str) -> int:
-        """The number of an asset, which is added if it is new."""
-        if path not in self.assets:
-            self.assets.append(path)
-        return self.assets.index(path)
-
     def flag(self, slot: int, bit: int, on: bool) -> None:
         """Sets or clears a bit of a point's flags."""
         flags = int(self.point["flags"][slot])
@@ -194,10 +201,11 @@ class ShardState:
     def _head(self) -> dict[str, Any]:
         return {
             "version": VERSION, "points": len(self.keys), "sides": self._sides, "checksums": self._checksums, "groups": self.groups,
-            "group": {name: column.tolist() for name, column in self.group.items()}, "assets": self.assets, "period": self.period,
+            "group": {name: column.tolist() for name, column in self.group.items()}, "lengths": self._lengths, "period": self.period,
             "window": self.window, "window_whole": self.window_whole, "heard_at": self.heard_at, "began": self.began,
-            "server_ahead": self.server_ahead, "corrections": self.corrections, "sequences": self.sequences, "offsets": self.offsets,
-            "unreadable": self.unreadable, "holes": self.holes, "our_gaps": self.our_gaps, "changes": self.changes,
+            "gaps": self.gaps[0].tolist(), "listening_since": self.listening_since, "server_ahead": self.server_ahead,
+            "corrections": self.corrections, "sequences": self.sequences, "offsets": self.offsets, "unreadable": self.unreadable,
+            "missing": self.missing, "our_gaps": self.our_gaps, "changes": self.changes,
         }  # fmt: skip
 
     def _block(self, block: int) -> bytes:
@@ -210,6 +218,7 @@ class ShardState:
     def load(self, read: Callable[[str], bytes | None]) -> bool:
         """Takes over what `dump` wrote, by key; False, and all as it was, if there is nothing or it is of another version.
 
+        Where periods or windows had another length then, they begin anew, and with windows what is usual in one.
         Raises LookupError if a block is missing, or is not the one that was written with the head.
         """
         content = read(f"{self.shard}")
@@ -219,17 +228,20 @@ class ShardState:
         if head["version"] != VERSION:
             return False
         self.period, self.window, self.window_whole = head["period"], head["window"], head["window_whole"]
-        self.heard_at, self.began, self.server_ahead, self.corrections = (
-            head["heard_at"], head["began"], head["server_ahead"], head["corrections"],
-        )  # fmt: skip
+        self.heard_at, self.began, self.listening_since = head["heard_at"], head["began"], head["listening_since"]
+        self.gaps[0] = head["gaps"]
+        self.server_ahead, self.corrections = head["server_ahead"], head["corrections"]
         self.sequences, self.offsets, self.unreadable = head["sequences"], head["offsets"], head["unreadable"]
-        self.holes, self.changes = head["holes"], head["changes"]
-        self.our_gaps = [(begin, end) for begin, end in head["our_gaps"]]
+        self.missing, self.changes = head["missing"], head["changes"]
+        self.our_gaps = {name: Gap(*gap) for name, gap in head["our_gaps"].items()}
         self.groups = [(server, name) for server, name in head["groups"]]
         self.group_of = {name: number for number, (_, name) in enumerate(self.groups)}
         self.group = {name: np.array(head["group"][name], kind) for name, (kind, _) in GROUP_FIELDS.items()}
-        self.assets, self._sides, self._checksums = head["assets"], head["sides"], head["checksums"]
+        self._sides, self._checksums = head["sides"], head["checksums"]
         self._read_blocks(read, head["points"])
+        if tuple(head["lengths"]) != self._lengths:
+            self.period = 0
+            self.point["windows"][:] = 0
         return True
 
     def _read_blocks(self, read: Callable[[str], bytes | None], points: int) -> None:

@@ -65,6 +65,8 @@ class _Owned:
     taken: list[Any] = field(default_factory=list)
     """Messages that are part of the state, and that nobody has acknowledged yet."""
     changed: bool = False
+    points: dict[str, Point] = field(default_factory=dict)
+    """What was told of points until all was: the newest of each, since a topic keeps for a while what does not hold any more."""
     informed: bool = False
     """All that is known beside frames was told."""
 
@@ -81,6 +83,10 @@ class Worker:
         self._letters = DeadLetters(config.source)
         self._letters_minute = self._letters_left = 0
         self._incidents: dict[str, Incident] = {}
+        """Those of times in which the bridge did not listen, until they are closed."""
+        self._oddities: set[str] = set()
+        """Ids of those of sequences."""
+        self._resting = False
         self._skews: dict[str, ClockSkew] = {}
 
     # -- which shards
@@ -89,6 +95,11 @@ class Worker:
     def shards(self) -> frozenset[int]:
         """Those whose state was read."""
         return frozenset(self._owned)
+
+    @property
+    def informed_shards(self) -> frozenset[int]:
+        """Those of which all is known, so that their frames are judged."""
+        return frozenset(number for number, owned in self._owned.items() if owned.informed)
 
     def owns(self, number: int) -> bool:
         """True if the state of a shard was read."""
@@ -99,8 +110,8 @@ class Worker:
         """True if this process puts the shards together."""
         return self._overview is not None
 
-    def load(self, number: int, read: Read, begins: dict[Dataset, int]) -> None:
-        """Takes a shard over, with what was written of it."""
+    def load(self, number: int, read: Read, begins: dict[Dataset, int], ends: dict[Dataset, int]) -> None:
+        """Takes a shard over, with what was written of it; `begins` and `ends` say what its topics hold in Kafka, ends exclusive."""
         shard = Shard(self._config.source, number, self._config.processors)
         try:
             if not shard.state.load(read) and read(f"{number}") is not None:
@@ -109,11 +120,21 @@ class Worker:
             log.error("the state of a shard cannot be used and is learnt anew", shard=number, problem=str(problem))
             self._metrics.states_lost.inc()
             shard = Shard(self._config.source, number, self._config.processors)
+        for dataset, end in ends.items():
+            self._begin_again(number, shard, dataset, end)
         self._owned[number] = _Owned(shard, begins)
         for incident in self._incidents.values():
             shard.incident(incident)
         for skew in self._skews.values():
             shard.skew(skew)
+
+    def _begin_again(self, number: int, shard: Shard, dataset: Dataset, end: int) -> None:
+        """Forgets where a topic was that has been created anew since: all of it would seem to have been judged."""
+        state = shard.state
+        if state.offsets.get(dataset, -1) >= end:
+            log.warning("a topic has begun again, and so do its sequences", shard=number, topic=TOPICS[dataset].name(self._config.source))
+            for known in (state.sequences, state.offsets, state.unreadable):
+                known.pop(dataset, None)
 
     def load_overview(self, read: Read) -> None:
         """Takes over putting the shards together, with what was written of that."""
@@ -132,22 +153,38 @@ class Worker:
         self._owned.clear()
         self._overview, self._overview_taken = None, []
 
+    def rest(self) -> None:
+        """From now on nothing is judged: what is known then can be written for the last time."""
+        self._resting = True
+
     # -- what else is known
 
     def informed(self, number: int) -> None:
         """All was told that was known of a shard when it was taken over: its frames can be judged."""
-        if (owned := self._owned.get(number)) is not None:
+        if (owned := self._owned.get(number)) is not None and not owned.informed:
             owned.informed = True
+            for point in owned.points.values():
+                self.point(number, point)
+            owned.points.clear()
 
     def point(self, number: int, point: Point) -> None:
         """Takes a record of `points`."""
-        if (owned := self._owned.get(number)) is not None:
+        owned = self._owned.get(number)
+        if owned is not None and not owned.informed:
+            owned.points[point["point_key"]] = point
+        elif owned is not None:
             owned.shard.point(point)
             owned.changed = True
 
     def incident(self, incident: Incident) -> None:
         """Takes a record of `incidents`."""
-        self._incidents[incident["incident_id"]] = incident
+        name = incident["incident_id"]
+        if incident["kind"] in ("SEQUENCE_HOLE", "SEQUENCE_REPEATED"):
+            self._oddities.add(name)
+        elif incident["state"] == "CLOSED":
+            self._incidents.pop(name, None)
+        else:
+            self._incidents[name] = incident
         for owned in self._owned.values():
             owned.shard.incident(incident)
 
@@ -177,7 +214,7 @@ class Worker:
     def work(self, number: int, now: int, moment: float) -> Iterator[list[Output]]:
         """Judges the frames of a shard whose turn it is, one after the other; what came of each."""
         owned = self._owned.get(number)
-        while owned is not None and owned.informed and (waiting := owned.order.next(moment)) is not None:
+        while owned is not None and owned.informed and not self._resting and (waiting := owned.order.next(moment)) is not None:
             owned.taken.append(waiting.token)
             owned.changed = True
             yield self._judge(number, owned, waiting, now)
@@ -187,21 +224,26 @@ class Worker:
         """Closes the periods of shards of which everything was read, by the wall clock."""
         outputs = list[Output]()
         for number, owned in self._owned.items():
-            if owned.informed and owned.order.at_end(moment) and (closed := owned.shard.advance(now - _GRACE)):
+            if owned.informed and not self._resting and owned.order.at_end(moment) and (closed := owned.shard.advance(now - _GRACE)):
                 owned.changed = True
                 outputs += self._assessments(number, closed)
         return outputs
 
     def _judge(self, number: int, owned: _Owned, waiting: Waiting, now: int) -> list[Output]:
         dataset, state = waiting.dataset, owned.shard.state
+        new = waiting.offset > state.offsets.get(dataset, -1)
         if waiting.decoded is None:
-            state.unreadable[dataset] = state.unreadable.get(dataset, 0) + 1
+            if new:
+                state.offsets[dataset], state.unreadable[dataset] = waiting.offset, state.unreadable.get(dataset, 0) + 1
             reason = "unknown_schema" if isinstance(waiting.problem, UnknownSchema) else "undecodable"
             return self._refuse(number, waiting, reason, str(waiting.problem), now)
         frame, samples = waiting.decoded
-        before = state.sequences.get(dataset)
-        assessed = owned.shard.frame(dataset, frame, now, samples)
         outputs = list[Output]()
+        before = state.sequences.get(dataset)
+        if new and before is not None and frame["sequence"] <= before:
+            outputs += self._odd(self._oddity(number, waiting, before + 1, frame["sequence"]), now)
+            del state.sequences[dataset]
+        assessed = owned.shard.frame(dataset, frame, now, samples)
         outcome = "repeated" if assessed.repeated else "judged" if assessed.refused is None else "refused"
         self._metrics.frames.labels(dataset, outcome).inc()
         if assessed.repeated:
@@ -228,17 +270,23 @@ class Worker:
     def _missing(self, number: int, owned: _Owned, waiting: Waiting, expected: int, lost: int, now: int) -> list[Output]:
         """What is to be told of frames that did not come: nothing where Kafka dropped them, or they are dead letters."""
         dataset, state = waiting.dataset, owned.shard.state
-        topic = TOPICS[dataset].name(self._config.source)
         self._metrics.missing.inc(lost)
-        oddity = Oddity(topic, number, waiting.offset, expected, expected + lost)
+        oddity = self._oddity(number, waiting, expected, expected + lost)
         if owned.begins.get(dataset, 0) > state.offsets.get(dataset, waiting.offset) + 1:
-            log.warning("Kafka dropped frames before they were judged", shard=number, topic=topic, frames=lost)
+            log.warning("Kafka dropped frames before they were judged", shard=number, topic=oddity.topic, frames=lost)
             return []
-        if lost <= state.unreadable.get(dataset, 0) or oddity.incident_id in self._incidents:
+        return [] if lost <= state.unreadable.get(dataset, 0) else self._odd(oddity, now)
+
+    def _oddity(self, number: int, waiting: Waiting, expected: int, found: int) -> Oddity:
+        return Oddity(TOPICS[waiting.dataset].name(self._config.source), number, waiting.offset, expected, found)
+
+    def _odd(self, oddity: Oddity, now: int) -> list[Output]:
+        """The incident of a sequence that was not to come, unless somebody told of it."""
+        if oddity.incident_id in self._oddities:
             return []
-        log.error("frames are missing", shard=number, problem=oddity.text)
+        log.error("frames are missing, or come again", shard=oddity.partition, problem=oddity.text)
         incident = oddity.incident(self._config.source, now)
-        self._incidents[oddity.incident_id] = incident
+        self._oddities.add(oddity.incident_id)
         return [Output(INCIDENTS, oddity.incident_id, self._codec.encode(INCIDENTS, incident), 0)]
 
     def _refuse(self, number: int, waiting: Waiting, kind: str, reason: str, now: int) -> list[Output]:
@@ -262,14 +310,21 @@ class Worker:
 
     def oversee(self, offset: int, message: bytes, token: Any, now: int) -> list[Output]:
         """Takes a message of `assessments`, whose schema was learnt; what the periods that are complete now showed."""
-        if self._overview is None:
+        if self._overview is None or self._resting:
             return []
         self._overview_taken.append(token)
         try:
             said = cast(Assessment, self._codec.decode(ASSESSMENTS, message))
         except wire.WireError as error:
             return self._set_aside(ASSESSMENTS, 0, offset, message, "undecodable", str(error), now)
+        before = self._overview.belated.copy()
         skews, findings = self._overview.take(said)
+        if (shard := said["shard"]) in self._overview.belated:
+            self._metrics.belated.inc()
+            if shard not in before:
+                log.warning("a shard is so far behind the others that its clocks do not count", shard=shard, period=said["period"])
+        elif shard in before:
+            log.info("the clocks of a shard count again", shard=shard)
         for skew in skews:
             self._metrics.skew.labels(skew["state"]).inc()
         for finding in findings:

@@ -29,7 +29,7 @@ from schemas import wire
 from schemas.config import Config, load
 from schemas.records import Assessment, Point, Series, ValueFrame
 from schemas.shards import shard_of
-from schemas.topics import ASSESSMENTS, DEAD_LETTERS, INCIDENTS, LATE, LIVE, POINTS, QUALITY, RECORDED, SKEW, Topic
+from schemas.topics import ASSESSMENTS, DEAD_LETTERS, HISTORY, INCIDENTS, LATE, LIVE, POINTS, QUALITY, RECORDED, SKEW, Topic
 from stream_processors.assess import Dataset, Overview, Shard
 from tests.integration.test_bridge_kafka import SHARDS, config_of
 
@@ -299,19 +299,25 @@ def test_one_worker_finds_what_the_rules_find_sets_bad_input_aside_and_ends_when
         assert len(plant.read(LATE)) == again, "nothing is judged again after an orderly end"
 
 
+def port_of(plant: Plant, number: int = -1) -> httpx2.Client:
+    """The port of a worker."""
+    (address,) = set(re.findall(r"http://127\.0\.0\.1:\d+(?=\")", plant.log(number)))
+    return httpx2.Client(base_url=address, trust_env=False, timeout=10)
+
+
+def figures(client: httpx2.Client) -> dict[tuple[str, ...], float]:
+    """By name and labels."""
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    return {(one.name, *one.labels.values()): one.value for family in families for one in family.samples}
+
+
 def watched(plant: Plant) -> None:
     """What the worker's port says."""
-    (address,) = set(re.findall(r"http://127\.0\.0\.1:\d+(?=\")", plant.log()))
-    with httpx2.Client(base_url=address, trust_env=False, timeout=10) as client:
+    with port_of(plant) as client:
         assert client.get("/livez").text == "alive\n"
         assert client.get("/readyz").text == "ready\n"
-
-        def figures() -> dict[tuple[str, ...], float]:
-            families = text_string_to_metric_families(client.get("/metrics").text)
-            return {(one.name, *one.labels.values()): one.value for family in families for one in family.samples}
-
-        plant.wait(lambda: figures()["pibridge_processors_points",] == 3 * 10, "points that are counted")
-        values = figures()
+        plant.wait(lambda: figures(client)["pibridge_processors_points",] == 3 * 10, "points that are counted")
+        values = figures(client)
     assert values["pibridge_processors_frames_total", "live", "judged"] == 3 * 900 - 2
     assert values["pibridge_processors_frames_total", "live", "refused"] == 1
     assert values["pibridge_processors_missing_frames_total",] == 1
@@ -334,7 +340,7 @@ def tapped(plant: Plant, late: list[Any]) -> None:
         assert "Traceback" not in process.stderr.read()
 
 
-def test_a_worker_that_is_killed_and_a_rebalance_change_no_finding(stack: Stack, tmp_path: Path) -> None:
+def test_a_worker_that_is_killed_and_a_storm_of_rebalances_change_no_finding(stack: Stack, tmp_path: Path) -> None:
     """Frames come in four parts. They are received a little ahead of our clock, so that none of their periods is closed by it before."""
     with working(stack, tmp_path, "processors_killed", points=50) as plant:
         now = time.time()
@@ -357,14 +363,40 @@ def test_a_worker_that_is_killed_and_a_rebalance_change_no_finding(stack: Stack,
         plant.start()
         publish(plant, parts[2])
         plant.wait(found(0.6), "findings of the second worker")
-        plant.start()
-        publish(plant, parts[3])
-        plant.wait(lambda: "shards taken over" in plant.log(), "a third worker that has its part")
+        staying = storm(plant, lambda: publish(plant, parts[3]))
         plant.wait(lambda: told_of(plant, said) and overseen(plant), "everything that was published was judged")
         same_late(plant.read(LATE), late)
         same_assessments(plant, said)
         same_overview(plant)
         assert plant.read(DEAD_LETTERS) == plant.read(INCIDENTS) == []
+        for number in staying:
+            with port_of(plant, number) as client:
+                assert figures(client)["pibridge_processors_states_lost_total",] == 0, "what was learnt goes with its shard"
+        untouched(plant, records)
+
+
+def storm(plant: Plant, meanwhile: Callable[[], None]) -> list[int]:
+    """Workers come and go faster than shards settle; which of them stay."""
+    only = len(plant.workers) - 1
+    plant.start()
+    plant.start()
+    plant.wait(lambda: "shards taken over" in plant.log(), "one of two that join at once")
+    plant.workers[only].kill()
+    plant.start()
+    meanwhile()
+    plant.wait(lambda: "shards taken over" in plant.log(), "one that joins before the others know who died")
+    plant.workers[only + 1].send_signal(signal.SIGTERM)
+    plant.start()
+    plant.wait(lambda: "shards taken over" in plant.log(), "one that joins while another one leaves")
+    return [only + 2, only + 3, only + 4]
+
+
+def untouched(plant: Plant, records: list[tuple[Topic, int, str | None, Any]]) -> None:
+    """What bronze is made of is what was published, byte by byte."""
+    for topic in (LIVE, RECORDED, HISTORY):
+        for shard in range(SHARDS):
+            published = [encoded(plant, topic, record) for at, partition, _, record in records if (at, partition) == (topic, shard)]
+            assert [value for _, value in kafka.read_partition(plant.config, topic.name(plant.config.source), shard)] == published
 
 
 def test_a_topic_that_is_missing_is_a_sentence_and_exit_code_2(stack: Stack, tmp_path: Path) -> None:

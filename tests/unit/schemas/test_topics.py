@@ -54,6 +54,10 @@ def test_what_says_how_things_stand_is_compacted_and_never_expires() -> None:
     assert PROGRESS.settings["min.cleanable.dirty.ratio"] == "0.1"
 
 
+def test_an_assessment_in_which_all_points_of_a_shard_fail_finds_room() -> None:
+    assert int(ASSESSMENTS.settings["max.message.bytes"]) >= 16 << 20
+
+
 def test_commands_expire_and_what_became_of_them_does_not() -> None:
     assert COMMANDS.settings == {"cleanup.policy": "delete", "retention.ms": str(7 * DAY_MS)}
     assert JOBS.settings == {"cleanup.policy": "compact"}

@@ -32,7 +32,7 @@ def test_the_first_frame_ever_has_lost_none_and_a_hole_counts_what_is_missing() 
     heard.sequences["live"] = 41
     assert heard.hear(1, series(1, value(1))).lost == 0
     heard.sequences["live"] += 3
-    assert (heard.hear(2, series(1, value(2))).lost, heard.shard.state.holes) == (3, 3)
+    assert heard.hear(2, series(1, value(2))).lost == 3
 
 
 def test_a_frame_from_the_future_is_refused_and_the_next_one_is_taken() -> None:
@@ -101,6 +101,41 @@ def test_every_finding_fits_its_schema() -> None:
             assert wire.decode(memoryview(wire.encode(1, schema, record))[5:], schema) == record
 
 
+# Sources that end
+
+
+def sizes(heard: Heard, at: float) -> dict[str, int]:
+    heard.advance(at)
+    return {scope["scope"]: scope["points"] for scope in heard.assessments[-1]["scopes"]}
+
+
+def test_a_point_counts_for_the_source_that_it_has_now_and_for_none_when_it_is_out_of_scope() -> None:
+    heard = Heard([point(1, point_source=None), point(2)])
+    heard.hear(0, series(1, value(0)), series(2, value(0)))
+    assert sizes(heard, 60) == {"main/-": 1, "main/OPC1": 1}
+    heard.shard.point(point(1))
+    assert sizes(heard, 120) == {"main/OPC1": 2}
+    heard.shard.point(point(2, in_scope=False))
+    assert sizes(heard, 180) == {"main/OPC1": 1}
+
+
+@pytest.mark.parametrize(
+    ("change", "failed"), [({"point_source": "OPC2"}, [True, False, True]), ({"in_scope": False}, [True, False])], ids=["moved", "out"]
+)
+def test_what_fails_of_a_point_is_over_where_it_leaves_and_begins_anew_where_it_is(change: dict[str, Any], failed: list[bool]) -> None:
+    heard = Heard([point(1), point("clock")])
+    for n in range(120):
+        heard.hear(n * 30, series(1, value(n * 30, float(n), good=False)), series("clock", value(n * 30)))
+    heard.hear(HOUR, series("clock", value(HOUR)))
+    heard.shard.point(point(1, **change))
+    for n in range(121, 241):
+        heard.hear(n * 30, *([series(1, value(n * 30, float(n), good=False))] if len(failed) > 2 else []), series("clock", value(n * 30)))
+    told = heard.of("GOOD_RATE")
+    assert [said["failed"] for said in told] == failed
+    assert [said["clock_group"] for said in told] == ["main/OPC1", "main/OPC1", "main/OPC2"][: len(failed)]
+    assert heard.of("VOLUME") == []
+
+
 # Second stage
 
 
@@ -119,11 +154,6 @@ def test_a_period_is_judged_when_all_shards_have_told_of_it() -> None:
     for period in range(100, 105):
         overview.take(said(0, period))
         overview.take(said(1, period))
-    assert (
-        overview.clocks.groups["main/OPC1"].track.periods == [101, 102, 103, 104]
-        or len(overview.clocks.groups["main/OPC1"].track.periods) == 5
-    )
-    before = list(overview.clocks.groups["main/OPC1"].track.periods)
     overview.take(said(0, 105))
     assert overview.clocks.groups["main/OPC1"].track.periods == [100, 101, 102, 103, 104]
     before = list(overview.clocks.groups["main/OPC1"].track.periods)
@@ -162,6 +192,45 @@ def test_of_a_shard_that_catches_up_the_changes_of_points_still_count() -> None:
     overview.take(said(1, 101, changes=[change]))
     found = [finding for period in range(110, 116) for finding in overview.take(said(0, period))[1]]
     assert [(finding["scope"], finding["state"]) for finding in found] == [("main:1", "FAILED")]
+
+
+def test_of_a_shard_that_is_behind_the_others_one_is_told_until_it_is_not() -> None:
+    overview = Overview("plant1", Processors())
+    for period in range(100, 110):
+        overview.take(said(0, period))
+    overview.take(said(1, 101))
+    assert overview.belated == {1}
+    overview.take(said(1, 110))
+    assert overview.belated == set()
+
+
+# Settings that change
+
+
+def test_what_was_counted_in_periods_of_another_length_is_not_taken_for_ours() -> None:
+    overview = Overview("plant1", Processors(period_seconds=10))
+    overview.take(said(0, 600, end_time=601 * 10_000_000))
+    content = overview.dump()
+    assert Overview("plant1", Processors(period_seconds=10)).load(content)
+    changed = Overview("plant1", Processors(period_seconds=60))
+    assert not changed.load(content)
+    changed.take(said(0, 600, end_time=601 * 10_000_000))
+    for period in range(100, 103):
+        changed.take(said(0, period))
+    assert changed.clocks.groups["main/OPC1"].track.periods == [100, 101, 102]
+
+
+@pytest.mark.parametrize(("before", "after"), [(10, 60), (60, 10)])
+def test_a_shard_whose_periods_have_another_length_now_goes_on_with_these(before: int, after: int) -> None:
+    first = Heard([point(1)], period_seconds=before)
+    first.hear(0, series(1, value(0)))
+    later = Heard(period_seconds=after)
+    assert later.shard.state.load(dict(first.shard.state.dump()).get)
+    later.sequences = dict(first.sequences)
+    for second in range(1, 242):
+        later.hear(second, series(1, value(second)))
+    assert len(later.assessments) == 240 // after
+    assert {said["end_time"] for said in later.assessments} >= {micros(120), micros(180), micros(240)}
 
 
 @pytest.mark.parametrize("period_seconds", [5, 60])

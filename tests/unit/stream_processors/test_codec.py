@@ -75,6 +75,20 @@ def test_an_id_that_was_not_known_is_asked_for_again_after_a_minute(codec: Codec
     assert codec.frame(content).samples.counts == [1]
 
 
+def test_of_unknown_ids_not_more_than_some_are_remembered_and_known_ones_always_are(
+    codec: Codec, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stream_processors.codec._MOST_UNKNOWN", 10)
+    registry.schemas[7] = wire.schema_text("value_frame")
+    codec.learn(7)
+    for schema_id in range(100, 150):
+        codec.learn(schema_id)
+    assert len(codec._known) <= 10
+    assert codec.frame(message(frame(sample(NINE)), 7)).samples.counts == [1]
+    with pytest.raises(UnknownSchema, match="schema id 100 is not known"):
+        codec.frame(message(frame(sample(NINE)), 100))
+
+
 @pytest.mark.parametrize(
     "error", [httpx2.ConnectError("refused"), SchemaRegistryError(500, 50001, "error in the store")], ids=["away", "500"]
 )

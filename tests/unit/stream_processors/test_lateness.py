@@ -1,11 +1,12 @@
 """Late data: thresholds, categories, causes; and what is never late."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas import wire
 from schemas.processors import Lateness
 from schemas.records import Incident
 from stream_processors import lateness
@@ -184,32 +185,78 @@ def test_a_late_value_of_a_point_that_was_only_read_is_behind_what_was_stated() 
 
 def test_what_was_stamped_while_we_did_not_listen_is_our_gap() -> None:
     heard = busy()
-    incident: Any = {"shard": 3, "kind": "CHANNEL_LOST", "state": "OPENED", "from_time": micros(1800), "to_time": micros(2000)}
-    heard.shard.incident(incident | {"opened_time": micros(2000)})
+    heard.shard.incident(lost())
     heard.hear(2001, *(series(key, value(1850)) for key in range(20)))
     assert causes(heard) == {"OUR_GAP"}
+
+
+def lost(**fields: Any) -> Incident:
+    """An incident of points of shard 3 that were not heard from half past ten on, for 200 s."""
+    nothing: Any = {field["name"]: None for field in wire.raw_schema("incident")["fields"]}
+    said: dict[str, Any] = {
+        "source": "plant1", "incident_id": "1", "kind": "CHANNEL_LOST", "state": "OPENED", "shard": 3, "opened_time": micros(2000),
+        "from_time": micros(1800), "to_time": micros(2000), "points": 140, "point_keys": [], "detail": "",
+    }  # fmt: skip
+    return cast(Incident, nothing | said | fields)
+
+
+def test_an_incident_that_names_all_of_its_points_is_no_gap_of_others() -> None:
+    heard = busy()
+    heard.shard.incident(lost(points=2, point_keys=["main:1", "main:2"]))
+    heard.hear(2001, *(series(key, value(1850)) for key in range(3)))
+    assert {found["point_key"]: found["cause"] == "OUR_GAP" for found in heard.late} == {"main:0": False, "main:1": True, "main:2": True}
+
+
+def test_an_incident_ends_where_it_was_noticed_until_somebody_tells_better_and_is_one_gap() -> None:
+    heard = busy()
+    gaps = heard.shard.state.our_gaps
+    for state, end, known in (("OPENED", None, 2000), ("OPENED", None, 2000), ("REPAIRED", 2400, 2400), ("CLOSED", 2500, 2500)):
+        heard.hear(2100, series(1, value(2100)))
+        heard.shard.incident(lost(state=state, to_time=end and micros(end)))
+        assert {name: (gap.begin, gap.end) for name, gap in gaps.items()} == {"1": (micros(1800), micros(known))}
+
+
+def test_of_many_gaps_the_newest_are_kept_in_whatever_order_they_are_told() -> None:
+    heard = busy()
+    for n in reversed(range(40)):
+        heard.shard.incident(lost(incident_id=f"{n}", to_time=micros(2000 + n)))
+    assert sorted(heard.shard.state.our_gaps) == [f"{n}" for n in range(24, 40)]
 
 
 @pytest.mark.parametrize("change", [{"shard": 4}, {"kind": "VALUE_TOO_LARGE"}, {"state": "CLOSED"}])
 def test_an_incident_that_is_not_about_hearing_here_and_now_is_no_gap(change: dict[str, Any]) -> None:
     heard = busy()
-    incident: Incident = {
-        "source": "plant1", "incident_id": "1", "kind": "BRIDGE_DOWN", "state": "OPENED", "shard": None, "opened_time": micros(2000),
-        "from_time": micros(1800), "to_time": None, "closed_time": None, "points": 1, "point_keys": [], "detail": "",
-        "topic": None, "partition": None, "from_offset": None, "to_offset": None, "from_sequence": None, "to_sequence": None,
-        "job_id": None, "accepted_time": None, "accepted_reason": None,
-    }  # fmt: skip
-    heard.shard.incident({**incident, **change})  # type: ignore[typeddict-item]
-    assert heard.shard.state.our_gaps == []
-    heard.shard.incident(incident)
-    assert heard.shard.state.our_gaps == [(micros(1800), micros(2000))]
+    heard.shard.incident(lost(**{"kind": "BRIDGE_DOWN", "shard": None} | change))
+    assert heard.shard.state.our_gaps == {}
+    heard.shard.incident(lost(kind="BRIDGE_DOWN", shard=None))
+    assert heard.shard.state.our_gaps == {"1": (micros(1800), micros(2000), [])}
 
 
 def test_a_frame_that_is_lost_is_a_gap_of_ours() -> None:
     heard = busy()
     heard.frame(1900)  # never given
-    lost = heard.hear(1900, *(series(key, value(1800)) for key in range(20)))
-    assert (lost.lost, heard.shard.state.holes, causes(heard)) == (1, 1, {"OUR_GAP"})
+    behind = heard.hear(1900, *(series(key, value(1800)) for key in range(20)))
+    assert (behind.lost, causes(heard)) == (1, {"OUR_GAP"})
+
+
+def test_a_statement_that_is_lost_and_a_frame_from_the_future_behind_a_hole_make_no_gap() -> None:
+    heard = busy()
+    heard.frame(1901, dataset="recorded")  # never given
+    heard.read(1902, series(1))
+    assert heard.shard.state.our_gaps == {}
+    heard.frame(1903)  # never given
+    assert heard.give(heard.frame(90_000, series(1, value(1))), now=1904).refused is not None
+    assert heard.shard.state.our_gaps == {}
+    heard.hear(1905, series(1, value(1905)))
+    assert [tuple(gap) for gap in heard.shard.state.our_gaps.values()] == [(micros(1902), micros(1905), [])]
+
+
+def test_a_hole_before_anything_was_heard_is_no_gap() -> None:
+    heard = Heard([point(1)])
+    heard.give(heard.frame(9000, series(1, value(1))), now=0)
+    heard.frame(0)  # never given
+    heard.hear(1, series(1, value(1)))
+    assert heard.shard.state.our_gaps == {}
 
 
 def test_a_group_that_moves_as_a_whole_without_a_pause_is_a_clock_or_a_way_and_not_late_data() -> None:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas import wire
 from schemas.processors import Quality
 from schemas.records import Sample
 from tests.unit.stream_processors.world import HOUR, Heard, micros, null, point, series, value
@@ -145,6 +146,41 @@ def test_a_window_in_which_we_did_not_listen_says_nothing_of_volume() -> None:
     assert verdicts(heard, "VOLUME") == [True]
 
 
+def ten_hours() -> Heard:
+    """A point with a value each half a minute, and another one with it; what is usual is known of both."""
+    heard = Heard([point(1), point(2)])
+    for n in range(1200):
+        heard.hear(n * 30, series(1, value(n * 30, float(n))), series(2, value(n * 30, float(n))))
+    return heard
+
+
+def test_a_silence_of_ours_fails_no_volume_whether_a_frame_or_the_time_ends_it() -> None:
+    for told in (True, False):
+        heard = ten_hours()
+        for n in range(1200, 1272):
+            heard.hear(n * 30, series(1, value(n * 30)), series(2, value(n * 30)))
+        if told:
+            for minute in range(637, 900):
+                heard.advance(minute * 60)
+        else:
+            heard.hear(11 * HOUR + 1, series(1, value(11 * HOUR)))
+        assert heard.of("VOLUME") == []
+        mean = heard.column("volume_mean", 1)
+        assert mean == pytest.approx(120, abs=1), "nothing is learnt of it"
+
+
+def test_a_hole_across_the_end_of_a_window_leaves_neither_of_both_whole() -> None:
+    heard = ten_hours()
+    for n in range(1200, 1319):
+        heard.hear(n * 30, series(1, value(n * 30)), series(2, value(n * 30)))
+    heard.frame(11 * HOUR - 10)  # lost
+    heard.hear(11 * HOUR + 10, series(2, value(11 * HOUR)))
+    for minute in range(661, 721):
+        heard.hear(minute * 60, series(2, value(minute * 60)))
+    heard.hear(12 * HOUR, series(2, value(12 * HOUR)))
+    assert heard.of("VOLUME") == []
+
+
 # Freshness
 
 
@@ -197,6 +233,58 @@ def test_where_nothing_is_heard_at_all_no_point_is_blamed() -> None:
     assert heard.of("FRESHNESS") == []
 
 
+def slow() -> Heard:
+    """Two points of which a value comes each five minutes, and nothing between."""
+    heard = Heard([point(1), point(2)])
+    for n in range(50):
+        heard.hear(n * 300.2, *(series(key, value(n * 300.2)) for key in (1, 2)))
+    return heard
+
+
+def test_the_time_in_which_we_did_not_listen_makes_no_point_stale_when_we_listen_again() -> None:
+    heard = slow()
+    back = 50 * 300.2 + 6000
+    heard.hear(back, series(2, value(back)))
+    heard.advance(back + 120)
+    assert heard.of("FRESHNESS") == []
+    for n in range(1, 12):
+        heard.hear(back + n * 300.2, series(2, value(back + n * 300.2)))
+    assert verdicts(heard, "FRESHNESS") == [True]
+
+
+def test_a_point_that_was_stale_before_we_did_not_listen_is_so_until_it_is_heard() -> None:
+    heard = slow()
+    for at in (*(n * 300.2 for n in range(50, 60)), *(30_000 + n * 300.2 for n in range(3))):
+        heard.hear(at, series(2, value(at)))
+    assert verdicts(heard, "FRESHNESS") == [True]
+    heard.hear(31_000, series(1, value(31_000)))
+    heard.advance(31_060)
+    assert verdicts(heard, "FRESHNESS") == [True, False]
+
+
+def test_where_all_points_are_slow_their_silences_are_none_of_ours() -> None:
+    heard = slow()
+    for n in range(50, 60):
+        heard.hear(n * 300.2, series(2, value(n * 300.2)))
+    assert verdicts(heard, "FRESHNESS") == [True]
+
+
+def test_an_outage_that_the_bridge_tells_of_makes_no_point_stale() -> None:
+    heard = Heard([point(1), point("clock")])
+    for n in range(200):
+        heard.hear(n * 30, series(1, value(n * 30)), series("clock", value(n * 30)))
+    told: Any = {name: None for name in (field["name"] for field in wire.raw_schema("incident")["fields"])}
+    told |= {"incident_id": "1", "kind": "BRIDGE_DOWN", "state": "REPAIRED", "points": 2, "point_keys": []}
+    heard.shard.incident(told | {"opened_time": micros(6000), "from_time": micros(5971), "to_time": micros(6260)})
+    heard.hear(6260, series("clock", value(6260)))
+    heard.hear(6280, series("clock", value(6280)))
+    heard.advance(6300)
+    assert heard.of("FRESHNESS") == []
+    for n in range(20):
+        heard.hear(6300 + n * 30, series("clock", value(6300 + n * 30)))
+    assert verdicts(heard, "FRESHNESS") == [True]
+
+
 def test_a_point_out_of_scope_is_not_stale() -> None:
     heard = Heard([point(1), point("clock")])
     for minute in range(6):
@@ -228,6 +316,16 @@ def test_a_type_that_changes_within_a_frame_and_another_unit_are_drifts() -> Non
     heard.hear(70, series(2, value(70), uom="K"))
     assert sorted((change["point_key"], change["failed"]) for change in heard.of("SCHEMA_DRIFT")) == [("main:1", True), ("main:2", True)]
     assert any("'K' in place of '°C'" in change["detail"] for change in heard.changes)
+
+
+def test_a_value_of_another_type_between_two_in_one_frame_changes_what_is_expected_back() -> None:
+    heard = Heard([point(1)])
+    odd: dict[str, Any] = {"value_type": "STRING", "value_double": None, "value_string": "on"}
+    heard.hear(0, series(1, value(0), value(1, **odd), value(2)))
+    heard.hear(60, series(1, value(60)))
+    hours(heard, 2, begin=1)
+    assert verdicts(heard, "SCHEMA_DRIFT") == [True, False]
+    assert heard.of("SCHEMA_DRIFT")[0]["detail"] == "values of type STRING in place of DOUBLE"
 
 
 def test_another_digital_set_is_a_drift_and_the_same_one_told_again_is_none() -> None:

@@ -1,5 +1,6 @@
-"""Sources and assets: what fails at most points is one finding."""
+"""Sources: what fails at most points is one finding."""
 
+import json
 from typing import Any
 
 import pytest
@@ -13,19 +14,23 @@ MINUTE = 60_000_000
 
 
 class Source:
-    """Points of one source, dealt out to shards, whose changes are told minute by minute."""
+    """Points of one source, dealt out to shards, whose changes are told minute by minute; and another source, which is always heard."""
 
-    def __init__(self, points: int = 100, shards: int = 2, asset: str | None = None, **limits: Any) -> None:
+    def __init__(self, points: int = 100, shards: int = 2, **limits: Any) -> None:
         self.rollup = Rollup("plant1", Processors(quality=Quality(**limits)))
-        self.points, self.shards, self.asset = points, shards, asset
+        self.points, self.shards = points, shards
+        self.away = False
+        """Nothing is heard at all."""
         self.period = START
+        self.other = START * MINUTE
         self.heard = START * MINUTE
         self.told: list[QualityFinding] = []
 
     def minute(self, failing: Any = (), well: Any = (), check: QualityCheck = "NULL_RATE", heard: bool = True) -> list[QualityFinding]:
         """One minute in which these points begin to fail, and those are well again."""
-        if heard:
-            self.heard = (self.period + 1) * MINUTE - 1
+        if not self.away:
+            self.other = (self.period + 1) * MINUTE - 1
+            self.heard = self.other if heard else self.heard
         for shard in range(self.shards):
             changes = [self.change(n, check, True) for n in failing if n % self.shards == shard]
             changes += [self.change(n, check, False) for n in well if n % self.shards == shard]
@@ -36,9 +41,9 @@ class Source:
         return found
 
     def said(self, shard: int, changes: list[PointChange]) -> Assessment:
-        scopes: Any = [{"scope_kind": "SOURCE", "scope": "main/OPC1", "points": self.points // self.shards, "heard_time": self.heard}]
-        if self.asset:
-            scopes.append({"scope_kind": "ASSET", "scope": self.asset, "points": 10 // self.shards, "heard_time": self.heard})
+        points, heard = {"main/OPC1": self.points // self.shards, "main/OPC9": 1}, {"main/OPC1": self.heard, "main/OPC9": self.other}
+        scopes: Any = [{"scope_kind": "SOURCE", "scope": name, "points": points[name], "heard_time": heard[name]} for name in points]
+        scopes = [scope for scope in scopes if scope["points"]]
         return {
             "source": "plant1", "shard": shard, "period": self.period, "end_time": (self.period + 1) * MINUTE, "server_ahead_seconds": None,
             "groups": [], "scopes": scopes, "changes": changes,
@@ -47,7 +52,7 @@ class Source:
     def change(self, number: int, check: QualityCheck, failed: bool) -> PointChange:
         return {
             "point_key": f"main:{number}", "tag": f"T{number}", "clock_group": "main/OPC1", "quality_check": check, "failed": failed,
-            "asset": self.asset if number < 10 else None, "value": 0.5, "threshold": 0.05, "from_time": 0, "to_time": 1, "detail": "",
+            "asset": None, "value": 0.5, "threshold": 0.05, "from_time": 0, "to_time": 1, "detail": "",
         }  # fmt: skip
 
 
@@ -132,13 +137,82 @@ def test_a_source_is_well_again_below_half_of_what_made_it_fail() -> None:
     assert len(source.told) == 2 + 24
 
 
-def test_an_asset_is_a_scope_of_its_own() -> None:
-    source = Source(asset="Plant/Unit 12/Pump")
-    source.minute(failing=range(10))
+def known() -> Source:
+    """A source whose cadence is known."""
+    source = Source()
+    for _ in range(60):
+        source.minute()
+    return source
+
+
+def test_where_nothing_is_heard_at_all_no_source_is_blamed_and_none_for_that_time_afterwards() -> None:
+    source = known()
+    source.away = True
+    for _ in range(60):
+        source.minute()
+    source.away = False
+    for _ in range(4):
+        source.minute(heard=False)
+    assert source.told == []
+    for _ in range(3):
+        source.minute(heard=False)
+    assert [(found["quality_check"], found["state"], found["detail"]) for found in source.told] == [
+        ("FRESHNESS", "FAILED", "source main/OPC1: silent for 360 s"),
+    ]  # fmt: skip
+
+
+def test_a_source_that_was_stale_before_we_were_away_is_stale_until_it_is_heard() -> None:
+    source = known()
+    for _ in range(8):
+        source.minute(heard=False)
+    assert short(source.told) == [("SOURCE", "main/OPC1", "FAILED")]
+    for away in (True, False):
+        source.away = away
+        for _ in range(10):
+            source.minute(heard=False)
+    assert len(source.told) == 1
     source.minute()
-    source.minute()
-    assert short(source.told) == [("ASSET", "Plant/Unit 12/Pump", "FAILED")]
-    assert source.told[0]["point_keys"] == sorted(f"main:{n}" for n in range(10))
+    assert short(source.told)[1:] == [("SOURCE", "main/OPC1", "OK")]
+
+
+def test_where_everything_is_heard_once_an_hour_that_is_no_silence_of_ours() -> None:
+    source = Source()
+    for minute in range(60 * 60):
+        source.away = minute % 60 != 0
+        source.minute(heard=minute < 60 * 40)
+    assert short(source.told) == [("SOURCE", "main/OPC1", "FAILED")]
+
+
+def test_a_source_that_has_no_points_any_more_is_over() -> None:
+    source = known()
+    for _ in range(8):
+        source.minute(heard=False)
+    source.points = 0
+    source.minute(heard=False)
+    assert short(source.told) == [("SOURCE", "main/OPC1", "FAILED"), ("SOURCE", "main/OPC1", "OK")]
+    source.minute(heard=False)
+    assert ("SOURCE", "main/OPC1") not in source.rollup.scopes
+
+
+def test_shards_that_are_heard_one_after_the_other_do_not_make_a_source_quick() -> None:
+    source = Source(shards=30, points=300)
+    for _ in range(30):
+        for minute in range(60):
+            for shard in range(30):
+                source.heard = source.period * MINUTE + shard * 1000 if minute == 0 else source.heard
+                source.rollup.take(source.said(shard, []))
+            source.other = (source.period + 1) * MINUTE - 1
+            source.told += source.rollup.judge(source.period)
+            source.period += 1
+    assert source.told == []
+
+
+def test_what_is_known_between_two_minutes_is_read_back() -> None:
+    source = known()
+    source.minute(failing=range(60))
+    other = Rollup("plant1", Processors())
+    other.load(json.loads(json.dumps(source.rollup.dump())))
+    assert json.dumps(other.dump()) == json.dumps(source.rollup.dump())
 
 
 def test_a_point_that_failed_and_was_well_within_the_wait_is_not_told() -> None:

@@ -49,13 +49,13 @@ class Registered:
 class Driven:
     """A worker, driven as Kafka would drive it, and everything that came of it."""
 
-    def __init__(self, shards: tuple[int, ...] = (3,), store: dict[str, bytes] | None = None, begins: int = 0) -> None:
+    def __init__(self, shards: tuple[int, ...] = (3,), store: dict[str, bytes] | None = None, begins: int = 0, ends: int = 10**9) -> None:
         client: Any = Registered()
         self.codec, self.metrics = Codec(IDS, client), Metrics()
         self.worker = Worker(CONFIG, self.codec, self.metrics)
         self.store = {} if store is None else store
         for shard in shards:
-            self.worker.load(shard, self.store.get, {"live": begins, "recorded": begins})
+            self.worker.load(shard, self.store.get, {"live": begins, "recorded": begins}, {"live": ends, "recorded": ends})
             self.worker.point(shard, point(1))
             self.worker.informed(shard)
         self.worker.load_overview(self.store.get)
@@ -122,7 +122,7 @@ def test_late_values_go_to_the_partition_of_their_shard_under_the_points_key(dri
 
 def test_frames_wait_until_all_is_known_of_their_shard() -> None:
     driven = Driven(())
-    driven.worker.load(3, driven.store.get, {})
+    driven.worker.load(3, driven.store.get, {}, {})
     for offset, made in frames(4):
         driven.take(made, offset)
     assert driven.work() == []
@@ -380,6 +380,14 @@ def test_an_overview_that_is_killed_goes_on_where_it_was(died: int) -> None:
     after = overseen(other, contents[max(0, died - 5) :], max(0, died - 5))
     assert before + after == steady
     assert lost == after[: len(lost)]
+
+
+def test_a_shard_whose_periods_come_too_late_for_its_clocks_shows(driven: Driven) -> None:
+    told = [(driven.codec.decode(ASSESSMENTS, content), content) for content in assessments(12)]
+    overseen(driven, [content for said, content in told if said["shard"] == 0])
+    assert driven.figure("pibridge_processors_belated_assessments_total") == 0
+    overseen(driven, [content for said, content in told if said["shard"] == 1])
+    assert driven.figure("pibridge_processors_belated_assessments_total") == 12
 
 
 def test_garbage_among_assessments_is_a_dead_letter(driven: Driven) -> None:
