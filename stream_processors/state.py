@@ -21,7 +21,7 @@ Array = NDArray[Any]
 BLOCK_POINTS = 512
 _SECOND = 1_000_000
 NEVER = np.iinfo(np.int64).max
-VERSION = 1
+VERSION = 2
 """A state of another version is not read: it is learnt anew."""
 CHECKS = 8
 
@@ -102,6 +102,8 @@ class ShardState:
         self.groups: list[tuple[str, str]] = []
         self.group_of: dict[str, int] = {}
         self.group: dict[str, Array] = {name: np.zeros(0, kind) for name, (kind, _) in GROUP_FIELDS.items()}
+        self.group_gaps = np.zeros((0, BINS), np.uint8)
+        """By group, for how long nothing of it came on time: once a minute, by bins of `delays`."""
         self.assets: list[str] = []
         self.changes: list[Any] = []
         """Changes of points in this period (records.PointChange)."""
@@ -155,6 +157,7 @@ class ShardState:
             for field, (kind, default) in GROUP_FIELDS.items():
                 value = self.corrections.get(name, 0) + self.corrections.get(server, 0) if field == "skew" else default
                 self.group[field] = np.append(self.group[field], np.array([value], kind))
+            self.group_gaps = np.concatenate([self.group_gaps, np.zeros((1, BINS), np.uint8)])
         return number
 
     def asset_number(self, path: str) -> int:
@@ -194,10 +197,11 @@ class ShardState:
     def _head(self) -> dict[str, Any]:
         return {
             "version": VERSION, "points": len(self.keys), "sides": self._sides, "checksums": self._checksums, "groups": self.groups,
-            "group": {name: column.tolist() for name, column in self.group.items()}, "assets": self.assets, "period": self.period,
-            "window": self.window, "window_whole": self.window_whole, "heard_at": self.heard_at, "began": self.began,
-            "server_ahead": self.server_ahead, "corrections": self.corrections, "sequences": self.sequences, "offsets": self.offsets,
-            "unreadable": self.unreadable, "holes": self.holes, "our_gaps": self.our_gaps, "changes": self.changes,
+            "group": {name: column.tolist() for name, column in self.group.items()}, "group_gaps": self.group_gaps.tolist(),
+            "assets": self.assets, "period": self.period, "window": self.window, "window_whole": self.window_whole,
+            "heard_at": self.heard_at, "began": self.began, "server_ahead": self.server_ahead, "corrections": self.corrections,
+            "sequences": self.sequences, "offsets": self.offsets, "unreadable": self.unreadable, "holes": self.holes,
+            "our_gaps": self.our_gaps, "changes": self.changes,
         }  # fmt: skip
 
     def _block(self, block: int) -> bytes:
@@ -228,6 +232,7 @@ class ShardState:
         self.groups = [(server, name) for server, name in head["groups"]]
         self.group_of = {name: number for number, (_, name) in enumerate(self.groups)}
         self.group = {name: np.array(head["group"][name], kind) for name, (kind, _) in GROUP_FIELDS.items()}
+        self.group_gaps = np.array(head["group_gaps"], np.uint8).reshape(-1, BINS)
         self.assets, self._sides, self._checksums = head["assets"], head["sides"], head["checksums"]
         self._read_blocks(read, head["points"])
         return True
