@@ -18,7 +18,7 @@ from uuid import UUID
 import yaml
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 
-from schemas.processors import Processors
+from schemas.processors import PI_CLOCK, ClockGroup, Processors
 from schemas.references import Referenced, Secret, resolve
 from schemas.sections import Count, Monitoring, Seconds, SecondsOrNone, Section
 
@@ -340,6 +340,18 @@ class Config(Section):
         if unknown := sorted({group.server for group in self.processors.skew.groups} - set(self.pi.servers)):
             raise ValueError(f"processors.skew.groups name servers that pi.servers does not: {', '.join(unknown)}")
         return self
+
+    @model_validator(mode="after")
+    def _clocks_are_told_apart(self) -> "Config":
+        if PI_CLOCK in self.pi.servers:
+            raise ValueError(f"pi.servers: the alias {PI_CLOCK} stands for PI Web API's own clock")
+        if wrong := sorted({group.name for group in self.processors.skew.groups if self._is_of_another(group)}):
+            raise ValueError(f"processors.skew.groups have names that stand for other clocks: {', '.join(wrong)}")
+        return self
+
+    def _is_of_another(self, group: ClockGroup) -> bool:
+        alias, slash, _ = group.name.partition("/")
+        return group.name == PI_CLOCK or (alias in self.pi.servers and not (slash and alias == group.server))
 
 
 class _Loader(yaml.SafeLoader):

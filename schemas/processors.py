@@ -6,6 +6,9 @@ from pydantic import Field, model_validator
 
 from schemas.sections import Count, Monitoring, Seconds, SecondsOrNone, Section
 
+PI_CLOCK = "pi"
+"""Stands for PI Web API's own clock among the clock groups; the alias of a data server for all of its groups together."""
+
 
 class ConfiguredThreshold(Section):
     """Points whose lateness is not learnt."""
@@ -23,7 +26,7 @@ class Lateness(Section):
     default_threshold_seconds: Seconds = 14_400.0
     """While a point has not been heard often enough."""
     warm_up_arrivals: Annotated[int, Field(ge=1, le=250)] = 20
-    """Minutes in which a point was heard, before its threshold is learnt."""
+    """Minutes in which a point was heard, before its threshold is learnt; and those of a clock group, before its usual gap is known."""
     least_threshold_seconds: Seconds = 60.0
     """No point learns less."""
     slightly_late_seconds: Seconds = 14_400.0
@@ -32,7 +35,8 @@ class Lateness(Section):
     future_seconds: Seconds = 300.0
     """A value so far ahead is from the future."""
     silence_seconds: Seconds = 60.0
-    """A clock group that was not heard for so long was silent: what was stamped meanwhile was kept back."""
+    """A clock group that was not heard for so long, and for longer than is usual for it, was silent: what was stamped meanwhile was kept
+    back."""
 
     @model_validator(mode="after")
     def _in_order(self) -> "Lateness":
@@ -55,13 +59,20 @@ class Skew(Section):
     """When a clock is wrong (decision 67)."""
 
     groups: tuple[ClockGroup, ...] = Field((), strict=False)
-    """The first that has a point is its clock group; without one it is <server>/<point source>."""
+    """The first that has a point is its clock group; without one it is <server>/<point source>. Several of one name are one group."""
     limit_seconds: Seconds = 1.0
     """A clock that is off by more is suspect; one that is off by less than half of it is right again."""
     window_periods: Annotated[int, Field(ge=10, le=1440)] = 60
     """Offset and drift are taken from so many periods."""
     path_seconds: SecondsOrNone = 5.0
     """A way to us may take so long; where no other group of the server tells, less than that is not taken for a clock."""
+
+    @model_validator(mode="after")
+    def _a_group_has_one_server(self) -> "Skew":
+        server_of = dict[str, str]()
+        if shared := sorted({group.name for group in self.groups if server_of.setdefault(group.name, group.server) != group.server}):
+            raise ValueError(f"groups of two servers have the same name: {', '.join(shared)}")
+        return self
 
 
 class Quality(Section):

@@ -14,13 +14,11 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from schemas.processors import Processors
+from schemas.processors import PI_CLOCK, Processors
 from schemas.records import Assessment, ClockSkew, GroupPeriod, SkewEvidence, SkewKind, SkewVerdict
 from stream_processors import consensus
 from stream_processors.track import Track
 
-PI = "pi"
-"""Stands for PI Web API's own clock among the groups; the alias of a data server for all of its groups together."""
 _SECOND = 1_000_000
 _RECENT_PERIODS, _HEARD_PERIODS = 10, 3
 """A group is judged while it was heard in three of the last ten periods: one that sends a batch an hour never is."""
@@ -185,15 +183,14 @@ class Clocks:
         ahead = {shard: -track.at(period) for shard, track in self._pi.items() if track.known}
         pi = float(np.median(list(ahead.values()))) if ahead else None
         off = {shard: by - pi for shard, by in ahead.items()} if pi is not None else {}
-        floors = dict[str, float]()
-        for name, said in self._said.items():
-            floors[name] = consensus.floor_of(sorted(group["floor_seconds"] + off.get(shard, 0.0) for shard, group in said))
+        said = {name: [_moved(group, off.get(shard, 0.0)) for shard, group in told] for name, told in self._said.items()}
+        floors = {name: consensus.floor_of(sorted(group["floor_seconds"] for group in groups)) for name, groups in said.items()}
         found = list[ClockSkew]()
         for server in sorted({clock.server for clock in self.groups.values()}):
             own = {name: floor for name, floor in floors.items() if self.groups[name].server == server}
             found += self._hear(server, own, period)
             for name in own:
-                self.groups[name].describe([group for _, group in self._said[name]], period)
+                self.groups[name].describe(said[name], period)
             found += self._judge_server(server, period, pi)
         self._said.clear()
         if pi is not None:
@@ -275,11 +272,12 @@ class Clocks:
         return least if len(levels) > 1 or least <= self._settings.path_seconds else 0.0
 
     def _judge_pi(self, pi: float, period: int) -> list[ClockSkew]:
-        """PI Web API's clock against ours: readings prove it, whatever the way."""
+        """PI Web API's clock against ours: readings that hardly scatter prove it, since they do not depend on a way."""
         clock = self._pi_clock
         clock.track = next(track for track in self._pi.values() if track.known)
+        clock.observed, clock.scatter = len(clock.track.floors), clock.track.scale
         clock.note(period, -pi)
-        return self._verdict(PI, clock, _Seen(-pi, -pi, -pi, None, 0.0, 0.0), period)
+        return self._verdict(PI_CLOCK, clock, _Seen(-pi, -pi, -pi, None, 0.0, 0.0), period)
 
     def _verdict(self, name: str, clock: Clock, seen: _Seen, period: int, whole: bool = False) -> list[ClockSkew]:
         """Moves the state of a clock on; its record if there is something to tell."""
@@ -349,8 +347,8 @@ class Clocks:
     def _record(self, name: str, clock: Clock, seen: _Seen, period: int) -> ClockSkew:
         track, limit = clock.track, self._settings.limit_seconds
         half, drift = track.half_width(), track.drift()
-        against_pi = None if name == PI or seen.pi is None else seen.offset + seen.pi
-        wrong = clock.state == "SKEWED" and name != PI
+        against_pi = None if name == PI_CLOCK or seen.pi is None else seen.offset + seen.pi
+        wrong = clock.state == "SKEWED" and name != PI_CLOCK
         with_pi = against_pi is not None and abs(against_pi) < limit < abs(seen.offset)
         longest = seen.path if seen.peers == float("inf") else max(seen.path, seen.path + _PEER_SPREADS * seen.peers)
         return {
@@ -373,6 +371,11 @@ class Clocks:
             "assessed_time": self._end(period),
             "detail": _sentence(name, clock, seen.offset, drift),
         }
+
+
+def _moved(group: GroupPeriod, by: float) -> GroupPeriod:
+    """The same with delays that are longer by so much."""
+    return {**group, "floor_seconds": group["floor_seconds"] + by, "mean_seconds": group["mean_seconds"] + by}
 
 
 def _zone(offset: float, half: float) -> SkewKind | None:

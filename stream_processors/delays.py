@@ -33,12 +33,21 @@ def learn(histogram: Array, rows: Array, micros: Array) -> None:
         histogram[full] >>= 1
 
 
-def usual(histogram: Array) -> tuple[Array, Array]:
-    """Of each row: 4 times the upper end of the bin that 95 % do not exceed, microseconds; and how many observations there are.
+def within(histogram: Array) -> tuple[Array, Array]:
+    """Of each row: the upper end of the bin that 95 % do not exceed, microseconds; and how many observations there are.
 
-    Exceeded by 6 of a million delays that are exponential, and never by those spread evenly over a batch interval.
+    What always takes the same is less than that, and twice as much is not.
     """
     sums = histogram.cumsum(axis=1, dtype=np.int32)
     totals = sums[:, -1]
     reached = (sums >= _SHARE * totals[:, None]).argmax(axis=1)
-    return _MARGIN * np.exp2(reached) * 1e6, totals
+    return np.exp2(reached) * 1e6, totals
+
+
+def usual(histogram: Array) -> tuple[Array, Array]:
+    """The same, 4 times as long: what is longer is not usual.
+
+    Exceeded by 6 of a million delays that are exponential, and never by those spread evenly over a batch interval.
+    """
+    ends, totals = within(histogram)
+    return _MARGIN * ends, totals

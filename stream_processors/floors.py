@@ -35,13 +35,11 @@ def _has(group: ClockGroup, server: str, name: str, point_source: str | None) ->
 
 
 def gather(state: ShardState, received: int, columns: Columns, server_time: int | None) -> None:
-    """Takes the delays of a frame that PI sent by itself; corrections by hand tell nothing of a clock."""
+    """Takes the delays of a frame that PI sent by itself; corrections by hand and forecasts tell nothing of a clock."""
     point, slots = state.point, columns.slots
-    delay = np.where(columns.substituted, NEVER, received - columns.micros)
-    least = np.minimum.reduceat(delay, columns.starts)
     forecast = point["flags"][slots] & FUTURE != 0
-    if forecast.any():
-        least[forecast] = NEVER
+    delay = np.where(columns.substituted | forecast[columns.of_point], NEVER, received - columns.micros)
+    least = np.minimum.reduceat(delay, columns.starts)
     point["period_floor"][slots] = np.minimum(point["period_floor"][slots], least)
     timed = delay < NEVER
     point["period_samples"][slots] += np.add.reduceat(timed, columns.starts, dtype=np.uint32)

@@ -25,6 +25,9 @@ MINUTE = 60 * SECOND
 _AFTERMATH = 300 * SECOND
 """What a buffering interface kept comes within this, or as long again as it was silent."""
 _IN_FLIGHT = 10 * SECOND
+"""What is stamped so shortly before a silence may have been on its way when that began."""
+_PAUSE = 10 * SECOND
+"""That nothing of a group came on time for less says little, however quick it is."""
 _MOST_GAPS = 16
 _LATE_MINUTES = 4
 _COMPANIONS = 3
@@ -47,7 +50,7 @@ def judge(state: ShardState, frame: ValueFrame, columns: Columns, limits: Latene
         late &= ~forecast[columns.of_point]
         ahead &= ~forecast[columns.of_point]
     late_points = np.logical_or.reduceat(late, columns.starts)
-    group["on_time"][groups[~late_points & ~forecast]] = received
+    _come_on_time(state, groups[~late_points & ~forecast], received)
     found: list[LateSamples] = []
     if late.any() or ahead.any():
         first = late_points & (point["late_period"][slots] != state.period)
@@ -82,11 +85,32 @@ def configure(state: ShardState, slot: int, limits: Lateness) -> None:
 
 def _notice_silence(state: ShardState, groups: Array, received: int, limits: Lateness) -> None:
     """A group that speaks again after a silence: what was stamped in it was kept back."""
-    group, silence = state.group, int(limits.silence_seconds * SECOND)
-    ended = np.unique(groups[(received - group["heard"][groups] > silence) & (group["heard"][groups] > 0)])
-    if ended.size:
+    group = state.group
+    long = np.unique(groups[(received - group["heard"][groups] > limits.silence_seconds * SECOND) & (group["heard"][groups] > 0)])
+    if long.size:
+        ended = long[received - group["heard"][long] > _silence(state.group_gaps[long], limits)]
         group["silent_from"][ended] = group["heard"][ended]
         group["silent_to"][ended] = received
+
+
+def _come_on_time(state: ShardState, groups: Array, received: int) -> None:
+    """Takes note of groups of which something was not late; once a minute it is learnt how long nothing was."""
+    before = state.group["on_time"][groups]
+    own = np.unique(groups[(before > 0) & (before // MINUTE != received // MINUTE)])
+    if own.size:
+        delays.learn(state.group_gaps, own, received - state.group["on_time"][own])
+    state.group["on_time"][groups] = received
+
+
+def _usual_gap(histogram: Array, limits: Lateness) -> Array:
+    """Within what nearly all gaps of each row stay, microseconds; 0 while too few are known."""
+    ends, known = delays.within(histogram)
+    return np.where(known >= limits.warm_up_arrivals, ends, 0)
+
+
+def _silence(histogram: Array, limits: Lateness) -> Array:
+    """What a gap of each row has to exceed to be more than a gap, microseconds."""
+    return np.maximum(_usual_gap(histogram, limits), limits.silence_seconds * SECOND)
 
 
 def _advance(state: ShardState, columns: Columns, ahead: Array, limits: Lateness) -> None:
@@ -94,8 +118,10 @@ def _advance(state: ShardState, columns: Columns, ahead: Array, limits: Lateness
     point, slots = state.point, columns.slots
     newest = np.maximum.reduceat(np.where(ahead, 0, columns.ticks), columns.starts)
     known = point["newest"][slots]
-    jumped = (newest - known > int(limits.silence_seconds * SECOND) * TICKS_PER_MICROSECOND) & (known > 0)
-    if jumped.any():
+    step = (newest - known) // TICKS_PER_MICROSECOND
+    wide = np.flatnonzero((step > limits.silence_seconds * SECOND) & (known > 0))
+    if wide.size:
+        jumped = wide[step[wide] > _silence(point["gaps"][slots[wide]], limits)]
         point["gap_from"][slots[jumped]] = known[jumped]
         point["gap_to"][slots[jumped]] = newest[jumped]
     point["newest"][slots] = np.maximum(newest, known)
@@ -138,6 +164,7 @@ class _Finder:
         self._received = frame["received_time"]
         self._tags = {series["point_key"]: series["tag"] for series in frame["series"]}
         self._sizes = np.bincount(state.point["group"][: len(state)][state.point["heard"][: len(state)] > 0], minlength=len(state.groups))
+        self._usual_gaps = _usual_gap(state.group_gaps, limits)
 
     def found(self, lateness: Array, late: Array, ahead: Array) -> list[LateSamples]:
         columns, found = self._columns, list[LateSamples]()
@@ -192,7 +219,8 @@ class _Finder:
             return "BUFFERED_INTERFACE"
         companions = group["late_points"] >= _COMPANIONS
         most = 2 * group["late_points"] >= self._sizes[number]
-        if companions and received - group["on_time"] > (0 if most else _IN_FLIGHT):
+        usual_gap = self._usual_gaps[number]
+        if companions and received - group["on_time"] > (usual_gap / 2 if most else max(_PAUSE, usual_gap)):
             return "GROUP_SHIFTED"
         if ticks > newest:
             return "BUFFERED_INTERFACE"

@@ -111,6 +111,8 @@ class ShardState:
         self.groups: list[tuple[str, str]] = []
         self.group_of: dict[str, int] = {}
         self.group: dict[str, Array] = {name: np.zeros(0, kind) for name, (kind, _) in GROUP_FIELDS.items()}
+        self.group_gaps = np.zeros((0, BINS), np.uint8)
+        """By group, for how long nothing of it came on time: once a minute, by bins of `delays`."""
         self.changes: list[Any] = []
         """Changes of points in this period (records.PointChange)."""
         self.period = self.window = self.heard_at = self.began = 0
@@ -168,6 +170,7 @@ class ShardState:
             for field, (kind, default) in GROUP_FIELDS.items():
                 value = self.corrections.get(name, 0) + self.corrections.get(server, 0) if field == "skew" else default
                 self.group[field] = np.append(self.group[field], np.array([value], kind))
+            self.group_gaps = np.concatenate([self.group_gaps, np.zeros((1, BINS), np.uint8)])
         return number
 
     def flag(self, slot: int, bit: int, on: bool) -> None:
@@ -201,8 +204,9 @@ class ShardState:
     def _head(self) -> dict[str, Any]:
         return {
             "version": VERSION, "points": len(self.keys), "sides": self._sides, "checksums": self._checksums, "groups": self.groups,
-            "group": {name: column.tolist() for name, column in self.group.items()}, "lengths": self._lengths, "period": self.period,
-            "window": self.window, "window_whole": self.window_whole, "heard_at": self.heard_at, "began": self.began,
+            "group": {name: column.tolist() for name, column in self.group.items()}, "group_gaps": self.group_gaps.tolist(),
+            "lengths": self._lengths, "period": self.period, "window": self.window,
+            "window_whole": self.window_whole, "heard_at": self.heard_at, "began": self.began,
             "gaps": self.gaps[0].tolist(), "listening_since": self.listening_since, "server_ahead": self.server_ahead,
             "corrections": self.corrections, "sequences": self.sequences, "offsets": self.offsets, "unreadable": self.unreadable,
             "missing": self.missing, "our_gaps": self.our_gaps, "changes": self.changes,
@@ -237,6 +241,7 @@ class ShardState:
         self.groups = [(server, name) for server, name in head["groups"]]
         self.group_of = {name: number for number, (_, name) in enumerate(self.groups)}
         self.group = {name: np.array(head["group"][name], kind) for name, (kind, _) in GROUP_FIELDS.items()}
+        self.group_gaps = np.array(head["group_gaps"], np.uint8).reshape(-1, BINS)
         self._sides, self._checksums = head["sides"], head["checksums"]
         self._read_blocks(read, head["points"])
         if tuple(head["lengths"]) != self._lengths:

@@ -28,11 +28,11 @@ def _kept(begin: float, end: float) -> Callable[[float], float | None]:
 
 
 WAYS = ("quick", "slow pipeline", "slow interface", "jitter", "buffered")
-ODD_WAYS = ("jitter by point", "stray point", "long way", "averages", "hourly", "sparse", "our clock", "PI's clock")
+ODD_WAYS = ("jitter by point", "stray point", "long way", "averages", "hourly", "sparse", "our clock", "PI's clock", "PI's clock behind")
 """In which every interface's clock is right, and a rule that is a little wrong would say otherwise."""
 UNKNOWABLE = ("long way", "averages")
 """Where only a proof must not be claimed: what a way always takes cannot be told from a clock that is behind."""
-RIGHTLY_ACCUSED = {"our clock": {"main", "pi"}, "PI's clock": {"pi"}}
+RIGHTLY_ACCUSED = {"our clock": {"main", "pi"}, "PI's clock": {"pi"}, "PI's clock behind": {"pi"}}
 """Who has to be called SKEWED beside the first interface."""
 
 
@@ -67,6 +67,8 @@ def plant_of(skew: Wave, way: str, seed: int) -> Plant:
             plant.ours_ahead = from_then(FAULT, -90.0)
         case "PI's clock":
             plant.pi_ahead = from_then(FAULT, 3600.0)
+        case "PI's clock behind":  # from the start
+            plant.pi_ahead = still(-90.0)
     return plant
 
 

@@ -43,8 +43,8 @@ def _a_way_that_scatters_is_a_clock() -> Any:
 def _averages_are_a_clock_that_is_behind() -> Any:
     original = Clock.describe
 
-    def describe(self: Clock, groups: Any, period: int) -> None:
-        original(self, groups, period)
+    def describe(self: Clock, *arguments: Any) -> None:
+        original(self, *arguments)
         self.lagging = 0.0
 
     return patch.object(Clock, "describe", describe)
@@ -83,6 +83,10 @@ def _silence_explains_nothing() -> Any:
     return patch.object(lateness, "_notice_silence", lambda *_: None)
 
 
+def _any_gap_of_a_minute_is_a_silence() -> Any:
+    return patch.object(lateness, "_silence", lambda histogram, limits: np.full(len(histogram), 60 * lateness.SECOND))
+
+
 def _our_gaps_are_not_known() -> Any:
     return patch.object(lateness, "gap", lambda *_: None)
 
@@ -90,7 +94,7 @@ def _our_gaps_are_not_known() -> Any:
 def _a_late_value_is_the_newest() -> Any:
     """Where an insert moves what is newest back, the next ordinary value looks like a jump."""
 
-    def advance(state: ShardState, columns: Columns, ahead: Any) -> None:
+    def advance(state: ShardState, columns: Columns, *_: Any) -> None:
         state.point["newest"][columns.slots] = np.minimum.reduceat(columns.ticks, columns.starts)
 
     return patch.object(lateness, "_advance", advance)
@@ -112,6 +116,7 @@ LATE_DEFECTS: dict[str, Defect] = {
     "lateness forgets the clock": _lateness_forgets_the_clock,
     "four hours for every point": _four_hours_for_every_point,
     "silence explains nothing": _silence_explains_nothing,
+    "any gap of a minute is a silence": _any_gap_of_a_minute_is_a_silence,
     "our gaps are not known": _our_gaps_are_not_known,
     "a late value is the newest": _a_late_value_is_the_newest,
 }

@@ -19,6 +19,7 @@ def run(evidence: Evidence, say: Callable[[str], None], wanted: str = "") -> boo
     steps: dict[str, Callable[[], dict[str, Any]]] = {}
     steps |= {f"clock: {skew}, {way}": partial(_clock, skew, way) for skew, way in _CASES}
     steps["late values"] = _late
+    steps[f"late values, {late.SHARDS} shards"] = _late_in_shards
     steps["a day without a fault"] = _day
     steps |= {f"defect: {name}": partial(_clock_defect, name) for name in CLOCK_DEFECTS}
     steps |= {f"defect: {name}": partial(_late_defect, name) for name in LATE_DEFECTS}
@@ -43,6 +44,11 @@ def _late() -> dict[str, Any]:
     return {**asdict(result), "good": result.good}
 
 
+def _late_in_shards() -> dict[str, Any]:
+    result = late.run(shards=late.SHARDS)
+    return {**asdict(result), "good": result.good_in_shards}
+
+
 def _day() -> dict[str, Any]:
     found = clocks.day()
     return {**found, "good": not found["false_alarms"] and found["judged"] >= 0.9 * found["groups"]}
@@ -65,9 +71,9 @@ def table(results: dict[str, Any]) -> str:
     """The results for people."""
     rows = [Estimate(**result) for name, result in results.items() if name.startswith("clock: ")]
     parts = [clocks.table(rows)] if rows else []
-    if "late values" in results:
-        plain = {key: value for key, value in results["late values"].items() if key != "good"}
-        parts.append(late.table(Result(**{**plain, "scores": [Score(**score) for score in plain["scores"]]})))
+    for name in (name for name in results if name.startswith("late values")):
+        plain = {key: value for key, value in results[name].items() if key != "good"}
+        parts.append(f"{name}: " + late.table(Result(**{**plain, "scores": [Score(**score) for score in plain["scores"]]})))
     if "a day without a fault" in results:
         day = results["a day without a fault"]
         suspects = ", ".join(f"{number} {kind}" for kind, number in day["suspects"].items()) or "none"

@@ -124,10 +124,9 @@ mostly inside that span. No rule looks for values that drift or are unusual: qua
 machine that was not. What a span can tell depends on who sets it.
 
 **The hour that is there twice is found.** On 2014-01-07 stamps step back from 02:55 to 02:00, and twelve come again. Taken as twelve
-values that came at once, eleven are late (the last has the newest stamp again) and the hour has twice its volume. One of them is called
-BUFFERED_INTERFACE, and wrongly: an interface that is heard every five minutes is silent in between, and that value was stamped in the last
-such silence. Taken as a clock that was put back, values coming every five minutes as before, each is told as late for three hours, until
-that is usual; the clock is not accused, since who is heard in two of ten minutes is not judged (decision 67).
+values that came at once, eleven are late (the last has the newest stamp again), all of them BEHIND_COVERAGE, and the hour has twice its
+volume. Taken as a clock that was put back, values coming every five minutes as before, each is told as late for three hours, until that is
+usual; the clock is not accused, since who is heard in two of ten minutes is not judged (decision 67).
 
 **The end is found** 39 minutes after the last value, by the point's own cadence, and an hour later by volume. That volume was well again
 two hours later is no recovery: the empty hour has widened what is usual. FRESHNESS stands.""",

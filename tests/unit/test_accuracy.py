@@ -33,6 +33,14 @@ def test_a_defect_of_the_clock_rule_shows(name: str) -> None:
         assert not clocks.estimate(skew, way, hours=0.8).good
 
 
+@pytest.mark.parametrize(("cause", "right", "good"), [("BUFFERED_INTERFACE", 900, True), ("BEHIND_COVERAGE", 900, False)])
+def test_over_shards_only_what_a_device_kept_may_go_under_another_cause(cause: str, right: int, good: bool) -> None:
+    causes = ("BUFFERED_INTERFACE", "BEHIND_COVERAGE", "OUR_GAP", "GROUP_SHIFTED")
+    scores = [late.Score(name, 1000, right if name == cause else 1000, right if name == cause else 1000) for name in causes]
+    result = late.Result(100_000, scores, 0, {})
+    assert (result.good, result.good_in_shards) == (False, good)
+
+
 def test_a_defect_of_the_lateness_rule_shows() -> None:
     with applied(LATE_DEFECTS["four hours for every point"]):
         assert not late.run().good

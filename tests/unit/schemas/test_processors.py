@@ -28,6 +28,8 @@ def test_without_the_section_every_limit_is_the_blueprints(file: File) -> None:
         ("lateness/late_seconds", 14_400.0, "must grow in this order"),
         ("lateness/thresholds", [{"name_filter": "*"}], "threshold_seconds"),
         ("skew/groups", [{"name": "plc", "server": "other"}], "other"),
+        ("skew/groups", [{"name": "pi", "server": "main"}], "stand for other clocks: pi"),
+        ("skew/groups", [{"name": "main", "server": "main"}], "stand for other clocks: main"),
         ("skew/limit_seconds", 0.0, "greater than 0"),
         ("quality/window_seconds", 90, "multiple of 60"),
         ("quality/good_share", 1.1, "less than or equal to 1"),
@@ -39,3 +41,31 @@ def test_without_the_section_every_limit_is_the_blueprints(file: File) -> None:
 def test_what_cannot_be_meant_is_refused(file: File, path: str, value: Any, said: str) -> None:
     (problem,) = file.problems(changed(f"processors/{path}", value))
     assert said in problem
+
+
+LAB = "5f6b1c4e-0000-4000-8000-000000000002"
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        ([("plc", "main"), ("plc", "lab")], "two servers have the same name: plc"),
+        ([("lab/OPC1", "main")], "stand for other clocks: lab/OPC1"),
+        ([("plc", "main"), ("plc", "main"), ("main/OPC1", "main"), ("pi/plc", "lab"), ("other/plc", "lab")], None),
+    ],
+)
+def test_a_clock_group_is_not_taken_for_another(file: File, groups: list[tuple[str, str]], said: str | None) -> None:
+    document = changed("processors/skew/groups", [{"name": name, "server": server, "name_filter": "U*"} for name, server in groups])
+    document["pi"]["servers"]["lab"] = LAB
+    if said is None:
+        assert len(file.load(document).processors.skew.groups) == len(groups)
+    else:
+        (problem,) = file.problems(document)
+        assert said in problem
+
+
+def test_no_data_server_has_the_name_of_pis_own_clock(file: File) -> None:
+    document = minimal()
+    document["pi"]["servers"]["pi"] = LAB
+    (problem,) = file.problems(document)
+    assert "the alias pi stands for PI Web API's own clock" in problem

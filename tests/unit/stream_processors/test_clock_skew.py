@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from schemas.processors import Processors
+from schemas.processors import PI_CLOCK, Processors
 from schemas.records import Assessment, ClockSkew, GroupPeriod
-from stream_processors.clock_skew import PI, Clocks
+from stream_processors.clock_skew import Clocks
 
 START = 28_000_000
 """A period, in minutes since 1970."""
@@ -203,9 +203,31 @@ def test_pis_own_clock_is_accused_where_only_it_is_off() -> None:
     plant.minutes(30, a=0.1, **RIGHT)
     plant.minutes(10, ahead=90.0, a=0.1, **RIGHT)
     found = plant.told[-1]
-    assert (found["clock_group"], found["state"], found["offset_ours_seconds"], found["correction_seconds"]) == (PI, "SKEWED", -90.0, 0.0)
+    assert (found["clock_group"], found["state"], found["offset_ours_seconds"], found["correction_seconds"]) == (
+        PI_CLOCK, "SKEWED", -90.0, 0.0,
+    )  # fmt: skip
     assert {clock.state for clock in plant.clocks.groups.values()} == {"OK"}
     assert plant.clocks._record("a", plant.clocks.groups["a"], *_seen(plant))["offset_pi_seconds"] == pytest.approx(90.0, abs=0.1)
+
+
+@pytest.mark.parametrize(("behind", "evidence"), [(90.0, "PEERS"), (3600.0, "WHOLE_HOUR")])
+def test_pis_own_clock_that_always_was_behind_is_accused(behind: float, evidence: str) -> None:
+    plant = Plant()
+    plant.minutes(29, ahead=-behind, a=0.1, **RIGHT)
+    assert plant.states(PI_CLOCK) == ["SUSPECT"]
+    plant.minutes(5, ahead=-behind, a=0.1, **RIGHT)
+    assert plant.states(PI_CLOCK) == ["SUSPECT", "SKEWED"]
+    found = plant.told[-1]
+    assert found["evidence"] == evidence
+    assert found["offset_ours_seconds"] == pytest.approx(behind)
+    assert {clock.state for clock in plant.clocks.groups.values()} == {"OK"}
+
+
+def test_readings_that_scatter_accuse_nobody() -> None:
+    plant = Plant()
+    for n in range(60):
+        plant.minutes(1, ahead=-3.0 - 0.4 * (n * 7 % 10) / 10, a=0.1, **RIGHT)
+    assert plant.states(PI_CLOCK) == ["SUSPECT"]
 
 
 def _seen(plant: Plant) -> tuple[Any, int]:
@@ -218,7 +240,7 @@ def test_where_ours_is_the_wrong_clock_from_the_start_groups_that_agree_with_pi_
     plant = Plant()
     plant.minutes(20, ahead=90.0, **{name: floor - 90.0 for name, floor in {"a": 0.1, **RIGHT}.items()})
     assert plant.clocks.groups["a"].state == "OK"
-    assert {found["clock_group"] for found in plant.told if found["state"] == "SKEWED"} == {PI}
+    assert {found["clock_group"] for found in plant.told if found["state"] == "SKEWED"} == {PI_CLOCK}
     found = next(found for found in plant.told if found["clock_group"] == "a")
     assert [found["offset_pi_seconds"], found["correction_seconds"]] == pytest.approx([0.02, -89.98])
 
@@ -233,6 +255,19 @@ def test_shards_of_hosts_whose_clocks_differ_are_brought_together_by_pis_clock()
         plant.told += plant.clocks.judge(plant.period)
         plant.period += 1
     assert {clock.state for clock in plant.clocks.groups.values()} == {"OK"}
+
+
+def test_shards_of_hosts_whose_clocks_differ_do_not_hide_a_clock_that_always_was_behind() -> None:
+    plant = Plant()
+    for _ in range(40):
+        for shard, off in ((0, 0.0), (1, 40.0), (2, 0.0)):
+            floors = {"a": 90.1, **RIGHT}
+            plant.clocks.take(said(plant.period, shard, [group(name, floor - off) for name, floor in floors.items()], ahead=off))
+        plant.told += plant.clocks.judge(plant.period)
+        plant.period += 1
+    assert plant.states("a") == ["SUSPECT", "SKEWED"]
+    assert plant.clocks.groups["a"].evidence == "PEERS"
+    assert plant.clocks.groups["a"].scatter == pytest.approx(0.02)
 
 
 def test_a_drift_is_told_with_its_error_and_proves_itself() -> None:

@@ -27,6 +27,13 @@ def test_one_of_twenty_does_not_count_and_two_do() -> None:
     assert delays.usual(histogram(*[0.5] * 18, 3000.0, 3000.0))[0] == 4 * 4096e6
 
 
+@pytest.mark.parametrize(("seconds", "end"), [(0.5, 1), (10, 16), (32, 64), (300, 512)])
+def test_what_always_takes_the_same_is_within_less_than_twice_of_it(seconds: float, end: float) -> None:
+    made = histogram(*[seconds] * 20)
+    assert delays.within(made) == (np.array([end * 1e6]), np.array([20]))
+    assert delays.usual(made)[0] == 4 * end * 1e6
+
+
 def test_memory_fades_by_halves_and_follows_what_is_usual_now() -> None:
     made = histogram(*[0.5] * 1000, *[100.0] * 200)
     assert delays.usual(made)[0] == 4 * 128e6

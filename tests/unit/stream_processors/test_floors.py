@@ -48,6 +48,15 @@ def test_corrections_forecasts_reads_and_statements_tell_nothing_of_a_clock() ->
     assert (said["points"], said["samples"], said["floor_seconds"]) == (1, 1, 0.5)
 
 
+def test_forecasts_are_not_counted_with_what_comes_after_the_point_is_none_any_more() -> None:
+    heard = Heard([point(1, future=True)])
+    heard.hear(1, series(1, value(9000.0), value(9060.0)))
+    heard.shard.point(point(1))
+    heard.hear(2, series(1, value(1.5)))
+    said = minute(heard)["main/OPC1"]
+    assert (said["samples"], said["floor_seconds"], said["mean_seconds"]) == (1, 0.5, 0.5)
+
+
 def test_a_system_state_is_stamped_by_the_clock_too() -> None:
     heard = Heard([point(1)])
     heard.hear(1, series(1, null(0.8)))

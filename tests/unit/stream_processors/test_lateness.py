@@ -1,5 +1,6 @@
 """Late data: thresholds, categories, causes; and what is never late."""
 
+from collections.abc import Iterable
 from typing import Any, cast
 
 import pytest
@@ -134,12 +135,16 @@ def test_what_is_known_of_all_clocks_of_a_server_adds_to_what_is_known_of_one() 
 # Causes
 
 
-def busy(minutes: int = 30) -> Heard:
-    """Ten points of one interface and ten of another, heard each ten seconds."""
+def busy(scan_seconds: float = 10.0, scans: int = 180) -> Heard:
+    """Ten points of one interface and ten of another, scanned for half an hour, the last time just before its end."""
     heard = Heard([point(key, point_source="OPC1" if key < 10 else "OPC2") for key in range(20)])
-    for tick in range(minutes * 6):
-        heard.hear(10.0 * tick, *(series(key, value(10.0 * tick - 0.2, float(tick))) for key in range(20)))
+    for scan in range(scans):
+        scanned(heard, 1800 - scan_seconds * (scans - scan), range(20))
     return heard
+
+
+def scanned(heard: Heard, at: float, keys: Iterable[int]) -> None:
+    heard.hear(at, *(series(key, value(at - 0.2, at)) for key in keys))
 
 
 def causes(heard: Heard) -> set[str]:
@@ -165,6 +170,80 @@ def test_how_long_a_silence_is_can_be_configured(silence_seconds: float, cause: 
     heard.hear(30, *(series(key, value(5.0)) for key in range(5)))
     heard.hear(30.1, *(series(key, value(6.0)) for key in range(5)))
     assert {found["cause"] for found in heard.late if found["first_event_time"] == micros(6.0)} == {cause}
+
+
+FIVE_MINUTES: Any = {"scan_seconds": 300.0, "scans": 60}
+
+
+def test_an_hour_that_comes_twice_to_points_of_every_five_minutes_is_behind_coverage() -> None:
+    heard = busy(**FIVE_MINUTES)
+    heard.hear(1800.2, series(1, value(1800), *(value(-1500 + 300.0 * n) for n in range(12))))
+    assert [(found["samples"], found["cause"]) for found in heard.late] == [(11, "BEHIND_COVERAGE")]
+
+
+def test_an_edit_between_the_last_two_values_of_a_slow_interface_is_behind_coverage() -> None:
+    heard = busy(**FIVE_MINUTES)
+    scanned(heard, 1800, range(20))
+    heard.hear(1810, *(series(key, value(1600)) for key in range(3)))
+    assert causes(heard) == {"BEHIND_COVERAGE"}
+    assert len(heard.late) == 3
+
+
+def test_an_edit_between_the_last_two_values_of_slow_points_of_a_quick_interface_is_behind_coverage() -> None:
+    heard = Heard([point(key) for key in range(20)])
+    for tick in range(900):
+        scanned(heard, 10.0 * tick, range(20 if tick % 30 == 0 else 10))
+    heard.hear(8995, *(series(key, value(8500)) for key in range(10, 13)))
+    assert causes(heard) == {"BEHIND_COVERAGE"}
+    assert len(heard.late) == 3
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (2, 0, 3, 1)])
+@pytest.mark.parametrize("missed", [1, 4])
+def test_what_a_slow_interface_kept_back_is_buffered_in_any_order(missed: int, order: tuple[int, ...]) -> None:
+    heard = busy(**FIVE_MINUTES)
+    back = 1800 + 300.0 * missed
+    scanned(heard, back, range(20))
+    for n, scan in enumerate(each for each in order if each < missed):
+        heard.hear(back + 0.1 * n, *(series(key, value(1800 + 300.0 * scan)) for key in range(20)))
+    assert causes(heard) == {"BUFFERED_INTERFACE"}
+    assert len(heard.late) == 20 * missed
+
+
+def test_until_the_gaps_of_a_group_are_known_a_minute_is_a_silence() -> None:
+    limits = Lateness(thresholds=({"name_filter": "*", "threshold_seconds": 30.0},))
+    heard = Heard([point(1)], lateness=limits)
+    for scan in range(23):
+        scanned(heard, 300.0 * scan, [1])
+        heard.hear(300.0 * scan + 1, series(1, value(300.0 * scan - 100)))
+    assert [found["cause"] for found in heard.late] == ["BEHIND_COVERAGE", *["BUFFERED_INTERFACE"] * 20, *["BEHIND_COVERAGE"] * 2]
+
+
+def test_three_points_edited_between_two_scans_did_not_move_as_a_group() -> None:
+    heard = busy(30.0, 60)
+    heard.hear(1795, *(series(key, value(600.0 + 7 * key)) for key in range(3)))
+    assert causes(heard) == {"BEHIND_COVERAGE"}
+    assert len(heard.late) == 3
+
+
+def test_what_one_device_behind_a_slower_interface_kept_is_buffered() -> None:
+    heard = busy(30.0, 60)
+    for tick in range(20):
+        scanned(heard, 1800 + 30.0 * tick, range(3, 10))
+    heard.hear(2385, *(series(key, *(value(1800 + 30.0 * tick) for tick in range(18))) for key in range(3)))
+    assert causes(heard) == {"BUFFERED_INTERFACE"}
+    assert sum(found["samples"] for found in heard.late) == 54
+
+
+def test_most_points_of_a_small_group_edited_after_a_scan_did_not_move_as_a_group() -> None:
+    heard = Heard([point(key) for key in range(4)])
+    for tick in range(180):
+        scanned(heard, 10.0 * tick, range(4))
+    heard.hear(1795, *(series(key, value(600.0)) for key in range(3)))
+    assert causes(heard) == {"BEHIND_COVERAGE"}
+    heard.late.clear()
+    heard.hear(1800, *(series(key, value(600.0)) for key in range(4)))
+    assert causes(heard) == {"GROUP_SHIFTED"}
 
 
 def test_a_value_inserted_or_edited_behind_what_was_there_is_behind_coverage() -> None:
