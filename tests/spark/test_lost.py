@@ -99,6 +99,8 @@ def test_what_kafka_dropped_is_told_before_tables_that_are_gone_are_filled_again
     def killed(*_: Any) -> None:
         raise OSError("killed")
 
+    world.send(topics.LIVE, world.frame(preview("main:1", sample())))
+    world.land()  # a batch behind the one with statements, which would only be repeated
     name = topics.RECORDED.name(world.source)
     world.drop_records(Sent(name, 1, 0, None))
     shutil.rmtree(world.path(tables.COVERAGE))
