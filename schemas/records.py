@@ -233,6 +233,7 @@ class ShardProgress(TypedDict):
     topic_ids: dict[str, str]
     alive_at: int
     incidents: list[OpenIncident]
+    archived_until: dict[str, int]
     stuck_queues: dict[str, int]
     commands_offset: int
     jobs: list[OpenJob]

@@ -291,8 +291,7 @@ class Clocks:
         if state != clock.state:
             clock.state, clock.since = state, self._end(period)
         record = self._record(name, clock, seen, period)
-        silent = whole and state == "OK" and not clock.told
-        if silent or not self._news(clock, seen):
+        if (whole and state == "OK" and not clock.told) or not self._news(clock, seen):
             return []
         clock.told = (clock.state, clock.kind, seen.offset)
         return [record]

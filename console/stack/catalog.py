@@ -65,6 +65,7 @@ def start(program: str, directory: Path, warehouse: Path, *, children: Children,
     directory.mkdir(parents=True, exist_ok=True)
     configuration = directory / "uc-server.yaml"
     if not configuration.exists():
+        (directory / "token").write_text(secrets.token_hex(16))
         configuration.touch(mode=0o600)
         configuration.write_text(json.dumps(settings(directory, warehouse)))
     prepared = subprocess.run([program, "migrate", "-c", str(configuration)], capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
@@ -79,7 +80,7 @@ def start(program: str, directory: Path, warehouse: Path, *, children: Children,
         child = children.start("catalog", command, log_path=log_path)
         with httpx2.Client(base_url=address + API, timeout=REQUEST_TIMEOUT_SECONDS, trust_env=False) as client:
             await_server(children, child, port, lambda: answers(client), START_TIMEOUT_SECONDS)
-            furnish(client, warehouse, secrets.token_hex(16))
+            furnish(client, warehouse, (directory / "token").read_text())
         child.check()
         return Catalog(address, child, program)
 
