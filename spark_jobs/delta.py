@@ -24,10 +24,9 @@ def state(destination: Destination, table: Table) -> State | None:
     """The table at its place; None if there is none."""
     if not destination.exists(table):
         return None
-    where, spark = destination.sql_name(table), destination.spark
-    fields = spark.table(where).schema.fields
+    fields = destination.spark.table(destination.sql_name(table)).schema.fields
     columns = {field.name: (field.dataType.simpleString(), str(field.metadata.get("comment", ""))) for field in fields}
-    return State(columns, {row["key"]: row["value"] for row in spark.sql(f"SHOW TBLPROPERTIES {where}").collect()})
+    return State(columns, destination.properties(table))
 
 
 def found(destination: Destination, table: Table) -> Found:
@@ -38,7 +37,7 @@ def found(destination: Destination, table: Table) -> Found:
     ours = next((one for remark in destination.remarks(table) if (one := parsed(remark)) is not None), None)
     if ours is not None:
         return Found(table.name, place, True, True, *ours)
-    has_rows = not destination.spark.table(destination.sql_name(table)).isEmpty()
+    has_rows = destination.has_rows(table)
     return Found(table.name, place, True, has_rows, writers=destination.writers(table) if has_rows else {})
 
 

@@ -33,6 +33,12 @@ class Destination(Protocol):
     def exists(self, table: Table) -> bool:
         """Whether there is such a Delta table."""
 
+    def has_rows(self, table: Table) -> bool:
+        """Whether a table that exists holds anything."""
+
+    def properties(self, table: Table) -> dict[str, str]:
+        """Properties of a table that exists, as they were set."""
+
     def remarks(self, table: Table) -> Iterator[str]:
         """User metadata of the table's commits, newest first, as far as its log reaches back."""
 
@@ -65,6 +71,13 @@ class ByPath:
 
     def exists(self, table: Table) -> bool:
         return membership.version(self.spark, self.place(table)) >= 0
+
+    def has_rows(self, table: Table) -> bool:
+        # A table as it was created needs no Spark job.
+        return membership.version(self.spark, self.place(table)) > 0 and not self.spark.table(self.sql_name(table)).isEmpty()
+
+    def properties(self, table: Table) -> dict[str, str]:
+        return membership.properties(self.spark, self.place(table))
 
     def remarks(self, table: Table) -> Iterator[str]:
         # One by one from the newest: listed, they would be as many as there were batches in a month.
@@ -104,6 +117,12 @@ class ByName:
 
     def exists(self, table: Table) -> bool:
         return self.spark.catalog.tableExists(self.sql_name(table))
+
+    def has_rows(self, table: Table) -> bool:
+        return not self.spark.table(self.sql_name(table)).isEmpty()
+
+    def properties(self, table: Table) -> dict[str, str]:
+        return {row["key"]: row["value"] for row in self.spark.sql(f"SHOW TBLPROPERTIES {self.sql_name(table)}").collect()}
 
     def remarks(self, table: Table) -> Iterator[str]:
         history = self.spark.sql(f"DESCRIBE HISTORY {self.sql_name(table)}").where("userMetadata IS NOT NULL")

@@ -37,6 +37,12 @@ def is_empty(spark: SparkSession, path: str) -> bool:
     return bool(snapshot.version() == 0 or snapshot.numOfFiles() == 0)  # the latter is a Spark job
 
 
+def properties(spark: SparkSession, path: str) -> dict[str, str]:
+    """Properties of the table at a path, as they were set."""
+    entries = _jvm(spark).scala.jdk.javaapi.CollectionConverters.asJava(_snapshot(spark, path).metadata().configuration())
+    return {str(name): str(entries[name]) for name in entries}
+
+
 def version(spark: SparkSession, path: str) -> int:
     """Newest version of the table at a path; -1 if there is none."""
     return int(_snapshot(spark, path).version())

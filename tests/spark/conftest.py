@@ -21,8 +21,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def spark(stack: Stack) -> Iterator[SparkSession]:
     """One session for all tests: starting it takes as long as most of them."""
     os.environ["JAVA_HOME"] = str(stack.java_home)
-    with session(Lakehouse(warehouse=str(stack.warehouse), checkpoints=str(stack.warehouse), spark=stack.brief_spark)) as running:
+    settings = stack.brief_spark | {"spark.driver.memory": "2g"}
+    with session(Lakehouse(warehouse=str(stack.warehouse), checkpoints=str(stack.warehouse), spark=settings)) as running:
         yield running
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forgotten() -> Iterator[None]:
+    """After each file Delta forgets its tables: it would keep what it knows of each for an hour, and hundreds of them fill Java's memory."""
+    yield
+    if (running := SparkSession.getActiveSession()) is not None:
+        running.catalog.clearCache()
+        running._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
 
 
 @pytest.fixture(scope="module")
