@@ -1,5 +1,6 @@
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
@@ -32,7 +33,8 @@ def forgotten() -> Iterator[None]:
     yield
     if (running := SparkSession.getActiveSession()) is not None:
         running.catalog.clearCache()
-        running._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+        jvm: Any = running._jvm
+        jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
 
 
 @pytest.fixture(scope="module")
