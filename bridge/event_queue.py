@@ -52,20 +52,15 @@ class EventQueue:
         The last instant of the page may be the snapshot, which is not in the archive. What each value displaced until `settled` should be
         there, or be discarded; what came until `looked` was counted at an earlier page of the point.
         """
-        self._look(page, heard)
+        self.archived_until = max(self.archived_until, _proof(page, heard) or 0)
         if page.cut:  # it may end before what came
             return
         new = [came for _, came in heard[1:] if max(looked, self.archived_until) < came <= settled]
         self._without_trace = sorted([*self._without_trace, *new])[-self._stuck_previews :]
 
-    def _look(self, page: Page, heard: Sequence[tuple[int, int]]) -> None:
-        if not page.samples:
-            return
-        last = page.samples[-1].ticks
-        archived = list(islice((sample.ticks for sample in reversed(page.samples) if sample.ticks < last), 2))
-        # Of several at one instant the newest may be on its way, which is the value after those that are there.
-        if archived and archived[0] not in archived[1:] and any(ticks == archived[0] for ticks, _ in heard):
-            self.archived_until = max(self.archived_until, min((came for ticks, came in heard if ticks > archived[0]), default=0))
+    def wants_more(self, page: Page, heard: Sequence[tuple[int, int]]) -> bool:
+        """True if it is stuck, and a page ends before it comes to values that were heard one after the other, which would tell of it."""
+        return self.stuck and page.cut and bool(heard) and _proof(page, heard) is None
 
     def judge(self, sent: int) -> bool:
         """Looks whether it is stuck, after the answers to a request sent at `sent`; True if that has changed."""
@@ -80,6 +75,18 @@ class EventQueue:
         elif waiting * _FEW <= self._stuck_previews:
             self.stuck = False
         return self.stuck is not before
+
+
+def _proof(page: Page, heard: Sequence[tuple[int, int]]) -> int | None:
+    """What came before this is archived, as far as a page proves it; None if it proves nothing."""
+    if not page.samples:
+        return None
+    last = page.samples[-1].ticks
+    archived = list(islice((sample.ticks for sample in reversed(page.samples) if sample.ticks < last), 2))
+    # Of several at one instant the newest may be on its way, which is the value after those that are there.
+    if not archived or archived[0] in archived[1:] or all(ticks != archived[0] for ticks, _ in heard):
+        return None
+    return min((came for ticks, came in heard if ticks > archived[0]), default=None)
 
 
 class EventQueues:

@@ -104,6 +104,19 @@ def test_the_next_owner_takes_it_for_stuck_until_the_archive_moves() -> None:
     assert not inherited.stuck
 
 
+def test_while_it_is_stuck_a_page_that_ends_before_what_was_heard_is_not_enough() -> None:
+    inherited = EventQueue(quiet=6 * HOUR, stuck_previews=3, now=at("10:00"), archived_until=at("09:00"), stuck=True)
+    heard = [(at("10:10"), at("10:10")), (at("10:20"), at("10:20"))]
+    before, after = (page(*map(at, instants), cut=True) for instants in (("09:05", "09:10"), ("09:05", "10:10", "10:20")))
+    assert inherited.wants_more(before, heard)
+    assert not inherited.wants_more(before, [])
+    assert not inherited.wants_more(before._replace(cut=False), heard)
+    assert not inherited.wants_more(after, heard)
+    inherited.page(after, heard, at("09:00"), at("10:25"))
+    assert inherited.judge(at("10:26"))
+    assert not inherited.wants_more(before, heard)
+
+
 # -- what it holds back
 
 
