@@ -1,8 +1,8 @@
 """Whether a data server's event queue brings into its archive what channels show: else `to` must not pass what it holds (design 3.2). Pure.
 
 What enters the queue leaves it in order. A snapshot enters it when the next value comes. So an archived event proves that all is archived
-that came before the value after it, if it is known which that is: both were heard, and all between them. Of several events at one instant it
-is not known which is the last.
+that came before the value after it, if it is known which that is: both were heard, and all between them. Of several events at one instant
+it is not known which is the last.
 """
 
 from collections.abc import Sequence
@@ -97,7 +97,8 @@ class EventQueues:
         self._held: dict[str, int] = {}
         """Data servers whose points know up to when what came is archived."""
         stuck = incarnation.state.stuck_queues
-        self._queues = {server: self._queue(now, until, server in stuck) for server, until in (incarnation.state.archived_until | stuck).items()}
+        known = incarnation.state.archived_until | stuck
+        self._queues = {server: self._queue(now, until, server in stuck) for server, until in known.items()}
         for server in stuck:
             self._hold(server)
 

@@ -29,7 +29,7 @@ def spark(stack: Stack) -> Iterator[SparkSession]:
 
 @pytest.fixture(scope="module", autouse=True)
 def forgotten() -> Iterator[None]:
-    """After each file Delta forgets its tables: it would keep what it knows of each for an hour, and hundreds of them fill Java's memory."""
+    """After each file Delta forgets its tables: it would keep what it knows of hundreds of them for an hour, and fill Java's memory."""
     yield
     if (running := SparkSession.getActiveSession()) is not None:
         running.catalog.clearCache()
