@@ -17,7 +17,7 @@ from typing import IO, NamedTuple
 
 HERE = Path(__file__).parent
 MARKERS = ("simulation", "integration", "spark", "containers", "demo")
-BESIDE = ("fast", "simulation", "spark")
+BESIDE = ("spark", "fast")
 """Tiers that go one after the other beside the others."""
 TIERS = {"fast": " and ".join(f"not {marker}" for marker in MARKERS)} | {marker: marker for marker in MARKERS}
 
