@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,18 @@ def test_the_driver_dies_with_the_process_that_leads_it(tmp_path: Path) -> None:
     assert done.returncode == -signal.SIGKILL
     assert (tmp_path / "mark").read_text() == "here"
     stat = Path(f"/proc/{done.stdout.strip()}/stat")
-    assert not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
+    deadline = time.monotonic() + 60
+    while not _ended(stat):
+        assert time.monotonic() < deadline, stat.read_text()
+        time.sleep(0.05)
+
+
+def _ended(stat: Path) -> bool:
+    """Whether a process is gone, or waits only to be reaped."""
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 # -- traces --------------------------------------------------------------------------------------------------------------------------
