@@ -55,7 +55,8 @@ def measure_latency(ground: Ground, options: Options) -> Json:
     published = load.rows_between(began, end)
     if len(delays) != published:
         raise Void(f"{published} values were published in the time measured, and {len(delays)} of them are in Delta")
-    lasted = sorted(line["seconds"] for line in job.lines() if line["event"] == "batch")[3:]
+    batches = [line["seconds"] for line in job.lines() if line["event"] == "batch"]
+    lasted = sorted(batches[3:] or batches[-1:])  # the first of them still compile what they run
     return {
         "values_per_second": options.rate,
         "rows_measured": len(delays),
