@@ -39,12 +39,15 @@ def test_every_value_of_the_time_measured_has_a_delay(stack: Stack, tmp_path: Pa
     assert found["table"]["files_per_million_rows"] > 0 < found["rss_most_mib"]
 
 
-def test_silver_is_timed_for_appends_and_for_statements_that_overrule(spark: SparkSession, tmp_path: Path) -> None:
+def test_silver_is_timed_for_appends_and_for_statements_that_overrule(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(growth, "BATCHES", 1)
     found = growth.grown(spark, lakehouse(tmp_path), 400, SMALL)
     assert list(found["days"]) == ["day 1", "day 2"]
     assert found["values_an_hour"] == 10
     assert found["restated"]["last_day_to_first"] > 0 < found["appends"]["last_day_to_first"]
-    assert found["silver"]["rows"] == 2 * (400 * 24 * 10 + 10 * 20 * 1)
+    assert found["silver"]["rows"] == 2 * (400 * 24 * 10 + 2 * 20 * 1)
 
 
 def test_events_that_silver_does_not_have_leave_no_figure(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
