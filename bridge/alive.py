@@ -10,8 +10,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from schemas.config import CONFIG_VARIABLE, DEFAULT_CONFIG, Monitoring
+from schemas.config import CONFIG_VARIABLE, DEFAULT_CONFIG
 from schemas.references import resolve
+from schemas.sections import Monitoring
 
 _SECONDS = 5.0
 _THIS_MACHINE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what a server listens on, turned into what one can ask

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from bridge.errors import PINotLetIn
-from bridge.masking import Mask
 from bridge.metrics import Metrics
 from bridge.oauth import Tokens
+from runtime.masking import Mask
 from schemas.config import PI, Anonymous, BasicAuth, BearerAuth, OAuth
 from schemas.references import ReferencedSecret, read_secret
 

@@ -20,6 +20,7 @@ AHEAD = 600 * 10_000_000
 _VALUE_FIELDS = ("Timestamp", "Value", "Good", "Questionable", "Substituted", "Annotated", "Errors")
 _SINGLE = ";".join((*_VALUE_FIELDS, "WebException"))
 _RANGE = ";".join((*(f"Items.{name}" for name in _VALUE_FIELDS), "WebException"))
+_COUNT = "Items.Type;Items.Value.Value;Items.Value.Good;Items.Value.Errors;WebException"
 _RECORDED = "/recorded?"
 _TRY_AGAIN = frozenset({408, 425, 429})
 _BAD_REQUEST, _CONTENT_TOO_LARGE = 400, 413
@@ -43,6 +44,17 @@ def at_or_before(base: str, web_id: str, ticks: int, up: bool = False) -> str:
 def snapshot(base: str, web_id: str) -> str:
     """Address of a point's snapshot."""
     return f"{base}/streams/{quote(web_id)}/value?selectedFields={_SINGLE}"
+
+
+def event_count(base: str, web_id: str, begin: int, end: int) -> str:
+    """Address of PI's own count of a point's events from `begin` to `end`, whole seconds, those at either end included.
+
+    Weighed by time, PI's default, Count would be seconds; several intervals in one request would leave out ends by rules of their own.
+    """
+    return (
+        f"{base}/streams/{quote(web_id)}/summary?summaryType=Count&calculationBasis=EventWeighted"
+        f"&startTime={pitime.text_of(begin)}&endTime={pitime.text_of(end)}&selectedFields={_COUNT}"
+    )
 
 
 def body(resources: Mapping[str, str]) -> bytes:
@@ -187,3 +199,19 @@ def single_time(content: Any, point_type: str) -> int | None:
     if unreadable:
         return unreadable[0].ticks
     return None if samples[0].shape.system_state == NO_DATA else samples[0].ticks
+
+
+def counted(content: Any) -> int | None:
+    """Number of events in an answer to `event_count`; None where PI says "No Data": it has none, or not the archive that holds them.
+
+    Raises PIUnavailable where the answer is no count.
+    """
+    items = content.get("Items") if isinstance(content, dict) else None
+    item = items[0] if isinstance(items, list) and len(items) == 1 else None
+    if isinstance(item, dict) and item.get("Type") == "Count" and isinstance(value := item.get("Value"), dict) and not value.get("Errors"):
+        found = value.get("Value")
+        if _no_data(found):
+            return None
+        if isinstance(found, int | float) and not isinstance(found, bool) and found >= 0 and found == int(found):
+            return int(found)
+    raise PIUnavailable(f"in place of a count: {shown(content, 200)}")

@@ -7,8 +7,8 @@ from bridge.check_pi import check_pi
 from bridge.check_registry import check_registry
 from bridge.errors import NotReady
 from bridge.findings import Finding
-from bridge.masking import Mask
 from bridge.piwebapi import PIWebAPI
+from runtime.masking import Mask
 from schemas.config import Config
 
 

@@ -9,7 +9,7 @@ from confluent_kafka.admin import AclOperation, AdminClient, ConfigResource, Res
 from bridge.findings import Finding, Status
 from bridge.publish import producer_settings
 from schemas.config import Config
-from schemas.topics import COMMANDS, POINTS, PROGRESS, TOPICS, Topic
+from schemas.topics import COMMANDS, OF_BRIDGE, POINTS, PROGRESS, Topic
 
 _SECONDS = 10.0
 _AFTER_BROKERS = ("kafka.topics", "kafka.groups", "kafka.transactions")
@@ -85,7 +85,7 @@ def _failed(name: str, what: str, error: KafkaException) -> Finding:
 
 
 def _topics(config: Config, admin: AdminClient) -> list[Finding]:
-    names = {topic.name(config.source): topic for topic in TOPICS}
+    names = {topic.name(config.source): topic for topic in OF_BRIDGE}
     wanted = TopicCollection(list(names))
     answers = admin.describe_topics(wanted, include_authorized_operations=True, request_timeout=_SECONDS)
     found, there = list[Finding](), list[str]()

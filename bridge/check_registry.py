@@ -7,11 +7,11 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from bridge.findings import Finding, Status
-from bridge.kafka import registry
 from bridge.tls import distrust
+from runtime import registry
 from schemas import wire
 from schemas.config import Config
-from schemas.topics import TOPICS
+from schemas.topics import OF_BRIDGE
 
 COMPATIBILITY = "FULL_TRANSITIVE"
 _REGISTER = "run: pibridge schemas register"
@@ -21,9 +21,9 @@ def check_registry(config: Config) -> list[Finding]:
     """Every finding about the registry; registers nothing."""
     url = config.registry.url
     try:
-        with registry(config.registry) as client:
+        with registry.client(config.registry) as client:
             client.get_subjects()
-            found = [finding for topic in TOPICS for finding in _subject(client, topic.subject(config.source), topic.record)]
+            found = [finding for topic in OF_BRIDGE for finding in _subject(client, topic.subject(config.source), topic.record)]
     except SchemaRegistryError as error:
         hint = "see registry.auth" if error.http_status_code in (401, 403) else "registry.url is the Confluent-compatible API of a registry"
         status: Status = "problem" if error.http_status_code < 500 else "unreachable"
@@ -31,7 +31,7 @@ def check_registry(config: Config) -> list[Finding]:
     except (httpx2.HTTPError, OSError) as error:
         return [_no_answer(url, error), _unasked()]
     if not any(finding.status == "problem" for finding in found):
-        found.append(Finding("registry.subjects", "ok", f"{len(TOPICS)} subjects carry this version's schemas"))
+        found.append(Finding("registry.subjects", "ok", f"{len(OF_BRIDGE)} subjects carry this version's schemas"))
     return [Finding("registry.reachable", "ok", url), *found]
 
 

@@ -1,10 +1,9 @@
-"""`python -m bridge run|check|rescan|backfill|jobs --config pibridge.yaml`, `python -m bridge metrics`."""
+"""`python -m bridge run|check|count|rescan|backfill|jobs --config pibridge.yaml`, `python -m bridge metrics`."""
 
 import argparse
 import asyncio
 import json
 import os
-import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,14 +14,17 @@ from confluent_kafka import KafkaException
 from bridge import findings, jobs
 from bridge.check import check
 from bridge.commands import why_refused
+from bridge.count import count
 from bridge.errors import BridgeError
-from bridge.logs import log_as_json
-from bridge.masking import Mask, secrets_of
 from bridge.metrics import reference
 from bridge.reports import Reports
 from bridge.run import run, stops_it
+from runtime.logs import log_as_json
+from runtime.masking import Mask, secrets_of
+from runtime.signals import Told
 from schemas.config import CONFIG_VARIABLE, DEFAULT_CONFIG, Config, ConfigError, instant_of, load
 from schemas.records import JobKind
+from schemas.times import ticks_of
 
 _RUN = """Owns shards of the source's points until SIGTERM or Ctrl-C, and then hands them over first."""
 _RUN_EPILOG = """exit codes: 0 stopped as asked, 2 the configuration, a topic or a subject is not as it must be, 3 Kafka, the registry or PI
@@ -38,6 +40,11 @@ each line has a status:
   {"".join(f"{status.replace('_', ' '):12}{meaning}{chr(10)}  " for status, meaning in findings.MEANINGS.items()).rstrip()}
 
 exit codes: 0 all is well, 1 something is wrong, 2 the configuration file, 3 something does not answer, 130 interrupted"""
+
+_COUNT = """Asks PI how many events it has of each point in scope and each whole hour, and writes a JSON line for each: what `reconcile`
+holds against the tables. Only reads, one request at a time, with coverage.reread_share of pi.load."""
+_COUNT_EPILOG = """exit codes: 0 written, with a reason where PI gave no answer; 2 usage, configuration, a topic or a subject is not as it
+must be; 3 PI, Kafka or the registry does not answer; 130 interrupted"""
 
 _RESCAN = (
     """Has covered hours read again from PI's archive and stated anew: after edits that nobody told of, or where something looks wrong."""
@@ -66,6 +73,8 @@ def main(arguments: list[str] | None = None) -> int:
     log_as_json(mask)
     if given.command == "check":
         return _check(config, mask, given.json)
+    if given.command == "count":
+        return _count(config, mask, given)
     return asyncio.run(_until_told(config, mask))
 
 
@@ -82,9 +91,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     checking.add_argument("--json", action="store_true", help="print one JSON object: schema_version, result, checks")
     commands.add_parser("metrics", help="print what each figure of /metrics means, as docs/metrics.md")
+    counting = commands.add_parser("count", help="have PI count its events, by point and hour", description=_COUNT, epilog=_COUNT_EPILOG)
+    _add_range(counting, "the end, exclusive")
+    counting.add_argument("--into", type=Path, required=True, metavar="FILE", help="where the lines go")
     jobs_parsers = _add_jobs(commands)
     default = Path(os.environ.get(CONFIG_VARIABLE, DEFAULT_CONFIG))
-    for command in (running, checking, *jobs_parsers):
+    for command in (running, checking, counting, *jobs_parsers):
         command.add_argument(
             "--config", type=Path, default=default, help=f"configuration file (default: ${CONFIG_VARIABLE}, or %(default)s)"
         )
@@ -95,10 +107,7 @@ def _add_jobs(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     kinds = {"rescan": ("have covered hours read again", _RESCAN), "backfill": ("have points filled back further", _BACKFILL)}
     parsers = [commands.add_parser(name, help=text, description=more, epilog=_JOBS_EPILOG) for name, (text, more) in kinds.items()]
     rescan, backfill = parsers
-    rescan.add_argument(
-        "--from", dest="begin", required=True, metavar="T", help="an instant such as 2024-01-31T00:00:00Z, or 30d: so long ago"
-    )
-    rescan.add_argument("--to", dest="end", required=True, metavar="T", help="the end, exclusive; whole hours around the range are read")
+    _add_range(rescan, "the end, exclusive; whole hours around the range are read")
     backfill.add_argument(
         "--to-start", dest="begin", required=True, metavar="T", help="the new start, as an instant or as 300d: so long ago"
     )
@@ -114,6 +123,13 @@ def _add_jobs(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         parser.add_argument("--no-wait", action="store_true", help="do not follow it")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
     return [*parsers, listing]
+
+
+def _add_range(parser: argparse.ArgumentParser, end: str) -> None:
+    parser.add_argument(
+        "--from", dest="begin", required=True, metavar="T", help="an instant such as 2024-01-31T00:00:00Z, or 30d: so long ago"
+    )
+    parser.add_argument("--to", dest="end", required=True, metavar="T", help=end)
 
 
 def _job(config: Config, given: argparse.Namespace) -> int:
@@ -175,21 +191,31 @@ def _check(config: Config, mask: Mask, as_json: bool) -> int:
     return findings.exit_code(found)
 
 
+def _count(config: Config, mask: Mask, given: argparse.Namespace) -> int:
+    now = datetime.now(UTC)
+    try:
+        begin, end = (ticks_of(instant_of(text, now)) for text in (given.begin, given.end))
+        with given.into.open("w", encoding="utf-8") as into:
+            tally = asyncio.run(count(config, mask, begin, end, into, sys.stderr))
+    except (ValueError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except (BridgeError, KafkaException) as error:
+        sys.stderr.write(mask.text(f"{error.args[0].str() if isinstance(error, KafkaException) else error}") + "\n")
+        return stops_it(error)
+    except KeyboardInterrupt:
+        return 130
+    sys.stderr.write(f"PI counted {tally.counted:,} hours of points, and gave no answer for {tally.unanswered:,}\n")
+    return 0
+
+
 async def _until_told(config: Config, mask: Mask) -> int:
     log = structlog.get_logger("bridge")
-    stop = asyncio.Event()
-    signals: list[signal.Signals] = []
-
-    def told(number: signal.Signals) -> None:
-        signals.append(number)
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told, number)
+    told = Told()
     try:
-        await run(config, stop, mask)
+        await run(config, told.stop, mask)
     except (BridgeError, KafkaException) as error:
         log.error("the bridge stopped", reason=str(error))
         return stops_it(error)
     log.info("stopped")
-    return 130 if signal.SIGINT in signals else 0
+    return told.exit_code

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bridge.coverage import PointCoverage
 from bridge.pitime import Moment
 from bridge.points import Point
-from schemas.records import Command, Job, JobState, OpenJob
+from schemas.records import MAX_NAMES, Command, Job, JobState, OpenJob
 from schemas.times import TICKS_PER_HOUR, TICKS_PER_MICROSECOND, hour_of
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 WINDOW_HOURS = 24
 """So many hours of each point are marked at a time: progress keeps every mark, and a year has 8,760."""
-MAX_NAMES = 200
-"""So many names, keys and filters a command may have: an open job is written with every transaction."""
 _REPORT_SECONDS = 1.0
 
 

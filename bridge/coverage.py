@@ -51,8 +51,10 @@ class PointCoverage:
     """No channel will tell of it: it is not known to be quiet, so it is read as often as a point with previews."""
     _unread: Unread = field(default_factory=Unread)
     """Previews that the archive has not been read for."""
-    _found: int | None = None
-    """The newest of these that a read found: when it came is not known."""
+    _heard_from: int = 0
+    """What came until then may have come unheard."""
+    _high_heard: bool = False
+    """The item at `high` came after that."""
     _read_on: bool = False
     """The last forward page was cut: more is there."""
     _slice_factor: int = 1
@@ -68,7 +70,7 @@ class PointCoverage:
             self.snapshot = ticks
         if self.high is None or ticks >= self.high:
             self._unread.add(ticks, now)
-            self._found = self._found if heard else ticks
+            self._heard_from, self._high_heard = (self._heard_from, self._high_heard) if heard else (now, False)
             return False
         if ticks < self.start:
             return False
@@ -88,6 +90,7 @@ class PointCoverage:
         Answers the incidents whose debts this one takes over: they are mended when it is.
         """
         before = self._creditors()
+        self._heard_from, self._high_heard = max(self._heard_from, end), False
         if self.blind is not None:
             end, cause = max(end, self.blind[0]), cause if cause is not None else self.blind[1]
         self.blind = (end, cause)
@@ -110,9 +113,11 @@ class PointCoverage:
     def rescan(self, first: int, last: int, marked: int, cause: str) -> int:
         """Has the covered hours in [first, last) read again, as of `marked` and settle at least; answers how many there are.
 
-        The cause of an incident stays: what it hid is made good by the same read.
+        The cause of an incident stays: what it hid is made good by the same read. All of it is stated, and nothing confirmed that was
+        stated before now: who asks for it may have lost that.
         """
         hours = self.covered_hours(first, last)
+        self.sums.tear(hours.start * TICKS_PER_HOUR, hours.stop * TICKS_PER_HOUR)
         for hour in hours:
             earlier = self.dirty.get(hour)
             self.mark(hour, marked, cause if earlier is None or earlier.cause is None else None)
@@ -201,8 +206,9 @@ class PointCoverage:
 
     @property
     def heard(self) -> list[tuple[int, int]]:
-        """Time and arrival of the previews that channels told of, and for which the archive has not been read."""
-        return [preview for preview in self._unread if preview[0] != self._found]
+        """Time and arrival of previews that were heard one after the other and not read yet; before them that at `high`, with arrival 0."""
+        told = [preview for preview in self._unread if preview[1] > self._heard_from]
+        return [(self._known(self.high), 0), *told] if self._high_heard else told
 
     def _settled(self, now: int, rules: Rules) -> int:
         """What came up to this instant is in the archive that is asked at `now`."""
@@ -288,6 +294,7 @@ class PointCoverage:
         newest, settled = page.newest(read.begin), self._settled(sent, rules)
         end = self._sure_end(read.begin, page, settled)
         more = page.cut and newest < settled
+        self._high_heard = any(ticks == end for ticks, _ in self.heard)
         self.high, self._read_on = end, more and end > read.begin
         if self.blind is not None and settled < self.blind[0] and read.begin < end:
             self._mark_hours(read.begin, end - 1, *self.blind)

@@ -166,14 +166,17 @@ class FrameBuilder:
         for key in [k for k, f in self._open.items() if f.full(self._limits) or now_seconds - f.opened_seconds >= self._limits.seconds]:
             self._close(key)
 
-    def take(self, server_micros: int | None, everything: bool = False) -> list[tuple[Topic, Frame]]:
-        """The frames closed since the last call, in the order of their clocks; `everything` closes the open ones first."""
+    def take(self, server_ahead_micros: int | None, everything: bool = False) -> list[tuple[Topic, Frame]]:
+        """The frames closed since the last call, in the order of their clocks; `everything` closes the open ones first.
+
+        `server_ahead_micros` is how far PI's clock is ahead of ours, None if that is not known.
+        """
         if everything:
             for key in list(self._open):
                 self._close(key)
         closed, self._closed, self._closed_bytes = self._closed, [], 0
         for _, record in closed:
-            record["server_time"] = server_micros
+            record["server_time"] = None if server_ahead_micros is None else record["received_time"] + server_ahead_micros
         return closed
 
     @property

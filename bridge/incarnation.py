@@ -11,7 +11,6 @@ from bridge import progress
 from bridge.budget import Chance
 from bridge.commands import Commands
 from bridge.coverage import PointCoverage
-from bridge.dead_letters import DeadLetters
 from bridge.errors import NotReady
 from bridge.event_queue import EventQueues
 from bridge.frame import FrameBuilder, Heard, Limits
@@ -24,6 +23,7 @@ from bridge.reads import Reads
 from bridge.rules import Rules
 from bridge.urgency import Agenda
 from bridge.watermarks import ages_of
+from runtime.dead_letters import DeadLetters
 from schemas.config import Config, Coverage
 from schemas.records import Via
 from schemas.times import TICKS_PER_SECOND
@@ -258,7 +258,7 @@ class Incarnation:
         self.commands.settle(self._changed, now)
         self.state.incidents, self.state.jobs = self.incidents.records, self.commands.records()
         self._committing_bytes, self._first_gathered = self.frames.waiting_bytes, None
-        frames = self.frames.take(now.ticks // 10, everything=True)
+        frames = self.frames.take(now.ticks // 10 - now.micros, everything=True)
         self._committing = [(topic.dataset, sum(len(series["samples"]) for series in frame["series"])) for topic, frame in frames]
         records = [Record(topic, self.number, None, frame) for topic, frame in frames]
         records += [Record(INCIDENTS, None, incident["incident_id"], incident) for incident in self.incidents.take_changed()]

@@ -123,5 +123,15 @@ class Incidents:
                 "points": record["points"],
                 "point_keys": record["point_keys"],
                 "detail": record["detail"],
+                # About Kafka's records, which the landing alone knows of.
+                "topic": None,
+                "partition": None,
+                "from_offset": None,
+                "to_offset": None,
+                "from_sequence": None,
+                "to_sequence": None,
+                "job_id": None,
+                "accepted_time": None,
+                "accepted_reason": None,
             }
         )

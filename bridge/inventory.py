@@ -1,6 +1,7 @@
 """The inventory: which points are in scope, from PI to the topic `points` (design 4). Runs with whoever owns shard 0."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any, cast
@@ -25,6 +26,7 @@ from schemas.topics import POINTS
 
 log = structlog.get_logger("bridge.inventory")
 _PAGE, _MIN_PAGE = 1000, 10
+_BATCH_SOURCES, _MAX_SOURCE = 100, 1000
 _RETRY_SECONDS = 5.0
 _BATCH_MESSAGES = 5000
 _MAX_TEXT_BYTES = 100_000
@@ -52,7 +54,7 @@ class Inventory:
             self._known = await asyncio.to_thread(self._published)
             while True:
                 try:
-                    await self._publish(publisher, await self._found())  # not named here: it would be kept until the next
+                    await self._look(publisher)
                 except (PIUnavailable, PIRefused, PIUnreadable) as error:
                     log.warning("inventory not read", reason=str(error))
                     await asyncio.sleep(_RETRY_SECONDS)
@@ -60,6 +62,13 @@ class Inventory:
                     await asyncio.sleep(config.pi.inventory_seconds)
         finally:
             await publisher.close()
+
+    async def _look(self, publisher: Publisher) -> None:
+        """Publishes what is new; then the sources of points whose source nobody has told yet."""
+        found = await self._found()
+        await self._publish(publisher, found)
+        if sources := await self._sources(found):
+            await self._publish(publisher, found | sources)
 
     def _published(self) -> dict[str, bytes]:
         config, codec = self._world.config, self._world.codec
@@ -106,6 +115,22 @@ class Inventory:
             if address is not None and len(ids_seen) == known:
                 raise PIUnreadable(f"points of {selection.server}: a page of points that were all there before, and it links to another")
 
+    async def _sources(self, found: Mapping[str, bytes]) -> dict[str, bytes]:
+        """Points whose source is not known, with it; those that PI does not tell now are asked at the next inventory."""
+        unknown = [key for key, content in found.items() if unpacked(content)["point_source"] is None]
+        told: dict[str, bytes] = {}
+        for at in range(0, len(unknown), _BATCH_SOURCES):
+            part = {key: unpacked(found[key]) for key in unknown[at : at + _BATCH_SOURCES]}
+            try:
+                answered = await self._world.pi.batch({key: source_address(self._world.pi.base, p["web_id"]) for key, p in part.items()})
+            except (PIUnavailable, PIRefused, PIUnreadable) as error:
+                log.warning("point sources not read", points=len(unknown) - at, reason=str(error))
+                break
+            for key, point in part.items():
+                if (source := source_in(answered.contents[key])) is not None:
+                    told[key] = packed({**point, "point_source": source})
+        return told
+
     def _next(self, page: dict[str, Any]) -> str | None:
         links = page.get("Links")
         following = links.get("Next") if isinstance(links, dict) else None
@@ -133,6 +158,8 @@ class Inventory:
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             log.warning("point not understood", server=selection.server, point=shown(item, 200), reason=f"{type(error).__name__}: {error}")
             return
+        if point["point_source"] is None and (known := self._known.get(point["point_key"])) is not None:
+            point["point_source"] = unpacked(known)["point_source"]  # an attribute, which the list of points does not tell
         if point["point_key"] not in found and not excluded(selection, point["tag"]):
             found[point["point_key"]] = packed(point)
 
@@ -167,6 +194,7 @@ class Inventory:
             "in_scope": True,
             "start_time": start_micros,
             "received_time": self._world.now_micros(),
+            "point_source": selection.point_source,
         }
 
     async def _publish(self, publisher: Publisher, found: dict[str, bytes]) -> None:
@@ -202,6 +230,20 @@ def query(selection: PointSelection, page_points: int = _PAGE) -> str:
     fields = ";".join(f"Items.{name}" for name in _FIELDS.split(";"))
     query = f"nameFilter={quote(selection.name_filter)}&maxCount={page_points}&webIdType=IDOnly&selectedFields=Links.Next;{fields}"
     return query if selection.point_source is None else f"{query}&sourceFilter={quote(selection.point_source)}"
+
+
+def source_address(base: str, web_id: str) -> str:
+    """Where PI tells the point source of a point (pi-web-api.md 1.3)."""
+    return f"{base}/points/{quote(web_id)}/attributes?nameFilter=pointsource&selectedFields=Items.Name;Items.Value"
+
+
+def source_in(answer: object) -> str | None:
+    """The point source in such an answer; None if there is none."""
+    items = answer.get("Items") if isinstance(answer, dict) else None
+    for item in items if isinstance(items, list) else ():
+        if isinstance(item, dict) and str(item.get("Name")).casefold() == "pointsource" and isinstance(item.get("Value"), str):
+            return item["Value"] if 0 < len(item["Value"]) <= _MAX_SOURCE and item["Value"].isprintable() else None
+    return None
 
 
 def excluded(selection: PointSelection, tag: str) -> bool:

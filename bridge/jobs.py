@@ -9,7 +9,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import TextIO, cast
 
-from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaException, TopicPartition
 
 from bridge import kafka
 from bridge.reports import Reports, by_job
@@ -18,7 +18,6 @@ from schemas.records import Command, Job, JobKind
 from schemas.times import micros_of
 from schemas.topics import COMMANDS, JOBS
 
-_SECONDS = 15.0
 _POLL_SECONDS = 0.5
 _PLAIN_SECONDS = 10.0
 """Where no terminal shows the bar, a line is printed so often."""
@@ -31,7 +30,7 @@ def command_of(
     now = datetime.now(UTC)
     return {
         "source": config.source,
-        "job_id": f"{kind.lower()}-{now:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}",
+        "job_id": f"{kind.lower()}-{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}",
         "kind": kind,
         "points": points,
         "filters": filters,
@@ -44,21 +43,7 @@ def command_of(
 
 def give(config: Config, command: Command) -> None:
     """Writes the command; returns when Kafka has it. Raises KafkaException, NotReady or Unreachable."""
-    failed: list[KafkaError] = []
-
-    def delivered(error: KafkaError | None, _: object) -> None:
-        if error is not None:
-            failed.append(error)
-
-    with closing(kafka.codec(config)) as codec:
-        value = codec.encode(COMMANDS, command)
-    settings = {"enable.idempotence": True, "acks": "all", "message.timeout.ms": int(_SECONDS * 1000), "logger": kafka.LIBRARY_LOG}
-    producer = Producer({**config.kafka.client_settings(), **settings})
-    producer.produce(COMMANDS.name(config.source), key=command["job_id"].encode(), value=value, on_delivery=delivered)
-    if producer.flush(_SECONDS + 5):
-        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "the command was not taken; whether it will be is unknown"))
-    if failed:
-        raise KafkaException(failed[0])
+    kafka.publish(config, COMMANDS, command["job_id"], command)
 
 
 def follow(config: Config, job_id: str, show: TextIO) -> Reports:

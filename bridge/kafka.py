@@ -4,21 +4,20 @@ import json
 import logging
 import time
 from collections.abc import Iterator
-from typing import Any, cast
+from contextlib import closing
+from typing import Any
 
-import httpx2
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition, Uuid
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.schema_registry import Schema as RegistrySchema
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition, Uuid
 from confluent_kafka.schema_registry import SchemaRegistryClient
-from confluent_kafka.schema_registry.error import SchemaRegistryError
 from fastavro.types import Schema
 
-from bridge.errors import BridgeError, NotReady, Unreachable
+from bridge.errors import NotReady, Unreachable
 from bridge.frame_encoder import encoder_of
+from runtime import registry
+from runtime.topics import described
 from schemas import wire
-from schemas.config import Config, Registry
-from schemas.topics import TOPICS, Topic
+from schemas.config import Config
+from schemas.topics import OF_BRIDGE, Topic
 
 LIBRARY_LOG = logging.getLogger("librdkafka")
 """Where librdkafka logs, instead of writing lines of its own to stderr; it tells when it is polled."""
@@ -90,35 +89,38 @@ class Codec:
         return wire.decode(body, self._writers[schema_id], wire.schema(topic.record))
 
 
-def registry(config: Registry) -> SchemaRegistryClient:
-    """A client of the schema registry."""
-    settings: dict[str, Any] = {"url": config.url, "timeout": _SECONDS}
-    if config.auth.kind == "basic":
-        settings["basic.auth.user.info"] = f"{config.auth.username}:{config.auth.password.get_secret_value()}"
-    if config.ca_file is not None:
-        settings["ssl.ca.location"] = config.ca_file
-    return SchemaRegistryClient(settings)
+def publish(config: Config, topic: Topic, key: str, record: Any) -> None:
+    """Publishes one record that a person asked for; returns when Kafka has it. Raises KafkaException, NotReady or Unreachable."""
+    failed: list[KafkaError] = []
+
+    def delivered(error: KafkaError | None, _: object) -> None:
+        if error is not None:
+            failed.append(error)
+
+    with closing(codec(config)) as opened:
+        value = opened.encode(topic, record)
+    settings = {"enable.idempotence": True, "acks": "all", "message.timeout.ms": int(_SECONDS * 1000), "logger": LIBRARY_LOG}
+    producer = Producer({**config.kafka.client_settings(), **settings})
+    producer.produce(topic.name(config.source), key=key.encode(), value=value, on_delivery=delivered)
+    if producer.flush(_SECONDS + 5):
+        raise KafkaException(
+            KafkaError(KafkaError._TIMED_OUT, f"what was given was not taken by {topic.dataset}; whether it will be is unknown")
+        )
+    if failed:
+        raise KafkaException(failed[0])
 
 
 def codec(config: Config) -> Codec:
     """The codec of this source's topics. Raises NotReady if a subject lacks the schema of this version: producers never register."""
-    client = registry(config.registry)
+    client = registry.client(config.registry)
     try:
-        return Codec({topic.dataset: _registered(client, topic, config) for topic in TOPICS}, client)
-    except BridgeError:
+        return Codec({topic.dataset: registry.id_of(client, topic, config.source) for topic in OF_BRIDGE}, client)
+    except registry.Unregistered as error:
         client.close()
-        raise
-
-
-def _registered(client: SchemaRegistryClient, topic: Topic, config: Config) -> int:
-    subject = topic.subject(config.source)
-    try:
-        found = client.lookup_schema(subject, RegistrySchema(wire.schema_text(topic.record), "AVRO"))
-    except (SchemaRegistryError, httpx2.HTTPError) as error:
-        if isinstance(error, SchemaRegistryError) and error.http_status_code == 404:
-            raise NotReady(f"subject {subject} lacks this version's schema; run: pibridge schemas register") from error
-        raise Unreachable(f"registry {config.registry.url} does not answer as it should: {error}") from error
-    return cast(int, found.schema_id)
+        raise NotReady(str(error)) from error
+    except registry.Away as error:
+        client.close()
+        raise Unreachable(f"{config.registry.url}: {error}") from error
 
 
 def _text_of(topic_id: Uuid) -> str:
@@ -128,29 +130,7 @@ def _text_of(topic_id: Uuid) -> str:
 
 def topic_ids(config: Config) -> dict[str, tuple[str, int]]:
     """Kafka's id and number of partitions of each topic of the source, by dataset. Raises NotReady if one is missing or misshapen."""
-    admin = AdminClient({**config.kafka.client_settings(), "logger": LIBRARY_LOG})  # type: ignore[dict-item]
-    try:
-        return _found_topics(config, admin)
-    finally:
-        admin.poll(0)  # for its log
-
-
-def _found_topics(config: Config, admin: AdminClient) -> dict[str, tuple[str, int]]:
-    names = {topic.name(config.source): topic for topic in TOPICS}
-    found: dict[str, tuple[str, int]] = {}
-    for name, future in admin.describe_topics(TopicCollection(list(names)), request_timeout=_SECONDS).items():
-        topic = names[name]
-        try:
-            described = future.result()
-        except KafkaException as error:
-            if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                raise NotReady(f"topic {name} does not exist; run: pibridge topics apply") from error
-            raise
-        wanted = topic.partition_count(config.delivery.shards)
-        if len(described.partitions) != wanted:
-            raise NotReady(
-                f"topic {name} has {len(described.partitions)} partitions, and the configuration says {wanted}: "
-                "set delivery.shards to what the topics were created with"
-            )
-        found[topic.dataset] = (_text_of(described.topic_id), len(described.partitions))
-    return found
+    found, problems = described(config, OF_BRIDGE)
+    if problems:
+        raise NotReady(problems[0])
+    return {dataset: (_text_of(topic.topic_id), len(topic.partitions)) for dataset, topic in found.items()}

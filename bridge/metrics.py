@@ -5,53 +5,33 @@ No label names a point, a stream or a shard's incarnation: the number of series 
 """
 
 from collections import Counter as TallyOf
-from collections.abc import Iterable, Sequence
-from itertools import product
-from typing import NamedTuple, TypeVar, get_args
-
-import prometheus_client
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from collections.abc import Iterable
+from typing import get_args
 
 from bridge.census import Census, PointState
 from bridge.rules import Purpose
+from runtime.figures import Figures
 from schemas.records import IncidentKind, ValueFrame
-from schemas.topics import DEAD_LETTERS, HISTORY, LIVE, RECORDED, TOPICS, Topic
-
-prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # one series more a counter, which nobody asks for
+from schemas.topics import DEAD_LETTERS, HISTORY, LIVE, OF_BRIDGE, RECORDED, Topic
 
 VALUE_DATASETS = tuple(topic.dataset for topic in (LIVE, RECORDED, HISTORY))
-DATASETS = tuple(topic.dataset for topic in TOPICS)
+DATASETS = tuple(topic.dataset for topic in OF_BRIDGE)
 REQUEST_KINDS = ("batch", "points", "dataservers", "clock", "token", "other")
 STATUS_CLASSES = ("2xx", "3xx", "4xx", "5xx", "none")
 PURPOSES = tuple(purpose.name.lower() for purpose in Purpose)
 INCIDENT_KINDS = get_args(IncidentKind)
 POINT_STATES = get_args(PointState)
-_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-
-M = TypeVar("M", Counter, Gauge, Histogram)
 
 
-class Figure(NamedTuple):
-    """What one figure is, for the reference."""
-
-    name: str
-    kind: str
-    unit: str
-    labels: dict[str, Sequence[str]]
-    meaning: str
-
-
-class Metrics:
+class Metrics(Figures):
     """The figures of one process, from zero; and what happened, told in the words of the bridge."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.reference: list[Figure] = []
+        super().__init__()
         self._define_what_is_committed()
         self._define_what_pi_does()
         self._define_coverage()
         self._define_the_process()
-        ProcessCollector(registry=self.registry)
 
     def _define_what_is_committed(self) -> None:
         count, spread = self._count, self._spread
@@ -197,32 +177,6 @@ class Metrics:
         self.shards_assigned.set(assigned)
         self.shards_owned.set(owned)
 
-    def exposition(self) -> bytes:
-        """All figures in Prometheus' text format."""
-        return generate_latest(self.registry)
-
-    # -- definitions --------------------------------------------------------------------------------------------------------------
-
-    def _count(self, name: str, unit: str, meaning: str, **labels: Sequence[str]) -> Counter:
-        self.reference.append(Figure(name + "_total", "counter", unit, labels, meaning))
-        return _prepared(Counter(name, meaning, tuple(labels), registry=self.registry), labels)
-
-    def _show(self, name: str, unit: str, meaning: str, **labels: Sequence[str]) -> Gauge:
-        self.reference.append(Figure(name, "gauge", unit, labels, meaning))
-        return _prepared(Gauge(name, meaning, tuple(labels), registry=self.registry), labels)
-
-    def _spread(self, name: str, unit: str, meaning: str, **labels: Sequence[str]) -> Histogram:
-        self.reference.append(Figure(name, "histogram", unit, labels, meaning))
-        return _prepared(Histogram(name, meaning, tuple(labels), buckets=_SECONDS, registry=self.registry), labels)
-
-
-def _prepared(metric: M, labels: dict[str, Sequence[str]]) -> M:
-    """The metric with a series for each value of its labels, so that a rate is known from the start, and nothing is added later."""
-    if labels:
-        for values in product(*labels.values()):
-            metric.labels(*values)
-    return metric
-
 
 def reference() -> str:
     """The page docs/metrics.md."""
@@ -240,15 +194,7 @@ def reference() -> str:
         "It asks for no password and shows no values, so it is bound to this machine unless told otherwise. No label names a point: the",
         "number of series does not grow with the plant.",
         "",
-        "| name | type | unit | labels | meaning |",
-        "|---|---|---|---|---|",
-    ]
-    for figure in Metrics().reference:
-        labels = "; ".join(f"`{name}`: {', '.join(values)}" for name, values in figure.labels.items()) or "–"
-        lines.append(f"| `{figure.name}` | {figure.kind} | {figure.unit} | {labels} | {figure.meaning} |")
-    lines += [
-        "",
-        "Besides, `process_*`: CPU seconds, memory, file descriptors and start time of the process, as Prometheus' own client names them.",
+        *Metrics().table(),
         "",
     ]
     return "\n".join(lines)

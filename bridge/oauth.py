@@ -10,9 +10,9 @@ from urllib.parse import quote_plus, urlsplit
 import httpx2
 
 from bridge.errors import BridgeError, PINotLetIn, PIUnavailable, PIUntrusted
-from bridge.masking import Mask
 from bridge.metrics import Metrics
 from bridge.tls import distrust, trust
+from runtime.masking import Mask
 from schemas.config import OAuth
 from schemas.references import read_secret
 

@@ -13,11 +13,11 @@ import httpx2
 from bridge import auth, batch, pitime
 from bridge.budget import Budget, Part, wish_seconds
 from bridge.errors import BridgeError, PIRefused, PITooLarge, PIUnavailable, PIUnreadable, PIUntrusted
-from bridge.masking import Mask
 from bridge.metrics import Metrics
 from bridge.normalise import parse_json
 from bridge.slots import Slots
 from bridge.tls import distrust, trust
+from runtime.masking import Mask
 from schemas.config import PI
 from schemas.times import TICKS_PER_SECOND
 

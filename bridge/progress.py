@@ -30,6 +30,8 @@ class ShardState:
     alive_at: int | None = None
     """PI's clock at the last sign of life, ticks; None if the shard was never owned."""
     incidents: dict[str, OpenIncident] = field(default_factory=dict)
+    archived_until: dict[str, int] = field(default_factory=dict)
+    """By data server, the instant (ticks) up to which what came is known to be archived: a queue may be stuck, and nobody know it yet."""
     stuck_queues: dict[str, int] = field(default_factory=dict)
     """Data servers whose event queue is stuck, each with the instant (ticks) up to which what came is archived."""
     commands_offset: int = 0
@@ -58,6 +60,7 @@ class ShardState:
             "topic_ids": dict(self.topic_ids),
             "alive_at": (self.alive_at or 0) // TICKS_PER_MICROSECOND,
             "incidents": [incident.copy() for incident in self.incidents.values()],
+            "archived_until": dict(self.archived_until),
             "stuck_queues": dict(self.stuck_queues),
             "commands_offset": self.commands_offset,
             "jobs": [job.copy() for job in self.jobs],
@@ -75,6 +78,7 @@ def shard_state(record: ShardProgress) -> ShardState:
         topic_ids=dict(record["topic_ids"]),
         alive_at=record["alive_at"] * TICKS_PER_MICROSECOND,
         incidents={incident["incident_id"]: incident for incident in record["incidents"]},
+        archived_until=dict(record["archived_until"]),
         stuck_queues=dict(record["stuck_queues"]),
         commands_offset=record["commands_offset"],
         jobs=[job.copy() for job in record["jobs"]],

@@ -271,20 +271,28 @@ class Reads:
         self._set_aside(task, unreadable, now)
         last = page.newest(task.at)
         forward = task.read.end is None
+        queue = self._owner.event_queues.of(task.point, now)
         if page.cut and (last <= task.at or (forward and task.coverage.too_short(task.read, page, sent.ticks, self._owner.rules))):
             # One instant fills the page (trap 23), or one and the next, which may have come just now: a larger one is needed.
-            larger = min(task.max_count * 2, _MAX_PAGE_VALUES)
-            if larger == task.max_count or larger >= self._refused_values.get(task.coverage.point_key, larger + 1):
+            if not self._again_with_a_larger_page(task):
                 raise PIUnavailable(f"more than {task.max_count} values at one instant, and no larger page is to be had")
-            task.max_count = larger
-            self._unfinished.append(task)
+        elif forward and queue.wants_more(page, task.coverage.heard) and self._again_with_a_larger_page(task):
+            pass  # what the archive shows up to here does not tell whether it is stuck still
         elif forward:
             settle = self._owner.rules.settle
-            looked = self._owner.event_queues.of(task.point, now)
-            looked.page(page, task.coverage.heard, task.coverage.as_of - settle, sent.ticks - settle)
+            queue.page(page, task.coverage.heard, task.coverage.as_of - settle, sent.ticks - settle)
             self._forward(task, page, sent, now)
         else:
             self._reread(task, page, last, sent, now)
+
+    def _again_with_a_larger_page(self, task: Task) -> bool:
+        """Has the page read again with twice as many values; False if PI does not give so many."""
+        larger = min(task.max_count * 2, _MAX_PAGE_VALUES)
+        if larger == task.max_count or larger >= self._refused_values.get(task.coverage.point_key, larger + 1):
+            return False
+        task.max_count = larger
+        self._unfinished.append(task)
+        return True
 
     def _forward(self, task: Task, page: Page, sent: Sent, now: Moment) -> None:
         owner, coverage = self._owner, task.coverage

@@ -18,13 +18,14 @@ from bridge.inbox import Inbox
 from bridge.incarnation import Incarnation
 from bridge.inventory import Inventory
 from bridge.listening import listen
-from bridge.masking import Mask
-from bridge.monitoring import Monitoring, Port
+from bridge.monitoring import Monitoring
 from bridge.ownership import Membership
 from bridge.piwebapi import PIWebAPI
 from bridge.reading import read
 from bridge.shard import OwnedShard, Work, World
 from bridge.tenure import Fencings
+from runtime.masking import Mask
+from runtime.port import Port, PortTaken
 from schemas.config import Config
 from schemas.records import Point
 
@@ -187,7 +188,10 @@ class Bridge:
 async def run(config: Config, stop: asyncio.Event, mask: Mask | None = None) -> None:
     """Runs the bridge until `stop`; `mask` learns of tokens that it fetches. Raises NotReady or PIRefused where a person has to act."""
     monitoring = Monitoring(health=Health(config.delivery.transaction_timeout_seconds + _BEYOND_TIMEOUT_SECONDS))
-    port = nullcontext() if config.monitoring is None else Port(config.monitoring, monitoring)
+    try:
+        port = nullcontext() if config.monitoring is None else Port(config.monitoring, monitoring)
+    except PortTaken as error:
+        raise NotReady(str(error)) from error
     with port:
         beating = asyncio.create_task(monitoring.beat())
         try:

@@ -1,9 +1,11 @@
 """The `pibridge` command: what a person touches. It dispatches and starts processes; no data passes through it."""
 
-import json
+import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -11,14 +13,19 @@ import httpx2
 import typer
 from confluent_kafka import KafkaException
 from confluent_kafka.schema_registry.error import SchemaRegistryError
-from rich.console import Console
 from rich.table import Table
 from typer.core import TyperGroup
 
+from bridge.errors import BridgeError
+from bridge.run import stops_it
+from console import answers, groups, incidents, lakehouse, reconcile
 from console import demo as demonstration
-from console import subjects, topics
+from console import tap as tapping
+from console.answers import NoAnswer
+from console.options import DEFAULT_CONFIG, ConfigOption, JsonOption, ReasonOption
+from console.printing import console_of_width, print_result
 from console.stack import StackError
-from schemas.config import Config, ConfigError, load
+from schemas.config import ConfigError, instant_of, load
 
 
 class Sentences(TyperGroup):
@@ -33,6 +40,12 @@ class Sentences(TyperGroup):
             self._say(str(error), 2)
         except StackError as error:
             self._say(str(error), error.exit_code)
+        except NoAnswer as error:
+            raise typer.Exit(error.exit_code) from error
+        except incidents.NotAcceptable as error:
+            self._say(str(error), 1)
+        except BridgeError as error:
+            self._say(str(error), stops_it(error))
         except KafkaException as error:
             self._say(f"Kafka does not do what was asked: {error.args[0].str()}", 3)
         except SchemaRegistryError as error:
@@ -53,21 +66,16 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-topics_app = typer.Typer(help="The source's Kafka topics.", no_args_is_help=True)
-schemas_app = typer.Typer(help="The source's Avro schemas in the registry.", no_args_is_help=True)
-app.add_typer(topics_app, name="topics")
-app.add_typer(schemas_app, name="schemas")
-
-ConfigOption = Annotated[Path, typer.Option("--config", help="Configuration file.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
-_DEFAULT_CONFIG = Path("pibridge.yaml")
+app.add_typer(groups.topics_app, name="topics")
+app.add_typer(groups.incidents_app, name="incidents")
+app.add_typer(groups.schemas_app, name="schemas")
 
 
 @app.command()
 def demo(
     seconds: Annotated[float, typer.Option(min=10, help="How long values flow, from the first committed preview.")] = 60.0,
-    points: Annotated[int, typer.Option(min=10, max=100_000, help="Points in the simulated plant.")] = 1000,
-    rate: Annotated[float, typer.Option(min=1, help="Values per second of all points together.")] = 100.0,
+    points: Annotated[int, typer.Option(min=50, max=100_000, help="Points in the simulated plant.")] = 1000,
+    rate: Annotated[float, typer.Option(min=10, help="Values per second of all points together.")] = 100.0,
     directory: Annotated[Path | None, typer.Option("--dir", help="Where everything is kept; default: a temporary directory.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Do not remove the temporary directory.")] = False,
     catalog_uri: Annotated[
@@ -77,45 +85,19 @@ def demo(
     profile: Annotated[str, typer.Option(help="Load of the plant: steady, bursty, aveva, idle or verify.")] = "steady",
     as_json: JsonOption = False,
 ) -> None:
-    """Start a simulated PI, Kafka, a registry, the bridge and Spark on this machine; let values flow; prove that none is lost.
+    """Start a simulated PI, Kafka, the bridge, the processors and Spark on this machine; let values flow; prove that none is lost.
 
-    A socket is lost, five values come late, one is malformed. At the end the plant stands still and its archive is compared with the Delta
-    tables, event by event and bit by bit. Exit code 0 only if nothing is lost, invented, wrong or doubled.
+    One interface's clock is 90 s ahead, another keeps its values back for 30 s; a socket is lost, five values come late, one is malformed.
+    At the end the plant stands still, and its archive is compared with the Delta tables, event by event and bit by bit. Exit code 0 only if
+    nothing is lost, invented, wrong or doubled, and the processors have found the clock and each value that came late on purpose.
     """
     result = demonstration.run(demonstration.Options(seconds, points, rate, directory, keep, catalog_uri, verify, profile))
-    _print(result.as_json(), as_json)
+    print_result(result.as_json(), as_json)
     raise typer.Exit(0 if result.result == "proved" else 1)
 
 
-@topics_app.command("plan")
-def topics_plan(config: ConfigOption = _DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
-    """Show the topics as they should be beside what Kafka has, and the rights that each process needs. Changes nothing."""
-    settings = _load(config)
-    planned = [{"topic": p.name, "partitions": p.partitions, "key": p.topic.key, "state": p.state} for p in topics.plan(settings)]
-    rules = [dict(zip(("process", "operation", "resource", "name"), rule, strict=True)) for rule in topics.acls(settings)]
-    _print({"schema_version": 1, "topics": planned, "acls": rules}, as_json)
-
-
-@topics_app.command("apply")
-def topics_apply(config: ConfigOption = _DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
-    """Create the topics that are missing. An existing topic is never altered."""
-    _print({"schema_version": 1, "created": [{"topic": p.name, "partitions": p.partitions} for p in topics.apply(_load(config))]}, as_json)
-
-
-@schemas_app.command("plan")
-def schemas_plan(config: ConfigOption = _DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
-    """Show every subject and whether the registry has this version's schema. Changes nothing."""
-    _print({"schema_version": 1, "subjects": [vars(registered) for registered in subjects.plan(_load(config))]}, as_json)
-
-
-@schemas_app.command("register")
-def schemas_register(config: ConfigOption = _DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
-    """Register this version's schemas, each subject with compatibility FULL_TRANSITIVE."""
-    _print({"schema_version": 1, "subjects": [vars(registered) for registered in subjects.register(_load(config))]}, as_json)
-
-
 @app.command()
-def check(config: ConfigOption = _DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+def check(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
     """Look at PI, Kafka and the registry as `run` needs them, and say all that is wrong. The same as `python -m bridge check`.
 
     Changes nothing. Exit code 0: all is well, 1: something is wrong, 2: the configuration file, 3: something does not answer.
@@ -124,16 +106,51 @@ def check(config: ConfigOption = _DEFAULT_CONFIG, as_json: JsonOption = False) -
 
 
 @app.command()
-def run(config: ConfigOption = _DEFAULT_CONFIG) -> None:
+def run(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Run the bridge: PI to Kafka. The same as `python -m bridge run`."""
     _dispatch("bridge", "run", "--config", str(config))
+
+
+@app.command()
+def process(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Run the processors: late data, clock skew and quality in what the bridge publishes. The same as `python -m stream_processors run`."""
+    _dispatch("stream_processors", "run", "--config", str(config))
+
+
+class Finding(StrEnum):
+    """What can be tapped."""
+
+    LATE = "late"
+    SKEW = "skew"
+    QUALITY = "quality"
+
+
+BeginningOption = Annotated[bool, typer.Option("--from-beginning", help="All that the topic holds first.")]
+LinesOption = Annotated[bool, typer.Option("--json", help="One JSON object a line, times in microseconds since 1970.")]
+CountOption = Annotated[int | None, typer.Option("--count", min=1, help="End after so many.")]
+
+
+@app.command()
+def tap(
+    what: Annotated[Finding, typer.Argument(help="late: values beyond their threshold; skew: clocks; quality: checks that fail or pass.")],
+    from_beginning: BeginningOption = False,
+    count: CountOption = None,
+    as_json: LinesOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Print what the processors find, as it comes: a line a finding, until Ctrl-C."""
+    try:
+        tapping.tap(load(config), what.value, from_beginning, as_json, count)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    except BrokenPipeError:  # whoever read has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 PointOption = Annotated[
     list[str] | None, typer.Option("--point", metavar="NAME|KEY", help="A point; may be repeated. Default: all points.")
 ]
 FilterOption = Annotated[list[str] | None, typer.Option("--filter", metavar="GLOB", help="Names with * and ?; may be repeated.")]
-ReasonOption = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Kept with the job, for others to read.")]
 NoWaitOption = Annotated[bool, typer.Option("--no-wait", help="Do not follow the job.")]
 _JOBS_EPILOG = """Exit codes: 0 done, 1 refused, or no point is concerned, 2 usage or configuration, 3 Kafka or the registry is away,
 130 interrupted: the job goes on, and `pibridge jobs ID` follows it again."""
@@ -148,7 +165,7 @@ def rescan(
     reason: ReasonOption = None,
     no_wait: NoWaitOption = False,
     as_json: JsonOption = False,
-    config: ConfigOption = _DEFAULT_CONFIG,
+    config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Have covered hours read again from PI's archive and stated anew, and follow that until it is done."""
     _give("rescan", ["--from", begin, "--to", end], point, filter_, reason, no_wait, as_json, config)
@@ -162,7 +179,7 @@ def backfill(
     reason: ReasonOption = None,
     no_wait: NoWaitOption = False,
     as_json: JsonOption = False,
-    config: ConfigOption = _DEFAULT_CONFIG,
+    config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Have points filled back to an earlier start than they were configured with, and follow that until it is done."""
     _give("backfill", ["--to-start", to_start], point, filter_, reason, no_wait, as_json, config)
@@ -192,19 +209,98 @@ def jobs(
     job_id: Annotated[str | None, typer.Argument(metavar="ID", help="The job to follow.")] = None,
     no_wait: NoWaitOption = False,
     as_json: JsonOption = False,
-    config: ConfigOption = _DEFAULT_CONFIG,
+    config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """List what became of commands; with an id, follow that job until it is done."""
     _dispatch("bridge", "jobs", *([job_id] if job_id is not None else []), *_flags(no_wait, as_json), "--config", str(config))
 
 
 @app.command()
+def tables(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    """List the Delta tables below the warehouse: rows, files, bytes and the last commit of each. Needs no Spark and no catalog."""
+    print_result({"schema_version": 1, "tables": lakehouse.listed(load(config))}, as_json)
+
+
+@app.command()
 def land(
-    config: ConfigOption = _DEFAULT_CONFIG,
+    config: ConfigOption = DEFAULT_CONFIG,
     available_now: Annotated[bool, typer.Option("--available-now", help="Land what is there, then stop.")] = False,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Fill tables that are gone again with what Kafka still holds.")] = False,
 ) -> None:
     """Run the Spark job: Kafka to Delta. The same as `python -m spark_jobs bronze`."""
-    _dispatch("spark_jobs", "bronze", "--config", str(config), *(["--available-now"] if available_now else []))
+    flags = [*(["--available-now"] if available_now else []), *(["--rebuild"] if rebuild else [])]
+    _dispatch("spark_jobs", "bronze", "--config", str(config), *flags)
+
+
+@app.command()
+def refine(
+    config: ConfigOption = DEFAULT_CONFIG,
+    available_now: Annotated[bool, typer.Option("--available-now", help="Refine what bronze has, then stop.")] = False,
+) -> None:
+    """Run the Spark job: bronze to silver and gold. The same as `python -m spark_jobs refine`."""
+    _dispatch("spark_jobs", "refine", "--config", str(config), *(["--available-now"] if available_now else []))
+
+
+@app.command("reconcile", epilog="Exit codes: 0 complete, 1 something is missing or altered, 2 usage, 3 no answer, 130 interrupted.")
+def reconcile_(
+    begin: Annotated[str, typer.Option("--from", metavar="T", help="An instant such as 2024-01-31T00:00:00Z, or 30d: so long ago.")] = "7d",
+    end: Annotated[str | None, typer.Option("--to", metavar="T", help="The end, exclusive; default: now.")] = None,
+    pi: Annotated[bool, typer.Option("--pi/--no-pi", help="Ask PI for its own counts too, gently.")] = True,
+    repair: Annotated[bool, typer.Option("--repair", help="Have what is not as it should be read again, wait, and look again.")] = False,
+    wait: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="After a repair: how long landing and refining may take.")] = 900.0,
+    picture: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw a heat map of points and hours there, as SVG.")] = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Hold the coverage ledger, the tables and PI's own counts against each other, by point and hour.
+
+    Statements are recounted bit by bit, holes in coverage looked for, silver compared with bronze. It all goes to silver.pi_completeness.
+    A repair needs bridge, land and refine to be running.
+    """
+    now = datetime.now(UTC)
+    try:
+        range_ = instant_of(begin, now), now if end is None else instant_of(end, now)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    answer = reconcile.run(config, load(config), reconcile.Options(*range_, pi, repair, wait, picture))
+    print_result(answer.result, as_json)
+    raise typer.Exit(answer.exit_code)
+
+
+@app.command(epilog="Exit codes: 0 answered, 1 the question failed, 2 usage or no question, 3 there are no tables yet, 130 interrupted.")
+def query(
+    sql: Annotated[str | None, typer.Argument(metavar="SQL", help="The question.")] = None,
+    file: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="A file with the question, or one that comes along: corrections_of_day, gaps, hourly_averages, known_at, last_values, "
+            "late_share.",
+        ),
+    ] = None,
+    param: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A parameter, :name in the SQL; may be repeated.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Rows at most.")] = 1000,
+    as_json: JsonOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Ask the tables by name, in Spark's SQL; nothing can be changed. pi_timeseries_now has the newest of everything.
+
+    For example: pibridge query --file last_values --param tag=FIC%
+    """
+    if (sql is None) == (file is None):
+        raise typer.BadParameter("give the question itself, or --file")
+    asked = ["--", sql] if sql is not None else [f"--file={file}"]  # a question may begin with a comment
+    more = [f"--param={given}" for given in param or []]
+    answer = answers.answer_of("spark_jobs", "query", "--config", str(config), "--limit", str(limit), *more, *asked)
+    if as_json:
+        print_result(answer.result, True)
+        return
+    table = Table(*answer.result["columns"])
+    for row in answer.result["rows"]:
+        table.add_row(*("" if row[name] is None else str(row[name]) for name in answer.result["columns"]))
+    console_of_width().print(table)
+    if answer.result["more_rows"]:
+        sys.stderr.write(f"there are more rows than {limit}: see --limit\n")
 
 
 def _dispatch(*module: str) -> NoReturn:
@@ -212,32 +308,6 @@ def _dispatch(*module: str) -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to the child too, which decides
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     raise typer.Exit(process.wait())
-
-
-def _load(path: Path) -> Config:
-    return load(path)
-
-
-def _print(result: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        sys.stdout.write(json.dumps(result) + "\n")
-        return
-    console = Console()
-    scalars = Table("figure", "value", show_header=False, box=None)
-    for name, value in result.items():
-        if isinstance(value, list):
-            console.print(_rows(name, value))
-        elif name != "schema_version":
-            scalars.add_row(name, json.dumps(value) if isinstance(value, dict) else str(value))
-    if scalars.row_count:
-        console.print(scalars)
-
-
-def _rows(title: str, rows: list[dict[str, Any]]) -> Table:
-    table = Table(*(rows[0] if rows else ["nothing"]), title=title, title_justify="left")
-    for row in rows:
-        table.add_row(*map(str, row.values()))
-    return table
 
 
 def main() -> NoReturn:

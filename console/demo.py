@@ -6,34 +6,38 @@ import secrets
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx2
-import yaml
 
 from bridge import kafka
-from console import proof, subjects, topics
-from console.lakehouse import Bronze
+from console import demo_config, planted, proof, subjects, topics
+from console.demo_config import CSV_FILE, CSV_POINT, LATE_SECONDS, PASSWORD, SERVER
+from console.gauges import Gauges
+from console.lakehouse import Bronze, silver_rows
 from console.plant import Plant, PlantPoint
+from console.planted import Findings, Planted
+from console.result import Result
+from console.screen import FLOWING
 from console.stack import Stack, StackError, running
 from console.stack.child import Child
-from console.story import Story, covered_ends
+from console.story import AHEAD_SECONDS, Story, covered_ends
+from console.telling import Teller, telling
 from console.watch import DeltaWatch, KafkaWatch
 from schemas.config import Config, load
+from schemas.shards import shard_of
 
-SCHEMA_VERSION = 1
-CSV_POINT = "machine_temperature"
-_CSV_FILE = "history/machine_temperature_system_failure.csv"
-_CSV_START = "2013-12-02T21:15:00Z"
-_PASSWORD = "PIBRIDGE_DEMO_PASSWORD"  # noqa: S105 - the name of a variable
-_SERVER = "main"
 _START_SECONDS = 180.0
-_SETTLED_SECONDS = 180.0
+_FIND_SECONDS = 90.0
+"""So much longer than asked for values flow while the processors have not found what was planted."""
+_SETTLED_SECONDS = 240.0
+"""What is stamped ahead of PI's clock can be stated when its time has come."""
 _MAX_LAG_SECONDS = 30.0
+_REFINE_SECONDS = 600.0
 _VERIFIER_SECONDS = 600.0
 
 
@@ -53,61 +57,14 @@ class Options:
     """The simulator's profile of load."""
 
 
-@dataclass
-class Result:
-    """The demo's figures, as `--json` prints them."""
-
-    schema_version: int = SCHEMA_VERSION
-    result: str = "failed"
-    points: int = 0
-    points_covered: int = 0
-    oldest_coverage_lag_seconds: float = 0.0
-    previews: int = 0
-    statements: int = 0
-    rows_bronze: int = 0
-    archived_in_scope: int = 0
-    csv_rows: int = 0
-    lost: int = 0
-    invented: int = 0
-    wrong: int = 0
-    duplicates: int = 0
-    sockets_lost: int = 0
-    late_inserted_found: int = 0
-    dead_letters: int = 0
-    seconds_to_first_preview_in_kafka: float | None = None
-    seconds_to_first_bronze_commit: float | None = None
-    catalog_tables: int | None = None
-    verifier: dict[str, int] | None = None
-    """Failures by check; null unless the verifier was asked for."""
-    examples: dict[str, str] = field(default_factory=dict)
-    unsettled: str | None = None
-    """What had not settled when the proof was made, if anything."""
-    versions: dict[str, str] = field(default_factory=dict)
-
-    def as_json(self) -> dict[str, Any]:
-        """The result as a JSON object."""
-        return asdict(self)
-
-
-class Say:
-    """Lines on stderr, each with the seconds since the start."""
-
-    def __init__(self, began: float) -> None:
-        self._began = began
-
-    def __call__(self, line: str) -> None:
-        sys.stderr.write(f"{time.monotonic() - self._began:7.1f} s  {line}\n")
-        sys.stderr.flush()
-
-
 def run(options: Options) -> Result:
     """Runs the demo. Raises StackError if something it needs is not to be had; KeyboardInterrupt passes through, with all stopped."""
     began = time.monotonic()
-    say = Say(began)
     with (
+        telling(began) as tell,
         _directory(options) as directory,
-        running(directory, say=say, catalog_uri=options.catalog_uri) as stack,
-        closing(Demo(options, stack, say, began)) as demo,
+        running(directory, say=tell, catalog_uri=options.catalog_uri) as stack,
+        closing(Demo(options, stack, tell, began)) as demo,
     ):
         return demo.run()
 
@@ -127,38 +84,47 @@ def _directory(options: Options) -> Iterator[Path]:
 class Demo:
     """One run, on a stack that is up."""
 
-    def __init__(self, options: Options, stack: Stack, say: Callable[[str], None], began: float) -> None:
-        self._options, self._stack, self._say, self._began = options, stack, say, began
+    def __init__(self, options: Options, stack: Stack, tell: Teller, began: float) -> None:
+        self._options, self._stack, self._tell, self._began = options, stack, tell, began
         self.bronze = Bronze(stack.warehouse)
         self._open = ExitStack()
-        self._environment = {**os.environ, _PASSWORD: secrets.token_urlsafe(16), "JAVA_HOME": str(stack.java_home)}
+        self.environment = {**os.environ, PASSWORD: secrets.token_urlsafe(16), "JAVA_HOME": str(stack.java_home)}
+        """What processes that use the demo's configuration need."""
 
     def run(self) -> Result:
         """Starts the rest, lets values flow, proves."""
         self._plant = self._open.enter_context(closing(Plant(self._start_simulator())))
-        path = self._write_config()
-        self._config = config = load(path, self._environment)
+        path = demo_config.write(self._stack, self._plant, self._options.profile)
+        self._config = config = load(path, self.environment)
         topics.apply(config)
         subjects.register(config)
-        self._say(f"topics pi.{config.source}.* and their subjects exist; configuration {path}")
-        self._start("spark", "spark_jobs", "bronze", "--config", str(path))
+        self._tell(f"topics pi.{config.source}.* and their subjects exist; configuration {path}")
+        self._landing = self._start("spark", "spark_jobs", "bronze", "--config", str(path))
+        self._start("processors", "stream_processors", "run", "--config", str(path))
+        self._story = Story(self._plant, self._tell, lambda: covered_ends(self.bronze.statements()), self._ready, self._key_of)
+        self._story.begin()
         self._start("bridge", "bridge", "run", "--config", str(path))
-        self._story = Story(self._plant, self._say, lambda: covered_ends(self.bronze.statements()), self._key_of)
         codec = self._open.enter_context(closing(kafka.codec(config)))
-        self._kafka, self._delta = KafkaWatch(config, codec), DeltaWatch(self._stack.warehouse)
+        self._kafka, self._delta = KafkaWatch(config, codec, LATE_SECONDS), DeltaWatch(self._stack.warehouse)
+        self._gauges = Gauges(self._plant, self._kafka, self._delta, self._places(path))
         self._kafka.start()
         self._delta.start()
         try:
+            self._show("waiting for the first value")
             self._wait_for_preview()
             self._flow()
             self._plant.stop_load()
-            self._say("the plant stands still; waiting until every active point is covered")
+            self._tell(f"the plant stands still; waiting until every active point is covered, up to {AHEAD_SECONDS:g} s ahead")
             unsettled = self._settle()
         finally:
             self._kafka.stop()
             self._delta.stop()
+        self._show("comparing with the archive")
         result = self.prove(self.bronze, unsettled)
+        self._show("making silver and gold")
+        result.rows_silver = self._refine(path)
         if self._options.verify:
+            self._show("letting the verifier judge")
             self._verify(result)
         return result
 
@@ -171,16 +137,16 @@ class Demo:
     def _start(self, name: str, *module: str) -> Child:
         log_path = self._stack.directory / "logs" / f"{name}.log"
         child = self._stack.children.start(
-            name, [sys.executable, "-m", *module], log_path=log_path, environment=self._environment, grace_seconds=10
+            name, [sys.executable, "-m", *module], log_path=log_path, environment=self.environment, grace_seconds=10
         )
-        self._say(f"{name} starts, process {child.pid}, log {log_path}")
+        self._tell(f"{name} starts, process {child.pid}, log {log_path}")
         return child
 
     def _start_simulator(self) -> str:
         options = self._options
         child = self._start(
-            "simulator", "simulator", "--json", "--points", str(options.points), "--rate", str(options.rate), "--history", "7200",
-            "--user", "pibridge", "--password-env", _PASSWORD, "--replay-csv", f"{CSV_POINT}={_CSV_FILE}", "--profile", options.profile,
+            "simulator", "simulator", "--json", "--points", str(options.points), "--rate", str(options.rate), "--history", "9000",
+            "--user", "pibridge", "--password-env", PASSWORD, "--replay-csv", f"{CSV_POINT}={CSV_FILE}", "--profile", options.profile,
             *(["--journal", str(self._journal)] if options.verify else []),
         )  # fmt: skip
         ready: list[str] = []
@@ -192,39 +158,11 @@ class Demo:
         self._stack.children.wait_until(answered, child, "the simulator", 60)
         return ready[0]
 
-    def _write_config(self) -> Path:
+    def _places(self, config: Path) -> list[tuple[str, str]]:
         stack = self._stack
-        document = {
-            "source": "demo",
-            "pi": {
-                "url": self._plant.url,
-                "auth": {"kind": "basic", "username": "pibridge", "password": f"${{env:{_PASSWORD}}}"},
-                "servers": {_SERVER: self._plant.server_id},
-                "points": [{"server": _SERVER, "name_filter": CSV_POINT, "start": _CSV_START}, {"server": _SERVER}],
-                "load": {"requests_per_second": 50.0},
-            },
-            "kafka": {"bootstrap_servers": stack.bootstrap_servers, "replication": 1},
-            "registry": {"url": stack.registry_url},
-            "coverage": {
-                "start": "1h", "settle_seconds": 3, "seal_previews": 5, "seal_min_seconds": 5, "seal_max_seconds": 10,
-                "quiet_seconds": 60, "blind_margin_seconds": 3600,
-            },
-            "delivery": {"shards": 4},
-            "lakehouse": {
-                "warehouse": str(stack.warehouse),
-                "checkpoints": str(stack.directory / "checkpoints"),
-                "spark": {
-                    "spark.master": "local[2]",
-                    "spark.driver.extraClassPath": stack.spark_class_path,
-                    # A process that lives for minutes: the quick compiler alone takes a third less CPU until the first commit.
-                    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
-                },
-                "catalog": None if stack.catalog_uri is None else {"uri": stack.catalog_uri},
-            },
-        }  # fmt: skip
-        path = stack.directory / "pibridge.yaml"
-        path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
-        return path
+        places = [("Kafka", stack.bootstrap_servers), ("registry", stack.registry_url), ("tables", str(stack.warehouse))]
+        catalog = [] if stack.catalog_uri is None else [("catalog", stack.catalog_uri)]
+        return [*places, *catalog, ("settings", str(config))]
 
     # -- flowing ------------------------------------------------------------------------------------------------------------------
 
@@ -243,51 +181,86 @@ class Demo:
                     f"No preview came into Kafka within {_START_SECONDS:g} s.", f"Logs are in {self._stack.directory / 'logs'}."
                 )
             time.sleep(0.1)
-        self._say(f"first preview in Kafka, seen by a consumer of committed records at {self._stack.bootstrap_servers}")
+        self._tell(f"first preview in Kafka, seen by a consumer of committed records at {self._stack.bootstrap_servers}")
 
     def _flow(self) -> None:
-        """The time asked for, from the first committed preview; longer only if the story has to wait for the first commit in Delta."""
-        began = time.monotonic()
-        watch, delta, story = self._kafka, self._delta, self._story
-        committed = False
-        before = (watch.previews, watch.stated, delta.rows)
-        while (share := (time.monotonic() - began) / self._options.seconds) < 1 or not story.over:
+        """The time asked for, from the first committed preview; longer only if the story or the processors need it."""
+        began, seconds, patience = time.monotonic(), self._options.seconds, None
+        committed, told = False, Findings()
+        while True:
             time.sleep(1.0)
             self._check()
-            if delta.first_commit is not None:
-                if not committed:
-                    committed = True
-                    self._say(f"first commit of bronze.pi_timeseries, {delta.rows} rows, below {self._stack.warehouse}")
-                story.play(share)
-            now = (watch.previews, watch.stated, delta.rows)
-            self._status(*(after - b for after, b in zip(now, before, strict=True)))
-            before = now
-            if share > 1 and time.monotonic() - began > self._options.seconds + _START_SECONDS:
-                raise StackError("The demo's story could not be played: no commit reached Delta.", f"See {self._stack.directory / 'logs'}.")
+            lasted = time.monotonic() - began
+            if self._delta.first_commit is not None and not committed:
+                committed = True
+                self._tell(f"first commit of bronze.pi_timeseries, {self._delta.rows} rows, below {self._stack.warehouse}")
+            self._story.play(lasted / seconds)
+            told = self._tell_news(told)
+            self._show(FLOWING, lasted / seconds)
+            if self._story.over and lasted >= seconds:
+                patience = patience or lasted + _FIND_SECONDS
+                if not self._complaints(told) or lasted > patience:
+                    return
+            elif lasted > seconds + _START_SECONDS:
+                raise StackError(
+                    f"The demo's story could not be played: scene {self._story.played + 1} is still to come.",
+                    f"Logs are in {self._stack.directory / 'logs'}.",
+                )
 
-    def _status(self, previews: int, stated: int, rows: int) -> None:
-        watch, delta = self._kafka, self._delta
-        open_incidents = sum(state != "CLOSED" for state in watch.incidents.values())
-        self._say(
-            f"previews {previews}/s, stated {stated}/s, bronze {rows}/s ({delta.rows} rows) | PI to Kafka {watch.latency_seconds:.2f} s, "
-            f"to Delta {delta.latency_seconds:.1f} s | oldest coverage lag {watch.oldest_lag_seconds():.0f} s | "
-            f"incidents {open_incidents} open of {len(watch.incidents)}"
-        )
+    def findings(self) -> Findings:
+        """What the processors have found until now."""
+        return self._kafka.findings()
+
+    def _tell_news(self, told: Findings) -> Findings:
+        found = self.findings()
+        for sentence in planted.news(told, found):
+            self._tell(f"found: {sentence}")
+        return found
+
+    def _show(self, phase: str, share: float | None = None) -> None:
+        self._tell.show(self._gauges.read(phase, share))
+
+    # -- what the processors have to find -----------------------------------------------------------------------------------------
+
+    def _ready(self, interface: str) -> bool:
+        shards = {shard_of(key, self._config.delivery.shards) for key in self._story.keys(interface)}
+        states = [incident["state"] for incident in self._kafka.incidents()]
+        return bool(states) and "OPENED" not in states and self._kafka.has_heard(_group(interface), shards)
+
+    def _planted(self) -> list[Planted]:
+        story = self._story
+        inserted = [Planted(late.point_key, late.ticks // 10, "BEHIND_COVERAGE") for late in story.inserted]
+        if story.held is None:
+            return inserted
+        kept = planted.kept_back(self._kafka.delayed(), story.keys(story.cast.buffered), *story.held, self._kafka.incidents())
+        return inserted + [Planted(preview.point_key, preview.event_time, "BUFFERED_INTERFACE") for preview in kept]
+
+    @property
+    def _clocks(self) -> dict[str, float]:
+        """By clock group, what has to be added to its timestamps."""
+        return {_group(self._story.cast.ahead): -AHEAD_SECONDS}
+
+    def _complaints(self, findings: Findings) -> list[str]:
+        # Where the plant corrects values all the time, an interface that keeps its own back is never silent.
+        return planted.complaints(self._planted(), self._clocks, findings, any_cause=self._options.profile == "verify")
 
     # -- proving ------------------------------------------------------------------------------------------------------------------
 
     def _key_of(self, point: PlantPoint) -> str:
-        return f"{_SERVER}:{point.point_id}"
+        return f"{SERVER}:{point.point_id}"
 
     def _settle(self) -> str | None:
         """Waits until bronze covers all that happened; answers what it still lacks when patience ends."""
-        deadline = time.monotonic() + _SETTLED_SECONDS
+        deadline, told = time.monotonic() + _SETTLED_SECONDS, None
         while True:
             self._check()
             lacking = self._lacking()
             if lacking is None or time.monotonic() > deadline:
                 return lacking
-            self._say(f"waiting: {lacking}")
+            if lacking != told:
+                self._tell(f"waiting: {lacking}")
+                told = lacking
+            self._show("waiting for the archive")
             time.sleep(2.0)
 
     def _lacking(self) -> str | None:
@@ -316,9 +289,9 @@ class Demo:
             found += span is not None and any(t == late.ticks and e.value == event.value for t, _, e in rows.get(span.statement.place, []))
         return found
 
-    def prove(self, bronze: Bronze, unsettled: str | None = None) -> Result:
-        """Compares the plant's archive with what bronze holds. The plant must stand still."""
-        self._say("comparing the archive of every point in its covered range with the newest statements in bronze")
+    def prove(self, bronze: Bronze, unsettled: str | None = None, findings: Findings | None = None) -> Result:
+        """Compares the plant's archive with what bronze holds, and what was planted with what was found. The plant must stand still."""
+        self._tell("comparing the archive of every point in its covered range with the newest statements in bronze")
         statements = bronze.statements()
         rows, previews, rows_bronze = bronze.samples()
         verdict, csv = proof.Verdict(), proof.Verdict()
@@ -331,6 +304,7 @@ class Demo:
                 truth = self._plant.archive(point, held[0].begin, held[-1].end)
                 proof.compare(self._key_of(point), held, rows, truth, csv if point.name == CSV_POINT else verdict)
         incidents = bronze.incidents()
+        findings = self.findings() if findings is None else findings
         result = Result(
             points=len(points),
             points_covered=covered,
@@ -347,6 +321,12 @@ class Demo:
             sockets_lost=sum(kind == "CHANNEL_LOST" for kind, _ in incidents.values()),
             late_inserted_found=self._late_found(rows, statements),
             dead_letters=bronze.dead_letters(),
+            late_planted=dict(Counter(value.cause for value in self._planted())),
+            late_found=findings.late_found(),
+            skew_planted_seconds=self._clocks,
+            skew_seconds=findings.skew_seconds(),
+            skewed=tuple(findings.skewed()),
+            not_found=tuple(self._complaints(findings)),
             seconds_to_first_preview_in_kafka=self._since(self._kafka.first_preview),
             seconds_to_first_bronze_commit=self._since(self._delta.first_commit),
             catalog_tables=self._catalog_tables(self._config),
@@ -354,9 +334,19 @@ class Demo:
             unsettled=unsettled,
             versions=self._stack.versions(),
         )
-        if verdict.clean and csv.clean and unsettled is None and covered == len(points) and verdict.compared and csv.compared:
+        complete = covered == len(points) and verdict.compared and csv.compared
+        if verdict.clean and csv.clean and complete and unsettled is None and not result.not_found:
             result.result = "proved"
         return result
+
+    def _refine(self, config: Path) -> int:
+        """Makes silver and gold of what bronze has; answers the number of events. Bronze stands still from then on."""
+        stack = self._stack
+        stack.children.stop_one(self._landing)
+        child = self._start("refine", "spark_jobs", "refine", "--available-now", "--config", str(config))
+        if (exit_code := stack.children.finish(child, _REFINE_SECONDS, stack.check)) != 0:
+            raise StackError(f"The job that makes silver and gold ended with exit code {exit_code}.", f"Its log is {child.log_path}.")
+        return silver_rows(stack.warehouse)
 
     @property
     def _journal(self) -> Path:
@@ -365,14 +355,14 @@ class Demo:
     def _verify(self, result: Result) -> None:
         """Adds the verifier's counts to the result; its whole report is `verifier.log`."""
         stack = self._stack
-        self._say("the verifier reads the simulator's journal, Kafka and the tables")
+        self._tell("the verifier reads the simulator's journal, Kafka and the tables")
         command = [
             sys.executable, "-m", "verifier", "--journal", str(self._journal), "--bootstrap-servers", stack.bootstrap_servers,
-            "--registry", stack.registry_url, "--source", self._config.source, "--alias", f"{_SERVER}={self._plant.server_id}",
+            "--registry", stack.registry_url, "--source", self._config.source, "--alias", f"{SERVER}={self._plant.server_id}",
             "--warehouse", str(stack.warehouse), "--json",
         ]  # fmt: skip
         log_path = stack.directory / "logs" / "verifier.log"
-        child = stack.children.start("verifier", command, log_path=log_path, environment=self._environment)
+        child = stack.children.start("verifier", command, log_path=log_path, environment=self.environment)
         exit_code = stack.children.finish(child, _VERIFIER_SECONDS, self._stack.check)
         report = next((json.loads(line) for line in log_path.read_text().splitlines() if line.startswith("{")), None)
         if report is None:
@@ -391,3 +381,8 @@ class Demo:
         query = {"catalog_name": config.lakehouse.catalog_name, "schema_name": "bronze"}
         answer = httpx2.get(f"{self._stack.catalog_uri}/api/2.1/unity-catalog/tables", params=query, timeout=20, trust_env=False)
         return len(answer.raise_for_status().json().get("tables", []))
+
+
+def _group(interface: str) -> str:
+    """The clock group of an interface's points."""
+    return f"{SERVER}/{interface}"

@@ -1,7 +1,8 @@
-"""Bronze as an independent reader sees it: by path, with delta-rs."""
+"""The tables as an independent reader sees them: by path, with delta-rs."""
 
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
 from console.proof import Row, Statement, landed, ticks_of
+from schemas.config import Config, ConfigError
+from spark_jobs.tables import LAYERS, TABLES
 
 _PLACE = ["kafka_topic", "kafka_partition", "kafka_offset", "series_index"]
 _SAMPLE = [
@@ -72,6 +75,53 @@ class Bronze:
         """Number of dead letters."""
         found = self._rows("pi_dead_letters", ["stage"])
         return 0 if found is None else int(found.num_rows)
+
+
+def silver_rows(warehouse: Path) -> int:
+    """Number of events in silver."""
+    return int(DeltaTable(str(warehouse / "silver" / "pi_timeseries_cleaned")).to_pyarrow_dataset().count_rows())
+
+
+def listed(config: Config) -> list[dict[str, Any]]:
+    """Every table below the warehouse by layer, and those of ours that are not there yet with empty figures. Raises ConfigError."""
+    warehouse = None if config.lakehouse is None else config.lakehouse.warehouse
+    if warehouse is None:
+        raise ConfigError(Path(), ["lakehouse.warehouse is not set: tables by name are listed by their catalog"])
+    expected = {(table.layer, table.name) for table in TABLES}
+    logs = [] if "://" in warehouse else Path(warehouse).glob("*/*/_delta_log")  # elsewhere only those that we know of can be found
+    there = {(log.parent.parent.name, log.parent.name) for log in logs}
+    order = {layer: at for at, layer in enumerate(LAYERS)}
+    names = sorted((one for one in expected | there if one[0] in order), key=lambda one: (order[one[0]], one[1]))
+    return [_figures(f"{warehouse.rstrip('/')}/{layer}/{name}", layer, name) for layer, name in names]
+
+
+def _figures(place: str, layer: str, name: str) -> dict[str, Any]:
+    empty = {
+        "layer": layer,
+        "table": name,
+        "rows": None,
+        "files": None,
+        "bytes": None,
+        "version": None,
+        "committed": None,
+        "age_seconds": None,
+    }
+    try:
+        table = DeltaTable(place)
+    except TableNotFoundError:
+        return empty
+    files = pa.table(table.get_add_actions(flatten=True)).to_pydict()
+    # Of the commits that added rows: OPTIMIZE and the like make nothing fresher.
+    committed = max((commit["timestamp"] for commit in table.history(20) if commit.get("operation") in ("WRITE", "MERGE")), default=None)
+    at = None if committed is None else datetime.fromtimestamp(committed / 1000, UTC)
+    return empty | {
+        "rows": sum(count or 0 for count in files.get("num_records", [])),
+        "files": len(files.get("path", [])),
+        "bytes": sum(files.get("size_bytes", [])),
+        "version": table.version(),
+        "committed": None if at is None else f"{at:%Y-%m-%dT%H:%M:%SZ}",
+        "age_seconds": None if at is None else round((datetime.now(UTC) - at).total_seconds()),
+    }
 
 
 def _dictionaries(table: pa.Table | None) -> list[dict[str, Any]]:

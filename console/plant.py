@@ -19,6 +19,8 @@ class PlantPoint:
     newest_archived: int | None
     """Ticks."""
     live: bool
+    source: str
+    """The interface that sends it."""
 
 
 class Plant:
@@ -41,7 +43,10 @@ class Plant:
 
     def points(self) -> list[PlantPoint]:
         """Every point."""
-        return [PlantPoint(p["point_id"], p["name"], p["type"], p["newest_archived_ticks"], p["live"]) for p in self._get("/points", {})]
+        return [
+            PlantPoint(p["point_id"], p["name"], p["type"], p["newest_archived_ticks"], p["live"], p["source"])
+            for p in self._get("/points", {})
+        ]
 
     def archive(self, point: PlantPoint, begin: int, end: int) -> list[tuple[int, Event]]:
         """The archived events of a point in [begin, end), in the server's order."""
@@ -59,6 +64,14 @@ class Plant:
     def malform(self, point_id: int) -> None:
         """Puts one unusable value into the point's next channel message."""
         self._post("/malformed", {"point_id": point_id})
+
+    def begin_fault(self, word: str, **detail: Any) -> None:
+        """Begins one of the simulator's faults."""
+        self._post("/faults", {"fault": word, **detail})
+
+    def end_fault(self, word: str) -> None:
+        """Ends all faults of that name."""
+        self._post("/faults", {"end": word})
 
     def revoke_tokens(self) -> None:
         """Makes every Bearer token worthless."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
-from bridge.kafka import registry
+from runtime import registry
 from schemas import wire
 from schemas.config import Config
 from schemas.topics import TOPICS
@@ -23,13 +23,13 @@ class Registered:
 
 def plan(config: Config) -> list[Registered]:
     """Every subject and whether the registry knows this version's schema. Raises SchemaRegistryError."""
-    with registry(config.registry) as client:
+    with registry.client(config.registry) as client:
         return [Registered(topic.subject(config.source), _known(client, topic.subject(config.source), topic.record)) for topic in TOPICS]
 
 
 def register(config: Config) -> list[Registered]:
     """Registers what is missing, each subject being set to FULL_TRANSITIVE; answers all. Raises SchemaRegistryError if one is refused."""
-    with registry(config.registry) as client:
+    with registry.client(config.registry) as client:
         return [_register(client, topic.subject(config.source), topic.record) for topic in TOPICS]
 
 

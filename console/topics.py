@@ -7,7 +7,25 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from schemas.config import Config
-from schemas.topics import COMMANDS, JOBS, POINTS, PROGRESS, TOPICS, Topic
+from schemas.topics import (
+    ASSESSMENTS,
+    COMMANDS,
+    DEAD_LETTERS,
+    INCIDENTS,
+    JOBS,
+    LATE,
+    LIVE,
+    OF_BRIDGE,
+    OF_PROCESSORS,
+    OF_STATE,
+    POINTS,
+    PROGRESS,
+    QUALITY,
+    RECORDED,
+    SKEW,
+    TOPICS,
+    Topic,
+)
 
 _SECONDS = 10.0
 
@@ -31,7 +49,7 @@ class Planned:
 
 def plan(config: Config) -> list[Planned]:
     """Every topic of the source beside what Kafka has. Raises KafkaException if Kafka does not answer."""
-    wanted = {topic.name(config.source): topic for topic in TOPICS}
+    wanted = {topic.name(config.source): topic for topic in (*TOPICS, *OF_STATE)}
     found: dict[str, int | None] = {}
     admin = _admin(config)  # must live as long as its futures
     for name, future in admin.describe_topics(TopicCollection(list(wanted)), request_timeout=_SECONDS).items():
@@ -63,15 +81,29 @@ def apply(config: Config) -> list[Planned]:
 def acls(config: Config) -> list[tuple[str, str, str, str]]:
     """What each process must be allowed: process, operation, kind of resource, name."""
     kafka, source = config.kafka, config.source
-    rules = [("bridge", "Write, Describe", "topic", topic.name(source)) for topic in TOPICS if topic is not COMMANDS]
+    rules = [("bridge", "Write, Describe", "topic", topic.name(source)) for topic in OF_BRIDGE if topic is not COMMANDS]
     rules += [("bridge", "Read", "topic", topic.name(source)) for topic in TOPICS if topic in (POINTS, PROGRESS, COMMANDS)]
     rules += [("pibridge rescan, backfill", "Write, Describe", "topic", COMMANDS.name(source))]
     rules += [("pibridge rescan, backfill, jobs", "Read, Describe", "topic", JOBS.name(source))]
     rules += [("pibridge rescan, backfill, jobs", "Read", "group", f"{kafka.group_id}-reader")]
     rules += [("bridge", "Read", "group", kafka.group_id), ("bridge", "Read", "group", f"{kafka.group_id}-reader")]
     rules += [("bridge", "Write, Describe", "transactional id, by prefix", f"{kafka.transactional_prefix}.{source}.")]
-    rules += [("spark_jobs", "Read, Describe", "topic", topic.name(source)) for topic in TOPICS if topic not in (PROGRESS, COMMANDS, JOBS)]
-    return [*rules, ("spark_jobs", "Read", "group, by prefix", "spark-kafka-source-")]
+    read = (LIVE, POINTS, RECORDED, INCIDENTS, SKEW, ASSESSMENTS)
+    rules += [("stream_processors", "Read, Describe", "topic", topic.name(source)) for topic in read]
+    written = (*OF_PROCESSORS, *OF_STATE, DEAD_LETTERS, INCIDENTS)
+    rules += [("stream_processors", "Write, Describe", "topic", topic.name(source)) for topic in written]
+    rules += [("stream_processors", "Read", "topic", topic.name(source)) for topic in OF_STATE]
+    groups = (f"{config.processors.group_id}.{source}", f"{kafka.group_id}-reader")
+    rules += [("stream_processors", "Read", "group", group) for group in groups]
+    rules += [("pibridge tap", "Read, Describe", "topic", topic.name(source)) for topic in (LATE, SKEW, QUALITY)]
+    rules += [("pibridge tap", "Read", "group", f"{kafka.group_id}-reader")]
+    own = (PROGRESS, COMMANDS, JOBS, ASSESSMENTS)
+    rules += [("spark_jobs", "Read, Describe", "topic", topic.name(source)) for topic in TOPICS if topic not in own]
+    rules += [("spark_jobs", "Write", "topic", topic.name(source)) for topic in (INCIDENTS, COMMANDS)]
+    rules += [("pibridge incidents", "Read, Describe", "topic", INCIDENTS.name(source))]
+    rules += [("pibridge incidents accept", "Write, Describe", "topic", INCIDENTS.name(source))]
+    rules += [("pibridge incidents", "Read", "group", f"{kafka.group_id}-reader")]
+    return [*rules, ("spark_jobs", "Read", "group, by prefix", f"{kafka.group_id}-bronze")]
 
 
 def _admin(config: Config) -> AdminClient:

@@ -8,12 +8,17 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from console.stack import StackError, running
+from console.stack import Stack, StackError, running
 from proofs import evidence
+from proofs.accuracy import part as accuracy
+from proofs.convergence import part as convergence
 from proofs.deployment import ProofFailed
+from proofs.driver import part as driver
 from proofs.evidence import ROOT, Evidence
 from proofs.processes import part as processes
+from proofs.reconciliation import part as reconciliation
 from proofs.seeded_defects import part as seeded_defects
 from proofs.simulation import part as simulation
 from proofs.simulation.bugs import BUGS
@@ -27,15 +32,27 @@ parts:
                    verifier has to notice; about a minute each
   processes        bridges killed at named points and at random, stopped, scaled, and without a broker, under 2,000 values/s;
                    a scene takes two to fifteen minutes, all of them about an hour
+  driver           the Spark driver killed in each phase of a batch of bronze, silver and gold, and at random moments; checkpoints and
+                   tables that are lost, and what operators read then; a scene takes two to fifteen minutes, all about an hour
+  convergence      1,000 late values, edits and deletions in PI's archive, a third of them while no bridge runs: silver equals the
+                   archive, and tells of each; half an hour
   bridge_benchmark what the bridge costs and how soon values are in Kafka, beside the obvious way; an hour
+  spark_benchmark  what landing costs beside a plain Spark job, how soon values are in Delta, and silver as bronze grows; two hours
+  processors_benchmark   values a second of a worker of the stream processors, all rules on, beside Faust one by one and a bare loop;
+                   some fifteen minutes
   simulator_benchmark   what the simulator costs and serves, beside json.dumps; some ten minutes
   simulation       the bridge's core against models of PI and Kafka under virtual time: 2,000 seeds of half an hour
                    each, and up to 50 seeds for each bug on purpose; one to two seconds of CPU a seed
+  accuracy         clocks that are wrong by a known amount, a day without a fault, and late values of known cause, given to the
+                   rules of the stream processors; and defects on purpose; about ten minutes, without servers
+  reconcile        120 holes and alterations put into bronze at random and in secret, others into silver and PI: all have to be found,
+                   and mended by `pibridge reconcile --repair`; and defects on purpose; some twenty minutes
 
 examples:
   make prove
   make prove ARGS="seeded_defects --only crash"
   make prove ARGS="processes --only broker"
+  make prove ARGS="driver --only truncated"
   make prove ARGS="simulation --seeds 200 --no-bugs"
   make prove ARGS="simulation --seed 17"
   make prove ARGS="simulation --only fencing"
@@ -45,14 +62,18 @@ exit codes: 0 all as expected, 1 something was not, 2 wrong options, 3 a server 
 Part = Callable[[argparse.Namespace, Evidence], bool]
 
 
-def prove_seeded_defects(given: argparse.Namespace, found: Evidence) -> bool:
-    """The test of the tester; prints its table."""
-    with tempfile.TemporaryDirectory(prefix="pibridge-proof-", ignore_cleanup_errors=True) as temporary:
-        directory = Path(temporary) if given.directory is None else given.directory
-        with running(directory / "stack") as stack:
-            good = seeded_defects.run(stack, directory, found, say, given.only)
-    sys.stdout.write((json.dumps(found.results) if given.json else seeded_defects.table(found.results)) + "\n")
-    return good
+def on_a_stack(run: Callable[[Stack, Path, Evidence, Callable[[str], None], str], bool], table: Callable[[dict[str, Any]], str]) -> Part:
+    """A part that needs servers; prints its table."""
+
+    def prove(given: argparse.Namespace, found: Evidence) -> bool:
+        with tempfile.TemporaryDirectory(prefix="pibridge-proof-", ignore_cleanup_errors=True) as temporary:
+            directory = Path(temporary) if given.directory is None else given.directory
+            with running(directory / "stack") as stack:
+                good = run(stack, directory, found, say, given.only)
+        sys.stdout.write((json.dumps(found.results) if given.json else table(found.results)) + "\n")
+        return good
+
+    return prove
 
 
 def prove_simulator_benchmark(given: argparse.Namespace, found: Evidence) -> bool:
@@ -63,11 +84,15 @@ def prove_simulator_benchmark(given: argparse.Namespace, found: Evidence) -> boo
     return all(goal["met"] for goal in found.results["goals"].values())
 
 
-def prove_bridge_benchmark(given: argparse.Namespace, found: Evidence) -> bool:
-    """The bridge's figures, those parts that have none; the benchmark writes them down itself."""
-    missing = [] if given.fresh else ["--missing"]
-    command = [sys.executable, "-m", "benchmarks.bridge", *missing, "--output", str(found.path), *(["--json"] if given.json else [])]
-    return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+def by_benchmark(module: str) -> Part:
+    """The figures of a benchmark, those parts that have none; it writes them down itself."""
+
+    def prove(given: argparse.Namespace, found: Evidence) -> bool:
+        missing = [] if given.fresh else ["--missing"]
+        command = [sys.executable, "-m", module, *missing, "--output", str(found.path), *(["--json"] if given.json else [])]
+        return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+
+    return prove
 
 
 def prove_simulation(given: argparse.Namespace, found: Evidence) -> bool:
@@ -81,22 +106,25 @@ def prove_simulation(given: argparse.Namespace, found: Evidence) -> bool:
     return good
 
 
-def prove_processes(given: argparse.Namespace, found: Evidence) -> bool:
-    """Processes that die under load; prints its table."""
-    with tempfile.TemporaryDirectory(prefix="pibridge-proof-", ignore_cleanup_errors=True) as temporary:
-        directory = Path(temporary) if given.directory is None else given.directory
-        with running(directory / "stack") as stack:
-            good = processes.run(stack, directory, found, say, given.only)
-    sys.stdout.write((json.dumps(found.results) if given.json else processes.table(found.results)) + "\n")
+def prove_accuracy(given: argparse.Namespace, found: Evidence) -> bool:
+    """Estimates against truth; prints their tables."""
+    good = accuracy.run(found, say, given.only)
+    sys.stdout.write((json.dumps(found.results) if given.json else accuracy.table(found.results)) + "\n")
     return good
 
 
 PARTS: dict[str, Part] = {
     "simulation": prove_simulation,
-    "seeded_defects": prove_seeded_defects,
-    "processes": prove_processes,
+    "seeded_defects": on_a_stack(seeded_defects.run, seeded_defects.table),
+    "processes": on_a_stack(processes.run, processes.table),
+    "driver": on_a_stack(driver.run, driver.table),
+    "convergence": on_a_stack(convergence.run, convergence.table),
     "simulator_benchmark": prove_simulator_benchmark,
-    "bridge_benchmark": prove_bridge_benchmark,
+    "bridge_benchmark": by_benchmark("benchmarks.bridge"),
+    "spark_benchmark": by_benchmark("benchmarks.spark"),
+    "processors_benchmark": by_benchmark("benchmarks.processors"),
+    "accuracy": prove_accuracy,
+    "reconcile": on_a_stack(reconciliation.run, reconciliation.table),
 }
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -32,6 +33,7 @@ SHARDS = 3
 SETTLE_SECONDS = 2
 PATIENCE_SECONDS = 120.0
 _SETTLED_SECONDS = 60.0
+_ALL_CHANNELS = 1000
 
 
 class ProofFailed(Exception):
@@ -110,6 +112,16 @@ class Deployment:
         """Ends all processes."""
         self.opened.close()
 
+    @property
+    def warehouse(self) -> Path:
+        """Where the tables lie."""
+        return self.stack.warehouse / self.source
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where the jobs' checkpoints lie."""
+        return self.directory / "checkpoints"
+
     # -- processes ----------------------------------------------------------------------------------------------------------------
 
     def start(self, name: str, *module: str) -> Child:
@@ -128,6 +140,16 @@ class Deployment:
         """Lands what is committed; answers the job's exit code."""
         job = self.start(name, "proofs.seeded_defects", patch, "spark_jobs", "bronze", "--config", str(self.config_path), "--available-now")
         return self.ended(job)
+
+    def refine(self, name: str = "refine") -> int:
+        """Makes silver and gold of what was landed; answers the job's exit code."""
+        return self.ended(self.start(name, "spark_jobs", "refine", "--config", str(self.config_path), "--available-now"))
+
+    def stop(self, child: Child) -> None:
+        """Ends a process as an operator would. Raises ProofFailed if it does not end well."""
+        os.kill(child.pid, signal.SIGTERM)
+        if (code := self.ended(child)) != 0:
+            raise ProofFailed(f"{child.name} was told to stop and ended with exit code {code}; its log is {child.log_path}")
 
     def ended(self, child: Child) -> int:
         """Waits for the end of a process; its exit code."""
@@ -167,13 +189,9 @@ class Deployment:
             },
             "delivery": {"shards": SHARDS, "session_timeout_seconds": 6, "drain_seconds": 5, "frame_bytes": 8192},
             "lakehouse": {
-                "warehouse": str(self.stack.warehouse / self.source),
-                "checkpoints": str(self.directory / "checkpoints"),
-                "spark": {
-                    "spark.master": "local[2]",
-                    "spark.driver.extraClassPath": self.stack.spark_class_path,
-                    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
-                },
+                "warehouse": str(self.warehouse),
+                "checkpoints": str(self.checkpoints),
+                "spark": self.stack.brief_spark,
             },
         }  # fmt: skip
 
@@ -213,6 +231,12 @@ class Deployment:
             return False
         return True
 
+    def rest(self, seconds: float) -> bool:
+        """Stands still after all was read once more: nobody tells of deletions, but what nobody heard of is read again."""
+        self.plant.stop_load()
+        self.control("/channels/drop", {"count": _ALL_CHANNELS, "close_frame": False})
+        return self.stand_still(seconds)
+
     def _settled(self, stopped: int) -> bool:
         """True if every point was read after `stopped`, down to its start, and nothing is owed to an hour or an incident."""
         points = {f"main:{point.point_id}" for point in self.plant.points() if self.selected(point)} if self.conditions.all_read else set()
@@ -240,12 +264,11 @@ class Deployment:
 
     def verify(self, settled: bool, landed: bool = True) -> Verdict:
         """The verifier's judgement on journal, Kafka and, if it was `landed`, bronze. Raises ProofFailed if it has none."""
-        assert self.config.lakehouse is not None
         began = time.monotonic()
         command = [
             sys.executable, "-m", "verifier", "--journal", str(self.journal), "--bootstrap-servers", self.stack.bootstrap_servers,
             "--registry", self.stack.registry_url, "--source", self.source, "--alias", f"main={self.plant.server_id}",
-            "--json", *(["--warehouse", self.config.lakehouse.warehouse] if landed else []), *(["--settled"] if settled else []),
+            "--json", *(["--warehouse", str(self.warehouse)] if landed else []), *(["--settled"] if settled else []),
         ]  # fmt: skip
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=self.conditions.verifier_seconds)
         if not done.stdout:

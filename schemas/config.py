@@ -16,9 +16,11 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 
+from schemas.processors import PI_CLOCK, ClockGroup, Processors
 from schemas.references import Referenced, Secret, resolve
+from schemas.sections import Count, Monitoring, Seconds, SecondsOrNone, Section
 
 CONFIG_VARIABLE, DEFAULT_CONFIG = "PIBRIDGE_CONFIG", "pibridge.yaml"
 """Where the configuration is looked for if it is not named: what the environment variable says, or this file."""
@@ -94,34 +96,29 @@ def instant_of(text: str, now: datetime) -> datetime:
 Address = Annotated[str, BeforeValidator(_origin)]
 Endpoint = Annotated[str, BeforeValidator(_endpoint)]
 Start = Annotated[timedelta | datetime, BeforeValidator(_start)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-SecondsOrNone = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
-Count = Annotated[int, Field(ge=1)]
+CatalogName = Annotated[str, Field(pattern=r"^[^\s./\x00-\x1f\x7f]{1,255}$")]
+"""What Unity Catalog takes for a name: anything but dots, slashes, blanks and control characters."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
-
-
-class BasicAuth(_Section):
+class BasicAuth(Section):
     kind: Literal["basic"]
     username: str
     password: Secret
 
 
-class Anonymous(_Section):
+class Anonymous(Section):
     kind: Literal["anonymous"]
 
 
-class BearerAuth(_Section):
+class BearerAuth(Section):
     """A token that somebody else renews: its file is read again when PI refuses the one it held."""
 
     kind: Literal["bearer"]
     token: Secret
 
 
-class OAuth(_Section):
+class OAuth(Section):
     """OAuth 2 client credentials (RFC 6749, 4.4); PI's own provider knows the scope `system` (pi-web-api.md 7.1)."""
 
     kind: Literal["oauth"]
@@ -131,7 +128,7 @@ class OAuth(_Section):
     scope: str = "system"
 
 
-class PointSelection(_Section):
+class PointSelection(Section):
     """Points of one data server by name and point source; a point is in scope if one selection has it and no `exclude` does."""
 
     server: str
@@ -143,7 +140,7 @@ class PointSelection(_Section):
     """How far back these points are filled; without it `coverage.start`."""
 
 
-class Load(_Section):
+class Load(Section):
     """What the bridge may ask of PI."""
 
     requests_per_second: Seconds = 20.0
@@ -157,7 +154,7 @@ class Load(_Section):
     """Largest decoded answer that is accepted."""
 
 
-class Channels(_Section):
+class Channels(Section):
     url_bytes: Annotated[int, Field(ge=512, le=16_384)] = 4096
     """Longest URL of a channel: it limits how many points share one."""
     sockets: Annotated[int, Field(ge=1, le=200)] = 200
@@ -174,7 +171,7 @@ class Channels(_Section):
     reconnect_max_seconds: Seconds = 60.0
 
 
-class PI(_Section):
+class PI(Section):
     url: Address
     """Base address of PI Web API, such as https://host/piwebapi."""
     auth: Annotated[BasicAuth | BearerAuth | OAuth | Anonymous, Field(discriminator="kind")]
@@ -194,7 +191,7 @@ class PI(_Section):
         return self
 
 
-class Coverage(_Section):
+class Coverage(Section):
     """How soon the archive is read, and how far back (design 3.2 and 4)."""
 
     start: Start = timedelta(days=30)
@@ -222,7 +219,7 @@ class Coverage(_Section):
     """So many live values of a data server, older than settle, without anything newer in its archive: its event queue is stuck."""
 
 
-class Delivery(_Section):
+class Delivery(Section):
     """Frames and transactions (design 3.4 to 3.6)."""
 
     shards: Annotated[int, Field(ge=1, le=1024)] = 12
@@ -261,13 +258,13 @@ _RESERVED = {
 _SECRET_ENDINGS = (".password", ".passphrase", ".secret", ".pem", "sasl.oauthbearer.config")
 
 
-class Kafka(_Section):
+class Kafka(Section):
     bootstrap_servers: str
     group_id: str = "pibridge"
     transactional_prefix: str = "pibridge"
     replication: Annotated[int, Field(ge=1, le=32767)] = 3
     min_insync_replicas: Count = 2
-    client: dict[str, str | int | bool | SecretStr] = {}
+    client: dict[str, str | int | bool | SecretStr] = Field(default_factory=dict)
     """Further librdkafka settings, such as security.protocol and sasl.*."""
 
     @field_validator("client", mode="before")
@@ -291,42 +288,41 @@ class Kafka(_Section):
         return {"bootstrap.servers": self.bootstrap_servers, **plain}
 
 
-class Registry(_Section):
+class Registry(Section):
     url: Address
     """Confluent-compatible schema registry; Apicurio's is below /apis/ccompat/v7."""
     auth: Annotated[BasicAuth | Anonymous, Field(discriminator="kind")] = Anonymous(kind="anonymous")
     ca_file: str | None = None
 
 
-class Catalog(_Section):
+class Catalog(Section):
     uri: Address
     """Unity Catalog server, without the path of its API."""
     token: Secret | None = None
     ca_file: str | None = None
 
 
-class Lakehouse(_Section):
-    warehouse: str
-    """Root directory or URL under which the tables lie."""
+class Lakehouse(Section):
+    warehouse: str | None = None
+    """Root directory or URL under which the tables lie; without one they are managed tables of `catalog_name`, written by name."""
     checkpoints: str
     """Directory of the jobs' checkpoints."""
-    catalog_name: Name = "pibridge"
+    catalog_name: CatalogName = "pibridge"
     trigger_seconds: Seconds = 1.0
-    spark: dict[str, str] = {}
+    """Bronze takes what came into Kafka so often,"""
+    refine_seconds: Seconds = 30.0
+    """silver what came into bronze so often,"""
+    measure_seconds: Seconds = 300.0
+    """and gold what came into silver."""
+    maintain_seconds: Seconds = 86_400.0
+    """So often the job that makes silver and gold puts small files together, and removes what no reader needs any more."""
+    spark: dict[str, str] = Field(default_factory=dict)
     """Further Spark settings, such as spark.driver.memory; on a laptop also spark.driver.extraClassPath."""
     catalog: Catalog | None = None
     """Unity Catalog server to register the tables in; without one they are only files."""
 
 
-class Monitoring(_Section):
-    """Where the bridge answers /metrics, /livez and /readyz, to anybody who can connect."""
-
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65_535)] = 9464
-    """0: a free one, which the log names."""
-
-
-class Config(_Section):
+class Config(Section):
     source: Name
     """Id of this PI Web API in topics and tables."""
     pi: PI
@@ -335,8 +331,27 @@ class Config(_Section):
     coverage: Coverage = Coverage()
     delivery: Delivery = Delivery()
     lakehouse: Lakehouse | None = None
+    processors: Processors = Processors()
     monitoring: Monitoring | None = None
-    """Absent: no port is opened."""
+    """Of the bridge. Absent: no port is opened."""
+
+    @model_validator(mode="after")
+    def _servers_of_clocks_exist(self) -> "Config":
+        if unknown := sorted({group.server for group in self.processors.skew.groups} - set(self.pi.servers)):
+            raise ValueError(f"processors.skew.groups name servers that pi.servers does not: {', '.join(unknown)}")
+        return self
+
+    @model_validator(mode="after")
+    def _clocks_are_told_apart(self) -> "Config":
+        if PI_CLOCK in self.pi.servers:
+            raise ValueError(f"pi.servers: the alias {PI_CLOCK} stands for PI Web API's own clock")
+        if wrong := sorted({group.name for group in self.processors.skew.groups if self._is_of_another(group)}):
+            raise ValueError(f"processors.skew.groups have names that stand for other clocks: {', '.join(wrong)}")
+        return self
+
+    def _is_of_another(self, group: ClockGroup) -> bool:
+        alias, slash, _ = group.name.partition("/")
+        return group.name == PI_CLOCK or (alias in self.pi.servers and not (slash and alias == group.server))
 
 
 class _Loader(yaml.SafeLoader):

@@ -9,11 +9,33 @@ Origin = Literal["UNKNOWN", "LIVE", "RECORDED"]
 Via = Literal["UNKNOWN", "CHANNEL", "UPDATES", "POLLING", "READ"]
 StatementKind = Literal["UNKNOWN", "STATED", "CONFIRMED"]
 ValueType = Literal["UNKNOWN", "DOUBLE", "LONG", "STRING", "DIGITAL", "TIMESTAMP", "BYTES", "NONE"]
-IncidentKind = Literal["UNKNOWN", "CHANNEL_LOST", "BRIDGE_DOWN", "VALUE_TOO_LARGE", "EVENT_QUEUE_STUCK", "CHANNELS_JOINED"]
+IncidentKind = Literal[
+    "UNKNOWN",
+    "CHANNEL_LOST",
+    "BRIDGE_DOWN",
+    "VALUE_TOO_LARGE",
+    "EVENT_QUEUE_STUCK",
+    "CHANNELS_JOINED",
+    "SEQUENCE_HOLE",
+    "SEQUENCE_REPEATED",
+    "RECORDS_LOST",
+]
 IncidentState = Literal["UNKNOWN", "OPENED", "REPAIRED", "CLOSED"]
 JobKind = Literal["UNKNOWN", "RESCAN", "BACKFILL"]
 JobState = Literal["UNKNOWN", "RUNNING", "DONE", "REFUSED"]
 Stage = Literal["UNKNOWN", "CHANNEL", "READ", "INVENTORY", "PROCESS", "LAND"]
+LateCategory = Literal["UNKNOWN", "DELAYED", "SLIGHTLY_LATE", "LATE", "VERY_LATE", "FUTURE"]
+LateCause = Literal["UNKNOWN", "BUFFERED_INTERFACE", "BEHIND_COVERAGE", "OUR_GAP", "GROUP_SHIFTED"]
+ThresholdKind = Literal["UNKNOWN", "DEFAULT", "CONFIGURED", "LEARNT"]
+SkewVerdict = Literal["UNKNOWN", "OK", "SUSPECT", "SKEWED"]
+SkewKind = Literal["UNKNOWN", "NONE", "OFFSET", "DRIFT", "TIME_ZONE", "DAYLIGHT_SAVING", "SLOW_PATH"]
+SkewEvidence = Literal["UNKNOWN", "NONE", "NEGATIVE_DELAY", "STEP", "PEERS", "DRIFT", "WHOLE_HOUR"]
+QualityCheck = Literal["UNKNOWN", "NULL_RATE", "FRESHNESS", "VOLUME", "GOOD_RATE", "DUPLICATES", "SCHEMA_DRIFT", "FLAT_LINE", "OUT_OF_SPAN"]
+ScopeKind = Literal["UNKNOWN", "POINT", "SOURCE", "ASSET"]
+QualityVerdict = Literal["UNKNOWN", "OK", "FAILED"]
+
+MAX_NAMES = 200
+"""So many names, keys and filters a command may have: an open job is written with every transaction of a shard."""
 
 
 class Sample(TypedDict):
@@ -96,6 +118,7 @@ class Point(TypedDict):
     in_scope: bool
     start_time: int
     received_time: int
+    point_source: str | None
 
 
 class Incident(TypedDict):
@@ -111,6 +134,15 @@ class Incident(TypedDict):
     points: int
     point_keys: list[str]
     detail: str
+    topic: str | None
+    partition: int | None
+    from_offset: int | None
+    to_offset: int | None
+    from_sequence: int | None
+    to_sequence: int | None
+    job_id: str | None
+    accepted_time: int | None
+    accepted_reason: str | None
 
 
 class DeadLetter(TypedDict):
@@ -201,6 +233,7 @@ class ShardProgress(TypedDict):
     topic_ids: dict[str, str]
     alive_at: int
     incidents: list[OpenIncident]
+    archived_until: dict[str, int]
     stuck_queues: dict[str, int]
     commands_offset: int
     jobs: list[OpenJob]
@@ -239,3 +272,103 @@ class Job(TypedDict):
     accepted_time: int
     updated_time: int
     detail: str
+
+
+class LateSamples(TypedDict):
+    source: str
+    point_key: str
+    tag: str
+    clock_group: str
+    category: LateCategory
+    cause: LateCause
+    samples: int
+    first_event_time: int
+    last_event_time: int
+    lateness_seconds: float
+    threshold_seconds: float
+    threshold_kind: ThresholdKind
+    skew_seconds: float
+    received_time: int
+    shard: int
+    epoch: int
+    sequence: int
+
+
+class ClockSkew(TypedDict):
+    source: str
+    clock_group: str
+    server: str
+    state: SkewVerdict
+    kind: SkewKind
+    evidence: SkewEvidence
+    offset_pi_seconds: float | None
+    offset_ours_seconds: float | None
+    low_seconds: float | None
+    high_seconds: float | None
+    drift_ppm: float | None
+    drift_error_ppm: float | None
+    correction_seconds: float
+    path_seconds: float | None
+    points: int
+    since_time: int
+    assessed_time: int
+    detail: str
+
+
+class QualityFinding(TypedDict):
+    source: str
+    quality_check: QualityCheck
+    scope_kind: ScopeKind
+    scope: str
+    tag: str | None
+    state: QualityVerdict
+    value: float | None
+    threshold: float | None
+    points_failing: int
+    points: int
+    point_keys: list[str]
+    from_time: int
+    to_time: int
+    detail: str
+
+
+class GroupPeriod(TypedDict):
+    clock_group: str
+    server: str
+    points: int
+    samples: int
+    lagging: int
+    floor_seconds: float
+    mean_seconds: float
+
+
+class ScopePeriod(TypedDict):
+    scope_kind: ScopeKind
+    scope: str
+    points: int
+    heard_time: int
+
+
+class PointChange(TypedDict):
+    point_key: str
+    tag: str
+    clock_group: str
+    asset: str | None
+    quality_check: QualityCheck
+    failed: bool
+    value: float | None
+    threshold: float | None
+    from_time: int
+    to_time: int
+    detail: str
+
+
+class Assessment(TypedDict):
+    source: str
+    shard: int
+    period: int
+    end_time: int
+    server_ahead_seconds: float | None
+    groups: list[GroupPeriod]
+    scopes: list[ScopePeriod]
+    changes: list[PointChange]

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 TICKS_PER_MICROSECOND = 10
 TICKS_PER_SECOND = 10_000_000
 TICKS_PER_HOUR = 3600 * TICKS_PER_SECOND
+MICROSECONDS_PER_HOUR = TICKS_PER_HOUR // TICKS_PER_MICROSECOND
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

@@ -23,6 +23,10 @@ RECORDS = {
     "progress": "Progress",
     "command": "Command",
     "job": "Job",
+    "late": "LateSamples",
+    "skew": "ClockSkew",
+    "quality": "QualityFinding",
+    "assessment": "Assessment",
 }
 """Files below `schemas/avro`, without ending, and the record that each defines."""
 
@@ -58,6 +62,18 @@ def _without_logical_types(node: Any) -> Any:
         return {key: _without_logical_types(value) for key, value in node.items() if key != "logicalType"}
     if isinstance(node, list):
         return [_without_logical_types(item) for item in node]
+    return node
+
+
+_LAYOUT = ("type", "name", "fields", "items", "values", "symbols", "size")
+
+
+def layout(node: Any) -> Any:
+    """What of a definition decides how a record lies in bytes: two records of one layout are read and written alike."""
+    if isinstance(node, dict):
+        return {key: layout(node[key]) for key in _LAYOUT if key in node}
+    if isinstance(node, list):
+        return [layout(item) for item in node]
     return node
 
 

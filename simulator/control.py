@@ -139,6 +139,7 @@ class Control:
             "name": stream.point.name,
             "web_id": self._catalogue.web_id(stream.point, "F"),
             "type": stream.point.point_type,
+            "source": stream.point.source,
             "newest_archived_ticks": newest[0].ticks if newest else None,
             "snapshot_ticks": stream.snapshot.ticks if stream.snapshot else None,
             "live": stream.live,

@@ -45,7 +45,7 @@ class SimulatedPI:
         self.server_name: str = ready["server_name"]
 
     def points(self) -> list[dict[str, Any]]:
-        """Of every point `point_id`, `name`, `web_id`, `type`, `live`, `snapshot_ticks`, `newest_archived_ticks`."""
+        """Of every point `point_id`, `name`, `web_id`, `type`, `source`, `live`, `snapshot_ticks`, `newest_archived_ticks`."""
         return list(self.get("/points"))
 
     def archive(self, point_id: int) -> list[list[Any]]:

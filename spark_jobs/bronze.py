@@ -1,189 +1,196 @@
 """The bronze job: one streaming query over all topics that have a table, each micro-batch appended to the tables, each row once.
 
 Delta remembers with every append which batch it was (`txnAppId`, `txnVersion`), so a batch that is repeated after a crash adds only what is
-missing. The app id holds the query id out of the checkpoint: batch numbers of another life would be taken for landed otherwise.
+missing. Each append also carries the record of its batch (`landed`), from which a checkpoint that is lost is made again.
 """
 
-import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+import structlog
+from pyspark.sql import DataFrame
 
-from spark_jobs import delta, rows, tables
-from spark_jobs.checkpoint import Checkpoint
-from spark_jobs.decode import Decoder, Tally
+from schemas.oddities import Oddity
+from spark_jobs import delta, rows, sequences, tables
+from spark_jobs.checkpoint import Checkpoint, Plan
+from spark_jobs.decode import Decoder, Tally, frames_of
+from spark_jobs.destination import Destination
 from spark_jobs.errors import Refused
-from spark_jobs.storage import Storage
+from spark_jobs.incidents import Incidents
+from spark_jobs.landed import BatchRecord, Landed, Verdict, app_id, expected_at, judge
+from spark_jobs.tables import Table
 
 _ROWS_PER_FILE = 100_000
 """A small batch must not become a file per Kafka partition."""
+_TOLD = 20
+"""So many incidents are opened at a time."""
+
+log = structlog.get_logger()
 
 
-class Stopped(Exception):
-    """Raised into Spark at the begin of a batch when the job is to end: the batch stays planned and is the next run's first."""
+def prepare(destination: Destination, checkpoint: Checkpoint, source: str, rebuild: bool = False) -> Verdict:
+    """Create or widen the tables, and make the checkpoint agree with them; what was found before. Raises Refused.
 
-
-@dataclass(frozen=True)
-class Landed:
-    """A batch whose rows are in the tables."""
-
-    batch_id: int
-    rows: dict[str, int]
-    """By table; those without rows are left out."""
-    seconds: float
-
-
-def prepare(spark: SparkSession, checkpoint: Checkpoint, warehouse: str, source: str) -> None:
-    """Create or widen the tables. Raises Refused if tables and checkpoint are not of one life."""
-    storage = Storage(spark)
-    known = checkpoint.tables()
-    begun = checkpoint.begun()
-    if begun and not known:
-        raise Refused(
-            f"checkpoint {checkpoint.location} does not say which tables belong to it: it was not made by this job, or was damaged"
-        )
-    found = {table: delta.state(spark, storage, table.path(warehouse)) for table in tables.TABLES}
-    for table, state in found.items():
-        path = table.path(warehouse)
-        table_id = None if state is None else state.table_id
-        problem = disagreement(begun, known.get(table.name), table_id, partial(_has_rows, spark, state, path))
-        if problem is not None:
-            raise Refused(f"table {table.name} at {path} and checkpoint {checkpoint.location} are not of one life: {problem}")
-    if begun:
-        _require_no_older_copy(spark, checkpoint, warehouse)
-    for table, state in found.items():
-        path = table.path(warehouse)
-        steps = [delta.create_statement(table, path, source)] if state is None else delta.alterations(table, path, source, state)
-        for step in steps:
-            spark.sql(step)
-    ids = {table.name: state or delta.state(spark, storage, table.path(warehouse)) for table, state in found.items()}
-    checkpoint.set_tables({name: state.table_id for name, state in ids.items() if state is not None})
-
-
-def _has_rows(spark: SparkSession, state: delta.State | None, path: str) -> bool:
-    return state is not None and not delta.is_empty(spark, path)
-
-
-def disagreement(begun: bool, known: str | None, table_id: str | None, has_rows: Callable[[], bool]) -> str | None:
-    """Why a query must not start with this checkpoint and this table, as a sentence with what to do; None if it may.
-
-    `begun`: the checkpoint has batches; `known`: id of the table that it belongs to; `table_id`: id of the table that is there.
+    Tables to be filled again (`rebuild`) are created empty; filling them is the caller's, and where all are gone to remove the checkpoint.
     """
-    if known is None:
-        if table_id is not None and has_rows():
-            return (
-                "the table has rows that the checkpoint knows nothing of, so starting would land every message again. "
-                "Bring the checkpoint back, or choose an empty warehouse"
-            )
-    elif table_id is None and begun:
-        return (
-            "the table is gone, and starting would leave out all that was in it. Bring the table back; or remove the checkpoint and the "
-            "other bronze tables too, to land everything that Kafka still holds"
-        )
-    elif table_id is not None and table_id != known and (begun or has_rows()):
-        return "the table is another one than the checkpoint filled. Bring that one back"
-    elif table_id is not None and not begun and has_rows():
-        return "the table has rows, and the checkpoint was emptied. Bring the checkpoint back"
-    return None
-
-
-def _require_no_older_copy(spark: SparkSession, checkpoint: Checkpoint, warehouse: str) -> None:
-    """A checkpoint copied back from earlier would give old numbers to new rows, and Delta would take these for landed."""
-    planned, query_id = checkpoint.planned(), checkpoint.query_id()
+    found = {table.name: delta.found(destination, table) for table in tables.TABLES}
+    verdict = judge(found, checkpoint.state())
+    if verdict.refused is not None and not (rebuild and (verdict.refill or verdict.begin_anew)):
+        raise Refused(verdict.refused)
     for table in tables.TABLES:
-        newest = delta.newest_batch(spark, table.path(warehouse), app_id(query_id, table))
-        if newest > planned:
-            raise Refused(
-                f"checkpoint {checkpoint.location} ends at batch {planned}, but table {table.name} has batch {newest}: the checkpoint is "
-                "an older copy, and going on with it would lose rows. Bring the newest one back"
-            )
+        delta.ensure(destination, table, source)
+    if verdict.rebuild is not None:
+        log.warning("checkpoint_rebuilt", checkpoint=checkpoint.location, because=verdict.rebuild, **_where(verdict.landed))
+        if verdict.landed is None:
+            checkpoint.remove()
+        else:
+            checkpoint.rebuild(verdict.landed)
+    return verdict
 
 
-def app_id(query_id: str, table: tables.Table) -> str:
-    """Name of this query as a writer of a table, in Delta's log."""
-    return f"{tables.LAYER}:{query_id}:{table.name}"
+def _where(landed: Landed | None) -> dict[str, object]:
+    return {} if landed is None else {"batch_id": landed.record.batch_id, "lacking": list(landed.lacking)}
 
 
 class Landing:
-    """Lands one micro-batch after another; Spark calls it from a thread of its own."""
+    """Lands one micro-batch after another."""
 
-    def __init__(self, decoder: Decoder, checkpoint: Checkpoint, warehouse: str, source: str) -> None:
-        self._decoder, self._checkpoint, self._warehouse, self._source = decoder, checkpoint, warehouse, source
+    def __init__(
+        self,
+        decoder: Decoder,
+        checkpoint: Checkpoint,
+        destination: Destination,
+        source: str,
+        incidents: Incidents,
+        topic_ids: Mapping[str, str],
+        landed: Landed | None,
+    ) -> None:
+        self._decoder, self._checkpoint, self._destination, self._source = decoder, checkpoint, destination, source
+        self._incidents, self._topic_ids, self._landed = incidents, dict(topic_ids), landed
         self._records = tables.records_by_topic(source)
-        self._query_id: str | None = None
-        self._landed: list[Landed] = []
-        self._lock = threading.Lock()
-        self.stop = threading.Event()
-        """Set: no further batch is begun."""
-        self.failure: Exception | None = None
-        """What ended a batch, as it was before Spark wrapped it."""
+        self._definitions: dict[str, Any] = {}
+        """Those that the tables were last brought up to."""
+        self._tables = tables.TABLES
+        self.on_widened: Callable[[], None] = lambda: None
+        """Called when tables got columns."""
 
-    def __call__(self, batch: DataFrame, batch_id: int) -> None:
-        """Land a batch; an exception ends the query, and the next run repeats the batch."""
-        try:
-            if self.stop.is_set():
-                raise Stopped
-            began = time.monotonic()
-            counts = self._land(batch, batch_id)
-            with self._lock:
-                self._landed.append(Landed(batch_id, counts, time.monotonic() - began))
-        except Exception as error:
-            self.failure = error
-            raise
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The tables as they are by now: a later release's fields may have been added."""
+        return self._tables
 
-    def take_landed(self) -> list[Landed]:
-        """Batches landed since the last call, oldest first."""
-        with self._lock:
-            taken, self._landed = self._landed, []
-        return taken
-
-    def _land(self, batch: DataFrame, batch_id: int) -> dict[str, int]:
+    def __call__(self, batch: DataFrame, batch_id: int) -> dict[str, int]:
+        """Land a batch; rows landed by table. Raises LandError."""
+        plan = self._checkpoint.plan(batch_id)
         decoded, tallies = self._decoder.decode(batch)
         try:
+            self._widen()
             counts = row_counts(tallies, self._records)
-            for table, frames in self._appends(decoded, tallies):
-                self._append(_union(frames), table, counts[table.name], batch_id)
+            appends = self._appends(decoded, tallies, counts)
+            landed = self._begun(batch_id, plan, tallies, [table.name for table, _ in appends])
+            for table, made in appends:
+                frame = _union(made()).coalesce(self._parts(counts.get(table.name, 0)))
+                record = landed.record
+                delta.append(self._destination, table, frame, app_id(record.query_id, table.name), batch_id, record.text(table.name))
+                # Kept at once: should a later append fail, the query may be started again in this process, and repeats the batch.
+                landed = self._landed = landed.appended(table.name)
         finally:
             decoded.unpersist()
         return counts
 
-    def _appends(self, decoded: DataFrame, tallies: Sequence[Tally]) -> list[tuple[tables.Table, list[DataFrame]]]:
+    def _widen(self) -> None:
+        """Give the tables the columns of definitions that were not known when they were last looked at."""
+        if self._definitions == self._decoder.definitions:
+            return
+        asked = tables.bronze(self._decoder.definitions)
+        wider = tuple(tables.widened(known, table) for known, table in zip(self._tables, asked, strict=True))
+        for table, known in zip(wider, self._tables, strict=True):
+            if table != known:
+                delta.ensure(self._destination, table, self._source)
+                log.info("table_widened", table=table.name, columns=[column.name for column in table.columns[len(known.columns) :]])
+        self._definitions = dict(self._decoder.definitions)
+        if wider != self._tables:
+            self._tables = wider
+            self.on_widened()
+
+    def _begun(self, batch_id: int, plan: Plan, tallies: Sequence[Tally], written: Sequence[str]) -> Landed:
+        """The batch before its appends. Raises Refused if frames are missing that nobody accepted the loss of."""
+        last = self._landed
+        if last is not None and last.record.batch_id == batch_id:  # repeated: it was looked at before, and written at least in part
+            return last.repeated(written)
+        record = BatchRecord(
+            self._checkpoint.query_id() if last is None else last.record.query_id,
+            batch_id,
+            tuple(written),
+            {} if last is None else last.record.newest(),
+            plan.starts,
+            plan.ends,
+            self._topic_ids,
+            self._followed(plan, tallies),
+        )
+        return Landed(record, record.tables)
+
+    def _followed(self, plan: Plan, tallies: Sequence[Tally]) -> dict[sequences.Place, sequences.Expected]:
+        frame_topics = {topic for topic, record in self._records.items() if record == "value_frame"}
+        starts = {topic: partitions for topic, partitions in plan.starts.items() if topic in frame_topics}
+        followed = sequences.follow(expected_at(None if self._landed is None else self._landed.record, starts), frames_of(tallies))
+        for hole in followed.explained:
+            log.warning("frames_were_unreadable", problem=f"{hole.text}; records that could not be read lie there, see pi_dead_letters")
+        if followed.oddities:
+            accepted = self._incidents.accepted(oddity.incident_id for oddity in followed.oddities)
+            if left := [oddity for oddity in followed.oddities if oddity.incident_id not in accepted]:
+                self._incidents.open_oddities(left[:_TOLD])
+                raise Refused(_refusal(left))
+            log.warning("sequences_accepted", incidents=sorted(accepted))
+        return followed.expected
+
+    def _appends(
+        self, decoded: DataFrame, tallies: Sequence[Tally], counts: Mapping[str, int]
+    ) -> list[tuple[Table, Callable[[], list[DataFrame]]]]:
         """Tables to append to, in order.
 
         Dead letters go first: a batch that is repeated may find a schema that was missing before, and then a message is rather in both
-        places than in none. Statements come after their samples: who sees a statement sees what it speaks of.
+        places than in none. Statements come after their samples: who sees a statement sees what it speaks of. A batch without any row is
+        told of in the ledger, so that the tables know of every batch.
         """
-        counts = row_counts(tallies, self._records)
-        frames: dict[tables.Table, Callable[[], list[DataFrame]]] = {
-            tables.DEAD_LETTERS: lambda: self._dead_letters(decoded, tallies),
-            tables.TIMESERIES: lambda: [rows.samples(decoded)],
-            tables.COVERAGE: lambda: [rows.statements(decoded)],
-            tables.POINTS: lambda: [rows.records(decoded, tables.POINTS)],
-            tables.INCIDENTS: lambda: [rows.records(decoded, tables.INCIDENTS)],
+        timeseries, coverage, *plain = self._tables
+        dead_letters = next(table for table in plain if table.name == tables.DEAD_LETTERS.name)
+        made: dict[Table, Callable[[], list[DataFrame]]] = {
+            dead_letters: lambda: self._dead_letters(decoded, tallies, dead_letters),
+            timeseries: lambda: [rows.samples(decoded, timeseries)],
+            coverage: lambda: [rows.statements(decoded, coverage)],
         }
-        return [(table, made()) for table, made in frames.items() if table.name in counts]
+        made |= {table: partial(_records, decoded, table) for table in plain if table is not dead_letters}
+        return [(table, frames) for table, frames in made.items() if table.name in counts or (not counts and table is coverage)]
 
-    def _dead_letters(self, decoded: DataFrame, tallies: Sequence[Tally]) -> list[DataFrame]:
-        published = [rows.records(decoded, tables.DEAD_LETTERS)]
+    def _dead_letters(self, decoded: DataFrame, tallies: Sequence[Tally], table: Table) -> list[DataFrame]:
+        published = [rows.records(decoded, table)]
         ours = [self._decoder.dead_letters(decoded, self._source)] if any(not entry.decoded for entry in tallies) else []
         return published + ours
 
-    def _append(self, frame: DataFrame, table: tables.Table, count: int, batch_id: int) -> None:
-        if self._query_id is None:  # the file is there as soon as the first batch is
-            self._query_id = self._checkpoint.query_id()
-        parallelism = frame.sparkSession.sparkContext.defaultParallelism
-        parts = max(1, min(parallelism, -(-count // _ROWS_PER_FILE)))
-        writer = frame.coalesce(parts).write.format("delta").mode("append")
-        writer.option("txnAppId", app_id(self._query_id, table)).option("txnVersion", batch_id).save(table.path(self._warehouse))
+    def _parts(self, count: int) -> int:
+        parallelism = self._destination.spark.sparkContext.defaultParallelism
+        return max(1, min(parallelism, -(-count // _ROWS_PER_FILE)))
+
+
+def _records(decoded: DataFrame, table: Table) -> list[DataFrame]:
+    return [rows.records(decoded, table)]
+
+
+def _refusal(oddities: Sequence[Oddity]) -> str:
+    first, others = oddities[0], len(oddities) - 1
+    more = f" (and {others} more, see pibridge incidents)" if others else ""
+    return (
+        f"{first.text}{more}. Nothing of this batch was landed. Find out what happened to these frames; then accept the loss with "
+        f"`pibridge incidents accept {first.incident_id}`, have their hours read again with `pibridge rescan`, and start again"
+    )
 
 
 def _union(frames: list[DataFrame]) -> DataFrame:
     first, *others = frames
     for other in others:
-        first = first.unionByName(other)
+        first = first.unionByName(other, allowMissingColumns=True)
     return first
 
 

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -11,7 +11,7 @@ import structlog
 
 from schemas.config import Lakehouse
 from spark_jobs import http
-from spark_jobs.tables import LAYER, Table
+from spark_jobs.tables import LAYERS, Table
 
 _API = "/api/2.1/unity-catalog"
 _RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
@@ -34,7 +34,7 @@ def registration(table: Table, catalog: str, warehouse: str, source: str) -> dic
     return {
         "name": table.name,
         "catalog_name": catalog,
-        "schema_name": LAYER,
+        "schema_name": table.layer,
         "table_type": "EXTERNAL",
         "data_source_format": "DELTA",
         "storage_location": storage_location(table.path(warehouse)),
@@ -94,7 +94,8 @@ class Catalog:
         """Make the catalog show the tables as they are; names of those that had to be posted. Raises CatalogError."""
         root = storage_location(self._warehouse)
         self._ensure("catalogs", self._name, {"name": self._name, "comment": "PI data, landed by pibridge"}, {"storage_root": root})
-        self._ensure("schemas", f"{self._name}.{LAYER}", {"name": LAYER, "catalog_name": self._name, "comment": "As landed from Kafka"}, {})
+        for layer in sorted({table.layer for table in tables}):
+            self._ensure("schemas", f"{self._name}.{layer}", {"name": layer, "catalog_name": self._name, "comment": LAYERS[layer]}, {})
         return [table.name for table in tables if self._register(registration(table, self._name, self._warehouse, source))]
 
     def _ensure(self, kind: str, full_name: str, body: dict[str, str], where_asked: dict[str, str]) -> None:
@@ -107,7 +108,7 @@ class Catalog:
             _check(answer, f"{kind} {full_name}")
 
     def _register(self, wanted: dict[str, Any]) -> bool:
-        full_name = f"{self._name}.{LAYER}.{wanted['name']}"
+        full_name = f"{self._name}.{wanted['schema_name']}.{wanted['name']}"
         found = self._get("tables", full_name)
         if found is not None:
             if found.get("table_type") != "EXTERNAL" or not same_place(str(found.get("storage_location")), wanted["storage_location"]):
@@ -128,9 +129,12 @@ class Catalog:
             return None
         _check(answer, f"{kind} {full_name}")
         try:
-            return dict(answer.json())
+            found = answer.json()
         except ValueError as error:
             raise CatalogError(f"the catalog's answer for {kind} {full_name} is not JSON") from error
+        if not isinstance(found, dict):
+            raise CatalogError(f"the catalog's answer for {kind} {full_name} is no object")
+        return found
 
     def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx2.Response:
         try:
@@ -147,16 +151,23 @@ def _check(answer: httpx2.Response, what: str) -> None:
 class Registration(threading.Thread):
     """Keeps trying until the catalog shows the tables, then looks now and then whether it still does. Never ends the job."""
 
-    def __init__(self, catalog: Catalog, tables: Sequence[Table], source: str, recheck_seconds: float = _RECHECK_SECONDS) -> None:
+    def __init__(
+        self, catalog: Catalog, tables: Callable[[], Sequence[Table]], source: str, recheck_seconds: float = _RECHECK_SECONDS
+    ) -> None:
         super().__init__(name="catalog", daemon=True)
         self._catalog, self._tables, self._source, self._recheck_seconds = catalog, tables, source, recheck_seconds
         self._closing = threading.Event()
+        self._wake = threading.Event()
+
+    def look(self) -> None:
+        """Look again soon: tables have changed."""
+        self._wake.set()
 
     def run(self) -> None:
         failures = 0
         while not self._closing.is_set():
             try:
-                posted = self._catalog.register(self._tables, self._source)
+                posted = self._catalog.register(self._tables(), self._source)
             except CatalogError as error:
                 if failures == 0:
                     log.warning("catalog_away", problem=str(error))
@@ -166,10 +177,12 @@ class Registration(threading.Thread):
                 if posted or failures:
                     log.info("catalog_registered", posted=posted, after_failures=failures)
                 failures, pause = 0, self._recheck_seconds
-            self._closing.wait(pause)
+            self._wake.wait(pause)
+            self._wake.clear()
 
     def close(self) -> None:
         """Stop trying; waits for a request under way."""
         self._closing.set()
+        self._wake.set()
         self.join(timeout=15.0)
         self._catalog.close()

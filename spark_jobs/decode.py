@@ -4,9 +4,13 @@ A batch is read from Kafka once: decoded with the schemas known so far, kept, an
 an id never seen is it decoded anew with that one; so a new schema version needs no restart, and the usual batch no extra pass.
 """
 
+import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from random import SystemRandom
+from typing import Any
 
+import structlog
 import xxhash
 from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, Row
@@ -14,18 +18,27 @@ from pyspark.sql import functions as F
 from pyspark.sql.avro.functions import from_avro
 
 from schemas import topics, wire
-from spark_jobs import tables
+from spark_jobs import evolution, tables
+from spark_jobs.errors import Unavailable
 from spark_jobs.registry import Definition, Registry
+from spark_jobs.sequences import Place
+
+log = structlog.get_logger()
 
 CONTENT_LIMIT = 64 << 10
 """So many bytes of an undecodable message are kept in its dead letter."""
+
+_END = bytes(SystemRandom().sample(range(256), 8))
+"""Set behind each body, and read as the field behind the record: only where the record ends exactly with the body is it found there.
+`from_avro` alone takes a body that is too long for a good one. No byte of it comes twice, so a shifted one is never taken for it,
+and it is drawn anew by each process, so that no message can hold it on purpose."""
 
 _COORDINATES = ("kafka_key", "kafka_topic", "kafka_partition", "kafka_offset", "kafka_time")
 
 
 @dataclass(frozen=True)
 class Tally:
-    """Rows that share topic, schema id and fate in a batch."""
+    """Records that share topic, partition, schema id and fate in a batch."""
 
     topic: str
     schema_id: int | None
@@ -34,17 +47,39 @@ class Tally:
     records: int
     samples: int
     statements: int
+    partition: int = 0
+    frames: list[tuple[int, int | None]] = field(default_factory=list)
+    """On topics of frames: offset and sequence of each record, None where it could not be read."""
+
+
+def frames_of(tallies: Iterable[Tally]) -> dict[Place, list[tuple[int, int | None]]]:
+    """What came on each partition of the topics of frames."""
+    found: dict[Place, list[tuple[int, int | None]]] = {}
+    for entry in tallies:
+        if entry.frames:
+            found.setdefault((entry.topic, entry.partition), []).extend(entry.frames)
+    return found
 
 
 class Decoder:
     """Decodes the batches of one query."""
 
     def __init__(self, registry: Registry, source: str) -> None:
+        """Raises Unavailable if the registry does not answer, or knows no schema of frames: all of them would become dead letters."""
         self._registry = registry
         self._records = tables.records_by_topic(source)
+        self.definitions = {record: wire.raw_schema(record) for record in tables.RECORDS}
+        """Our definition of each record, with what later versions say besides."""
         # Most likely these are in the first batch, which then needs no second look. Those that are not, are learnt.
-        newest = [registry.newest(topic.subject(source)) for topic in topics.TOPICS if topic.name(source) in self._records]
-        self._definitions = {found.schema_id: found for found in newest if found is not None}
+        subjects = {topic.subject(source): topic.record for topic in topics.TOPICS if topic.name(source) in self._records}
+        newest = {subject: registry.newest(subject) for subject in subjects}
+        if emptied := sorted(subject for subject, found in newest.items() if found is None and subjects[subject] == "value_frame"):
+            raise Unavailable(
+                f"the registry has no schema under {', '.join(emptied)}: if it had, bring back what it stored, since frames in Kafka "
+                "name schemas by their ids; if it is new, run: pibridge schemas register"
+            )
+        self._known: dict[int, Definition] = {}
+        self._learn(found for found in newest.values() if found is not None)
 
     def decode(self, batch: DataFrame) -> tuple[DataFrame, list[Tally]]:
         """The batch decoded, one column per record name of `wire.RECORDS`, and what is in it.
@@ -52,84 +87,135 @@ class Decoder:
         The caller unpersists the frame. Raises Unavailable if a new schema id cannot be looked up.
         """
         # Ids once answered as unknown are asked again each batch: the registry decides how long that answer holds.
-        self._definitions = {key: self._registry.definition(key) if value.problem else value for key, value in self._definitions.items()}
+        self._learn([self._registry.definition(key) for key, value in self._known.items() if value.problem])
         while True:
-            decoded = decoded_batch(batch, self._records, self._definitions).persist(StorageLevel.MEMORY_AND_DISK)
-            tallies = tally(decoded)
-            new = {entry.schema_id for entry in tallies if entry.schema_id is not None} - self._definitions.keys()
+            decoded = decoded_batch(batch, self._records, self._known, self.definitions).persist(StorageLevel.MEMORY_AND_DISK)
+            tallies = tally(decoded, self._frame_topics())
+            new = {entry.schema_id for entry in tallies if entry.schema_id is not None} - self._known.keys()
             if not new:
                 self._forget({entry.schema_id for entry in tallies})
                 return decoded, tallies
             decoded.unpersist()
-            self._definitions |= {schema_id: self._registry.definition(schema_id) for schema_id in new if schema_id is not None}
+            self._learn(self._registry.definition(schema_id) for schema_id in new if schema_id is not None)
+
+    def decode_unkept(self, batch: DataFrame) -> tuple[DataFrame, int]:
+        """A batch of any size, decoded anew whenever it is read, and how many records are in it.
+
+        It costs a pass to learn its schemas. Raises Unavailable if one cannot be looked up.
+        """
+        found = {row[0]: row[1] for row in batch.groupBy(_schema_id()).count().collect()}
+        self._learn(self._registry.definition(schema_id) for schema_id in found.keys() - self._known.keys() if schema_id is not None)
+        return decoded_batch(batch, self._records, self._known, self.definitions), sum(found.values())
+
+    def _learn(self, found: Iterable[Definition]) -> None:
+        for definition in found:
+            self._known[definition.schema_id] = definition
+            record = next((name for name in tables.RECORDS if wire.RECORDS[name] == definition.record), None)
+            if record is None:
+                continue
+            wider = evolution.merged(self.definitions[record], json.loads(definition.text))
+            try:
+                tables.bronze(self.definitions | {record: wider})
+            except ValueError as error:
+                log.error("later_fields_do_not_land", schema_id=definition.schema_id, problem=str(error))
+            else:
+                self.definitions[record] = wider
+
+    def _frame_topics(self) -> list[str]:
+        return sorted(topic for topic, record in self._records.items() if record == "value_frame")
 
     def _forget(self, seen: set[int | None]) -> None:
         """Unusable ids out of garbage must not pile up in every later plan."""
-        self._definitions = {key: value for key, value in self._definitions.items() if value.problem is None or key in seen}
+        self._known = {key: value for key, value in self._known.items() if value.problem is None or key in seen}
 
     def dead_letters(self, decoded: DataFrame, source: str) -> DataFrame:
         """The records of a decoded batch that could not be read, as rows of the dead-letter table."""
-        return undecodable(decoded, source, self._records, self._definitions)
+        return undecodable(decoded, source, self._records, self._known)
 
 
-def decoded_batch(batch: DataFrame, records: Mapping[str, str], definitions: Mapping[int, Definition]) -> DataFrame:
-    """Kafka rows with their schema id and one nullable struct per record; no struct is set where the value could not be read."""
-    header = F.length("value") >= 5
-    has_header = header & (F.substring("value", 1, 1) == F.lit(b"\0"))
-    rows = batch.select(
+def decoded_batch(
+    batch: DataFrame, records: Mapping[str, str], known: Mapping[int, Definition], definitions: Mapping[str, dict[str, Any]]
+) -> DataFrame:
+    """Kafka rows with their schema id and one nullable struct per record; only where `is_decoded` does it hold what was published."""
+    # A task for each partition of Kafka costs more than its few records do.
+    rows = batch.coalesce(batch.sparkSession.sparkContext.defaultParallelism).select(
         F.col("key").cast("string").alias("kafka_key"),
         F.col("topic").alias("kafka_topic"),
         F.col("partition").alias("kafka_partition"),
         F.col("offset").alias("kafka_offset"),
         F.col("timestamp").alias("kafka_time"),
         "value",
-        F.when(has_header, F.conv(F.hex(F.substring("value", 2, 4)), 16, 10).cast("bigint")).alias("schema_id"),
+        _schema_id().alias("schema_id"),
     )
-    structs = [_struct(record, records, definitions.values()).alias(record) for record in sorted(set(records.values()))]
+    structs = [_struct(record, records, known.values(), definitions[record]).alias(record) for record in sorted(set(records.values()))]
     return rows.select(*_COORDINATES, "value", "schema_id", *structs)
 
 
-def _struct(record: str, records: Mapping[str, str], definitions: Iterable[Definition]) -> Column:
-    ours = wire.schema_text(record)
-    # PERMISSIVE gives a struct of nulls where a body does not fit; every record has a mandatory `source` to tell it by.
+def _schema_id() -> Column:
+    has_header = (F.length("value") >= 5) & (F.substring("value", 1, 1) == F.lit(b"\0"))
+    return F.when(has_header, F.conv(F.hex(F.substring("value", 2, 4)), 16, 10).cast("bigint"))
+
+
+def _struct(record: str, records: Mapping[str, str], known: Iterable[Definition], definition: dict[str, Any]) -> Column:
+    ours = _ended(definition)
+    # PERMISSIVE gives a struct of nulls where a body does not fit.
     options = {"avroSchema": ours, "mode": "PERMISSIVE"}
-    body = F.expr("substring(value, 6)")
+    body = F.concat(F.expr("substring(value, 6)"), F.lit(_END))
     here = F.col("kafka_topic").isin(sorted(topic for topic, name in records.items() if name == record))
     column = F.when(F.lit(False), from_avro(body, ours, options))
-    for definition in definitions:
-        if definition.record == wire.RECORDS[record]:
-            column = column.when(here & (F.col("schema_id") == definition.schema_id), from_avro(body, definition.text, options))
+    for one in known:
+        if one.record == wire.RECORDS[record]:
+            writer = _ended(json.loads(one.text))
+            column = column.when(here & (F.col("schema_id") == one.schema_id), from_avro(body, writer, options))
     return column
 
 
+def _ended(definition: dict[str, Any]) -> str:
+    """A schema of the record and what we set behind it."""
+    end = {"type": "fixed", "name": "LandedEnd", "size": len(_END)}
+    return json.dumps(
+        {"type": "record", "name": "Landed", "fields": [{"name": "record", "type": definition}, {"name": "end", "type": end}]}
+    )
+
+
 def is_decoded(record: str) -> Column:
-    """Whether a row of a decoded batch holds this record."""
-    return F.col(record).getField("source").isNotNull()
+    """Whether a row of a decoded batch holds this record, from its first byte to its last."""
+    return F.coalesce(F.col(record).getField("end") == F.lit(_END), F.lit(False))
+
+
+def record_of(record: str) -> Column:
+    """The record in a row of a decoded batch."""
+    return F.col(record).getField("record")
 
 
 def _any_decoded() -> Column:
     found = F.lit(False)
-    for record in sorted({table.record for table in tables.TABLES}):
+    for record in sorted(tables.RECORDS):
         found = found | is_decoded(record)
     return found
 
 
-def tally(decoded: DataFrame) -> list[Tally]:
+def tally(decoded: DataFrame, frame_topics: list[str]) -> list[Tally]:
     """What is in a decoded batch; one pass, which also fills the cache."""
-    series = F.col("value_frame").getField("series")
+    series = F.when(is_decoded("value_frame"), record_of("value_frame").getField("series"))
+    sequence = F.when(is_decoded("value_frame"), record_of("value_frame").getField("sequence"))
     none = F.lit(0).cast("bigint")
     samples = F.aggregate(series, none, lambda total, one: total + F.size(one["samples"]))
     statements = F.aggregate(series, none, lambda total, one: total + one["statement"].isNotNull().cast("bigint"))
-    counted = decoded.groupBy("kafka_topic", "schema_id", _any_decoded().alias("decoded")).agg(
+    frame = F.when(F.col("kafka_topic").isin(frame_topics), F.struct(F.col("kafka_offset"), sequence))
+    counted = decoded.groupBy("kafka_topic", "kafka_partition", "schema_id", _any_decoded().alias("decoded")).agg(
         F.count(F.lit(1)).alias("records"),
         F.coalesce(F.sum(samples), none).alias("samples"),
         F.coalesce(F.sum(statements), none).alias("statements"),
+        F.collect_list(frame).alias("frames"),
     )
     return [_tally(row) for row in counted.collect()]
 
 
 def _tally(row: Row) -> Tally:
-    return Tally(row["kafka_topic"], row["schema_id"], row["decoded"], row["records"], row["samples"], row["statements"])
+    counts = row["records"], row["samples"], row["statements"]
+    frames = [(offset, sequence) for offset, sequence in row["frames"]]
+    return Tally(row["kafka_topic"], row["schema_id"], row["decoded"], *counts, row["kafka_partition"], frames)
 
 
 def _content_hash(content: Column) -> Column:
@@ -142,15 +228,20 @@ def _content_hash(content: Column) -> Column:
     return F.udf(hexadecimal, "string", useArrow=False)(content)
 
 
-def undecodable(decoded: DataFrame, source: str, records: Mapping[str, str], definitions: Mapping[int, Definition]) -> DataFrame:
+def undecodable(decoded: DataFrame, source: str, records: Mapping[str, str], known: Mapping[int, Definition]) -> DataFrame:
     """Rows of `pi_dead_letters` for what could not be read, with reason, coordinates and the bytes themselves."""
     value, schema_id = F.col("value"), F.col("schema_id")
     size = F.length(value).cast("string")
     reason = F.when(value.isNull(), F.lit("a Kafka record without a value"))
     reason = reason.when(schema_id.isNull(), F.concat(size, F.lit(" bytes without the header of the Confluent wire format")))
-    for definition in definitions.values():
+    # Those that are alike together: garbage may have as many ids as messages, and with a branch for each the plan would grow as long.
+    alike: dict[str, list[int]] = {}
+    for definition in known.values():
         if definition.problem is not None:
-            reason = reason.when(schema_id == definition.schema_id, F.lit(definition.problem))
+            alike.setdefault(definition.problem.removeprefix(f"schema id {definition.schema_id}"), []).append(definition.schema_id)
+    for problem, ids in alike.items():
+        reason = reason.when(schema_id.isin(ids), F.concat(F.lit("schema id "), schema_id, F.lit(problem)))
+    for definition in known.values():
         for topic, record in sorted(records.items()):
             if definition.record is not None and definition.record != wire.RECORDS[record]:
                 wrong = f"schema id {definition.schema_id} is {definition.record}, and this topic holds {wire.RECORDS[record]}"

@@ -13,6 +13,10 @@ class Refused(LandError):
     exit_code = 1
 
 
+class LostRecords(Refused):
+    """Kafka no longer has what was to be landed next."""
+
+
 class Misconfigured(LandError):
     """The configuration asks for something that cannot be done."""
 

@@ -1,4 +1,4 @@
-"""The only way names and texts get into SQL."""
+"""The only way names, texts and instants get into SQL."""
 
 
 def name(identifier: str) -> str:
@@ -9,6 +9,11 @@ def name(identifier: str) -> str:
 def text(value: str) -> str:
     """A SQL string literal, whatever characters it has."""
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def instant(micros: int) -> str:
+    """A SQL timestamp, of microseconds since 1970."""
+    return f"timestamp_micros({micros})"
 
 
 def table(path: str) -> str:

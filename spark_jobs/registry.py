@@ -32,7 +32,7 @@ class Definition:
     """Name of the record; null if unusable."""
     text: str
     problem: str | None = None
-    """Why values with this id cannot be read, as part of a sentence."""
+    """Why values with this id cannot be read, as part of a sentence that begins with `schema id N`."""
 
 
 class Registry:
@@ -70,12 +70,28 @@ class Registry:
         found = _json(answer)
         if answer.status_code == 404 and isinstance(found, dict) and found.get("error_code") == _UNKNOWN_SCHEMA:
             missing = Definition(schema_id, None, "", f"schema id {schema_id} is not known to the registry")
-            self._unknown[schema_id] = (self._now() + _UNKNOWN_KEPT_SECONDS, missing)
+            self._keep_unknown(schema_id, missing)
             return missing
         if answer.status_code != 200 or not isinstance(found, dict) or not isinstance(found.get("schema"), str):
             raise Unavailable(f"the schema registry at {self._url} answers {answer.status_code} for schema id {schema_id}")
         self._known[schema_id] = usable(schema_id, found)
         return self._known[schema_id]
+
+    def _keep_unknown(self, schema_id: int, missing: Definition) -> None:
+        """For a while. Those whose while is over go, since any garbage may name an id; they lie in the order in which they came."""
+        now = self._now()
+        self._unknown.pop(schema_id, None)
+        while self._unknown and now >= next(iter(self._unknown.values()))[0]:
+            del self._unknown[next(iter(self._unknown))]
+        self._unknown[schema_id] = (now + _UNKNOWN_KEPT_SECONDS, missing)
+
+    def id_of(self, subject: str, text: str) -> int:
+        """The id of a schema that was registered under a subject. Raises Unavailable if it was not: producers never register."""
+        found = self._ask("POST", f"subjects/{quote(subject, safe='')}", {"schema": text, "schemaType": "AVRO"})
+        answer = _json(found)
+        if found.status_code != 200 or not isinstance(answer, dict) or not isinstance(answer.get("id"), int):
+            raise Unavailable(f"subject {subject} lacks this version's schema; run: pibridge schemas register")
+        return int(answer["id"])
 
     def newest(self, subject: str) -> Definition | None:
         """The newest definition under a subject; None if there is none. Raises Unavailable."""
@@ -85,10 +101,13 @@ class Registry:
         return self.definition(found["id"])
 
     def _get(self, path: str) -> httpx2.Response:
+        return self._ask("GET", path)
+
+    def _ask(self, method: str, path: str, body: dict[str, str] | None = None) -> httpx2.Response:
         problem = ""
         for pause in (*_PAUSES_SECONDS, None):
             try:
-                answer = self._client.get(path)
+                answer = self._client.request(method, path, json=body)
             except httpx2.RequestError as error:
                 problem = f"{type(error).__name__}: {error}"
             else:

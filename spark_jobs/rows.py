@@ -4,15 +4,15 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs import tables
-from spark_jobs.decode import is_decoded
+from spark_jobs.decode import is_decoded, record_of
 
 _KAFKA = [column.name for column in tables.KAFKA]
 
 
-def _series(decoded: DataFrame) -> DataFrame:
+def _series(decoded: DataFrame, table: tables.Table) -> DataFrame:
     """One row a series. Fields of the frame are taken apart first: the frame itself would be copied, with all series, into each row."""
-    fields = {c.name for table in (tables.TIMESERIES, tables.COVERAGE) for c in table.columns if c.part == "frame"}
-    frame = F.col("value_frame")
+    fields = {column.name for column in table.columns if column.part == "frame"}
+    frame = record_of("value_frame")
     return decoded.where(is_decoded("value_frame")).select(
         *_KAFKA,
         *[frame.getField(name).alias(f"frame_{name}") for name in sorted(fields)],
@@ -32,7 +32,7 @@ def _cell(column: tables.Column) -> Column:
             return F.col("statement").getField(column.name).alias(column.name)
         case "record":
             return F.col("record").getField(column.name).alias(column.name)
-        case "kafka":
+        case "kafka" | "refined":
             return F.col(column.name)
 
 
@@ -42,20 +42,20 @@ def _parted(series: DataFrame, table: tables.Table, *inner: Column) -> DataFrame
     return series.select(*_KAFKA, "series_index", *frame, *of_series, *inner)
 
 
-def samples(decoded: DataFrame) -> DataFrame:
-    """One row a sample."""
+def samples(decoded: DataFrame, table: tables.Table) -> DataFrame:
+    """One row a sample, of `pi_timeseries` as it is by now."""
     exploded = F.posexplode(F.col("series").getField("samples")).alias("sample_index", "sample")
-    return _parted(_series(decoded), tables.TIMESERIES, exploded).select(*map(_cell, tables.TIMESERIES.columns))
+    return _parted(_series(decoded, table), table, exploded).select(*map(_cell, table.columns))
 
 
-def statements(decoded: DataFrame) -> DataFrame:
-    """One row a statement, with or without samples."""
-    stated = _series(decoded).where(F.col("series").getField("statement").isNotNull())
+def statements(decoded: DataFrame, table: tables.Table) -> DataFrame:
+    """One row a statement, with or without samples, of `pi_coverage` as it is by now."""
+    stated = _series(decoded, table).where(F.col("series").getField("statement").isNotNull())
     statement = F.col("series").getField("statement").alias("statement")
-    return _parted(stated, tables.COVERAGE, statement).select(*map(_cell, tables.COVERAGE.columns))
+    return _parted(stated, table, statement).select(*map(_cell, table.columns))
 
 
 def records(decoded: DataFrame, table: tables.Table) -> DataFrame:
     """One row a record, of a table whose rows are records."""
-    mine = decoded.where(is_decoded(table.record)).withColumn("record", F.col(table.record))
+    mine = decoded.where(is_decoded(table.record)).withColumn("record", record_of(table.record))
     return mine.select(*map(_cell, table.columns))

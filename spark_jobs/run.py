@@ -1,44 +1,52 @@
 """The main path of the bronze job: open everything, start the query, tell of each batch, end in order."""
 
 import json
-import re
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import structlog
-from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from schemas.config import Config, Lakehouse
-from spark_jobs import bronze, kafka, storage, tables
+from spark_jobs import bronze, kafka, tables
+from spark_jobs.batches import Batches, Done, watch
+from spark_jobs.brokers import Brokers
 from spark_jobs.catalog import Catalog, Registration
 from spark_jobs.checkpoint import Checkpoint
 from spark_jobs.decode import Decoder
-from spark_jobs.errors import LandError, Misconfigured, Refused, Unavailable
+from spark_jobs.destination import destination_of
+from spark_jobs.errors import LandError, LostRecords, Misconfigured, Refused
+from spark_jobs.failures import failure
+from spark_jobs.incidents import Incidents, Loss, losses
+from spark_jobs.lease import Lease
+from spark_jobs.refill import lost, refill
 from spark_jobs.registry import Registry
 from spark_jobs.session import session
+from spark_jobs.storage import Storage, absolute
 
-_POLL_SECONDS = 0.2
 _BATCH_SETTING = "spark.pibridge.maxOffsetsPerTrigger"
 _BATCH_OFFSETS = "5000"
 """Frames hold up to 1,000 samples: so a batch after an outage stays within memory and a minute."""
-_ADMIN_TIMEOUT_MS = 15_000
 
 log = structlog.get_logger()
 
 
-def land(config: Config, available_now: bool, stop: threading.Event, ready: Callable[[], None] = lambda: None) -> None:
+def land(
+    config: Config, available_now: bool, stop: threading.Event, ready: Callable[[], None] = lambda: None, rebuild: bool = False
+) -> None:
     """Land into bronze until `stop` is set, or with `available_now` until everything committed at the start is landed.
 
-    `ready` is called when the session runs (Spark takes over the signal handlers while it starts). Raises LandError.
+    `ready` is called when the session runs (Spark takes over the signal handlers while it starts). `rebuild` allows to fill tables that are
+    gone again. Raises LandError.
     """
     if config.lakehouse is None:
-        raise Misconfigured("the configuration has no section `lakehouse`: warehouse and checkpoints are needed")
+        raise Misconfigured("the configuration has no section `lakehouse`: checkpoints, and mostly a warehouse, are needed")
     kafka.client_settings(config.kafka)  # refused before Spark takes its seconds to start
     with ExitStack() as opened:
         registry = Registry(config.registry)
@@ -46,56 +54,125 @@ def land(config: Config, available_now: bool, stop: threading.Event, ready: Call
         registry.check()
         spark = opened.enter_context(session(config.lakehouse))
         ready()
-        run(spark, registry, config, config.lakehouse, available_now, stop)
+        run(spark, registry, config, config.lakehouse, available_now, stop, rebuild)
 
 
-def run(spark: SparkSession, registry: Registry, config: Config, lakehouse: Lakehouse, available_now: bool, stop: threading.Event) -> None:
+def run(
+    spark: SparkSession,
+    registry: Registry,
+    config: Config,
+    lakehouse: Lakehouse,
+    available_now: bool,
+    stop: threading.Event,
+    rebuild: bool = False,
+) -> None:
     """The job on a session that runs. Raises LandError."""
-    warehouse = storage.absolute(lakehouse.warehouse)
-    checkpoint = Checkpoint(storage.Storage(spark), f"{storage.absolute(lakehouse.checkpoints)}/{tables.LAYER}")
-    _require_topics(spark, config)
-    bronze.prepare(spark, checkpoint, warehouse, config.source)
+    files = Storage(spark)
+    destination = destination_of(spark, files, lakehouse)
+    checkpoint = Checkpoint(files, f"{absolute(lakehouse.checkpoints)}/{tables.LAYER}")
+    brokers = Brokers(spark, config.kafka)
+    topic_ids = brokers.topic_ids(tables.records_by_topic(config.source))
     with ExitStack() as opened:
-        if lakehouse.catalog is not None:
-            registration = Registration(Catalog(lakehouse, warehouse), tables.TABLES, config.source)
+        lease = Lease(files, [f"{checkpoint.location}.lease", *destination.lease_files()], stop)
+        lease.take()
+        opened.callback(lease.close)
+        verdict = bronze.prepare(destination, checkpoint, config.source, rebuild)
+        last = None if verdict.landed is None else verdict.landed.record
+        _require_same_topics(topic_ids, {} if last is None else last.topic_ids)
+        decoder = Decoder(registry, config.source)
+        incidents = Incidents(brokers, registry, destination, config, lambda: datetime.now(UTC))
+        if rebuild and (last is None or verdict.refill):
+            # First: from then on nothing would show that these were lost.
+            _tell(incidents, lost(brokers, config.source, verdict.refill or [table.name for table in tables.TABLES]))
+            if last is None:
+                log.warning("checkpoint_removed", checkpoint=checkpoint.location, because="the tables are gone")
+                checkpoint.remove()
+            else:
+                refill(destination, decoder, config, last, verdict.refill)
+        landing = bronze.Landing(decoder, checkpoint, destination, config.source, incidents, topic_ids, verdict.landed)
+        if lakehouse.catalog is not None and lakehouse.warehouse is not None:
+            registration = Registration(Catalog(lakehouse, absolute(lakehouse.warehouse)), lambda: landing.tables, config.source)
+            landing.on_widened = registration.look
             registration.start()
             opened.callback(registration.close)
-        if stop.is_set():
-            return
-        landing = bronze.Landing(Decoder(registry, config.source), checkpoint, warehouse, config.source)
-        log.info("landing", warehouse=warehouse, checkpoint=checkpoint.location, available_now=available_now)
-        for _ in range(_STARTS):
-            if _landed(_start(spark, config, lakehouse, checkpoint, landing, available_now), landing, stop):
-                return
-        raise LandError(f"the query ended {_STARTS} times after repeating a batch: its commit does not stay in {checkpoint.location}")
+        if not stop.is_set():
+            log.info(
+                "landing", destination=destination.place(tables.TIMESERIES), checkpoint=checkpoint.location, available_now=available_now
+            )
+            pass_losses = partial(_pass_losses, brokers, checkpoint, incidents, topic_ids)
+            pass_losses()
+            work = Batches(landing)
+            _follow(lambda: _start(spark, config, lakehouse, checkpoint, work, available_now), work, stop, pass_losses)
+        if lease.lost is not None:
+            raise Refused(f"this job ended because {lease.lost}")
+
+
+def _require_same_topics(found: Mapping[str, str], known: Mapping[str, str]) -> None:
+    """Refused if a topic was created anew: its offsets begin again, and two records would have the same coordinates in the tables."""
+    if anew := sorted(topic for topic, topic_id in known.items() if found.get(topic, topic_id) != topic_id):
+        raise Refused(
+            f"topic {', '.join(anew)} was created anew since it was last landed: its offsets begin again, and its records could not be "
+            "told from those in the tables. Keep these tables as they are, and name an empty lakehouse.warehouse and "
+            "lakehouse.checkpoints for what comes now"
+        )
+
+
+def _pass_losses(brokers: Brokers, checkpoint: Checkpoint, incidents: Incidents, topic_ids: Mapping[str, str]) -> bool:
+    """Where Kafka dropped what was to be landed next: tell of it, have it read again, go on behind it. Whether there was any."""
+    _require_same_topics(brokers.topic_ids(topic_ids), topic_ids)
+    earliest = brokers.earliest(topic_ids)
+    found = losses(checkpoint.next_starts(), earliest)
+    if not found:
+        return False
+    _tell(incidents, found)
+    checkpoint.raise_to(earliest)
+    return True
+
+
+def _tell(incidents: Incidents, found: Sequence[Loss]) -> None:
+    if found:
+        jobs = incidents.read_again(found)
+        log.error("records_lost", lost=[loss.text for loss in found], jobs=jobs, incidents=[loss.incident_id for loss in found])
 
 
 _STARTS = 3
 _METRICS_DEFECT = 'because the return value of "scala.Option.get()" is null'
 
 
-def _landed(query: StreamingQuery, landing: bronze.Landing, stop: threading.Event) -> bool:
+def _follow(start: Callable[[], StreamingQuery], work: Batches, stop: threading.Event, pass_losses: Callable[[], bool]) -> None:
+    """Start the query, and again where that helps, until it ends for good. Raises LandError."""
+    done, fruitless = work.done, 0
+    while fruitless < _STARTS:
+        try:
+            if _landed(start(), work, stop):
+                return
+        except LostRecords:
+            if not pass_losses():
+                raise
+        fruitless = fruitless + 1 if work.done == done else 0
+        done = work.done
+    raise LandError(f"the query ended {_STARTS} times one after the other without landing a batch; the log says why each time")
+
+
+def _landed(query: StreamingQuery, work: Batches, stop: threading.Event) -> bool:
     """Watch a query to its end; false if it has to be started again. Raises LandError.
 
     Spark 4.1 ends a query whose first batch is one that was planned before the start, as after a kill, once that batch is committed: the
     Kafka source's metrics fail, because nobody has asked for the newest offsets yet (SPARK-55271). The next start finds it committed.
     """
+    work.failure = None
     try:
-        _watch(query, landing, stop)
+        watch(query, work, stop, Told(query, work))
     except PySparkException as error:
-        if isinstance(landing.failure, bronze.Stopped):
-            return True
-        if landing.failure is None and _METRICS_DEFECT in str(error) and not stop.is_set():
+        if work.failure is None and _METRICS_DEFECT in str(error) and not stop.is_set():
             log.info("batch_repeated", starts_again=True)
             return False
-        raise failure(landing.failure, error) from error
-    finally:
-        _stop(query)
+        raise failure(work.failure, error) from error
     return True
 
 
 def _start(
-    spark: SparkSession, config: Config, lakehouse: Lakehouse, checkpoint: Checkpoint, landing: bronze.Landing, available_now: bool
+    spark: SparkSession, config: Config, lakehouse: Lakehouse, checkpoint: Checkpoint, work: Batches, available_now: bool
 ) -> StreamingQuery:
     options = kafka.source_options(config.kafka) | {
         "subscribe": ",".join(sorted(tables.records_by_topic(config.source))),
@@ -107,49 +184,45 @@ def _start(
         .load()
         .writeStream.queryName(f"bronze-{config.source}")
         .option("checkpointLocation", checkpoint.location)
-        .foreachBatch(landing)
+        .foreachBatch(work)
     )
     if available_now:
         return writer.trigger(availableNow=True).start()
     return writer.trigger(processingTime=f"{max(1, round(lakehouse.trigger_seconds * 1000))} milliseconds").start()
 
 
-def _watch(query: StreamingQuery, landing: bronze.Landing, stop: threading.Event) -> None:
-    """Tell of each batch until the query ends; raises what ended it."""
-    untold: list[bronze.Landed] = []
-    ended = False
-    first = True
-    while not ended:
-        # A running batch is finished, and one that is about to begin declines itself.
-        if stop.is_set():
-            landing.stop.set()
-            if not query.status["isTriggerActive"]:
-                _stop(query)
-        time.sleep(_POLL_SECONDS)
-        ended = not query.isActive
-        untold += landing.take_landed()
-        if not untold:
-            continue
-        # Spark's progress of a batch comes after its commit: what is told here is not done again after a crash.
-        progress = {entry.batchId: json.loads(entry.json) for entry in query.recentProgress if entry.numInputRows}
-        for landed in [entry for entry in untold if entry.batch_id in progress]:
-            untold.remove(landed)
-            if landed.rows and first:
-                log.info("first_rows", batch_id=landed.batch_id, rows=landed.rows)
-                first = False
-            log.info("batch", **batch_line(landed, progress[landed.batch_id]))
-    query.awaitTermination()
+class Told:
+    """Tells of each batch of a query, in the log, once Spark has committed it: what is told is not done again after a crash."""
+
+    def __init__(self, query: StreamingQuery, work: Batches) -> None:
+        self._query, self._work = query, work
+        self._untold: list[Done] = []
+        self._first = True
+
+    def __call__(self) -> None:
+        """Look for what can be told by now."""
+        self._untold += self._work.take()
+        if not self._untold:
+            return
+        # Spark's progress of a batch comes after its commit; waiting for a batch has one of the same number, in which nothing was added.
+        progress = {entry.batchId: entry for entry in self._query.recentProgress if "addBatch" in entry.durationMs}
+        for done in [entry for entry in self._untold if entry.batch_id in progress]:
+            self._untold.remove(done)
+            if done.rows and self._first:
+                log.info("first_rows", batch_id=done.batch_id, rows=done.rows)
+                self._first = False
+            log.info("batch", **batch_line(done, json.loads(progress[done.batch_id].json)))
 
 
-def batch_line(landed: bronze.Landed, progress: dict[str, Any]) -> dict[str, Any]:
+def batch_line(done: Done, progress: dict[str, Any]) -> dict[str, Any]:
     """What is told of a batch."""
     behind = progress["sources"][0].get("metrics") or {}
     return {
-        "batch_id": landed.batch_id,
-        "rows": landed.rows,
+        "batch_id": done.batch_id,
+        "rows": done.rows,
         "records": progress["numInputRows"],
         "seconds": round(progress["batchDuration"] / 1000, 3),
-        "landing_seconds": round(landed.seconds, 3),
+        "landing_seconds": round(done.seconds, 3),
         "max_offsets_behind": int(behind.get("maxOffsetsBehindLatest", 0)),
         "offsets_behind": offsets_behind(progress["sources"][0]),
     }
@@ -163,60 +236,3 @@ def offsets_behind(progress: dict[str, Any]) -> int:
         for topic, partitions in newest.items()
         for partition, offset in partitions.items()
     )
-
-
-def _stop(query: StreamingQuery) -> None:
-    if query.isActive:
-        query.stop()
-
-
-def _require_topics(spark: SparkSession, config: Config) -> None:
-    """Said before the query, which would wait a minute and then speak of something else. Raises Unavailable."""
-    jvm: Any = spark._jvm
-    properties = jvm.java.util.Properties()
-    for key, value in kafka.client_settings(config.kafka).items():
-        properties.setProperty(key, value)
-    properties.setProperty("default.api.timeout.ms", str(_ADMIN_TIMEOUT_MS))
-    properties.setProperty("request.timeout.ms", str(_ADMIN_TIMEOUT_MS // 3))
-    try:
-        admin = jvm.org.apache.kafka.clients.admin.Admin.create(properties)
-        try:
-            present = set(admin.listTopics().names().get())
-        finally:
-            admin.close(jvm.java.time.Duration.ofSeconds(1))
-    except Py4JJavaError as error:
-        cause = error.java_exception.getCause() or error.java_exception
-        raise Unavailable(f"Kafka at {config.kafka.bootstrap_servers} does not answer: {cause.getMessage()}") from error
-    if missing := sorted(tables.records_by_topic(config.source).keys() - present):
-        raise Unavailable(f"Kafka has no topic {', '.join(missing)}: create the topics first (pibridge topics apply)")
-
-
-_LOST = ("Some data may have been lost", "failOnDataLoss", "KAFKA_DATA_LOSS")
-_AWAY = (
-    "org.apache.kafka.common.errors.TimeoutException",
-    "org.apache.kafka.common.errors.DisconnectException",
-    "No resolvable bootstrap urls",
-)
-
-
-def failure(ours: Exception | None, spark: Exception) -> LandError:
-    """What ended the query, as an error with a sentence and an exit code."""
-    if isinstance(ours, LandError):
-        return ours
-    text = f"{ours}\n{spark}"
-    if any(mark in text for mark in _LOST):
-        # The partition and its offsets stand in the last of Spark's nested reasons, if anywhere.
-        reasons = [reason for reason in re.findall(r"Reason: (.+)", text) if "Python Proxy" not in reason]
-        return Refused(
-            "Kafka no longer has records that were to be landed next (retention, or a topic that was created anew). "
-            f"They have to be asked from PI again: {reasons[-1] if reasons else _first_line(spark)}"
-        )
-    if any(mark in text for mark in _AWAY):
-        return Unavailable(f"Kafka does not answer: {_first_line(ours or spark)}")
-    return LandError(f"the query ended: {_first_line(ours or spark)}")
-
-
-def _first_line(error: Exception) -> str:
-    """The first line of an error without Spark's preamble: its messages go on for pages."""
-    text = re.sub(r"^\[STREAM_FAILED\] .*? terminated with exception: ", "", str(error).strip())
-    return (text.splitlines() or [type(error).__name__])[0]

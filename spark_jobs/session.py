@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
-from pyspark.errors import PySparkRuntimeError
+from py4j.protocol import Py4JError, Py4JNetworkError  # type: ignore[import-untyped]
+from pyspark.errors import PySparkException, PySparkRuntimeError
 from pyspark.sql import SparkSession
 
 from schemas.config import Lakehouse
@@ -24,8 +25,23 @@ _DEFAULTS = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.shuffle.partitions": "2",
-    # Without it a table's state is read in 50 tasks at each commit.
-    "spark.databricks.delta.snapshotPartitions": "2",
+    # Batches are alike: with Spark's 100 each would compile its code anew, which is most of what a small batch costs.
+    "spark.sql.codegen.cache.maxEntries": "5000",
+    # Without it a table's state is read in 50 tasks at each commit, and each makes its code anew.
+    "spark.databricks.delta.snapshotPartitions": "1",
+    # VACUUM lists directories in so many tasks, where Spark's 10,000 are a minute's work for two files.
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "32",
+    # What is kept of past queries for the same interface would fill the memory of a job that lives long.
+    "spark.sql.ui.retainedExecutions": "10",
+    "spark.ui.retainedJobs": "20",
+    "spark.ui.retainedStages": "20",
+    "spark.ui.retainedTasks": "200",
+    # Of each query a description is made for a user interface that is not there: the short one.
+    "spark.sql.ui.explainMode": "simple",
+    # What can be told of columns in a plan of many windows and joins grows without bound: a batch without rows took minutes and all memory.
+    "spark.sql.constraintPropagation.enabled": "false",
+    # What is merged is written down before: Delta need not do it once more.
+    "spark.databricks.delta.merge.materializeSource": "none",
 }
 _FIXED = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -33,18 +49,27 @@ _FIXED = {
     "spark.sql.session.timeZone": "UTC",
     # Spark's default, INT96, is read as nanoseconds elsewhere: then times before 1677 and after 2262 fail or wrap around.
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    # Delta's parser (4.4) does not hand named parameters on to Spark 4.1's: they are bound to the plan, as Spark 4.0 did.
+    "spark.sql.legacy.parameterSubstitution.constantsOnly": "true",
+    # Names and texts in SQL mean what they say (`quoting`): no ${…} in them is replaced.
+    "spark.sql.variable.substitute": "false",
 }
+_LEFT_OUT = "spark.sql.parser.escapedStringLiterals"
+"""On its default, by which a backslash escapes, `quoting` hangs too; but Spark warns of whoever sets it."""
 # A length in garbage is a number like any other: unchecked, four bytes of it make Avro ask for 2 GiB, and the driver dies of one message.
 # No message of ours comes near these.
 _AVRO_LIMITS = {"string.maxLength": 64 << 20, "bytes.maxLength": 64 << 20, "collectionItems.maxLength": 4 << 20}
+_CODE_CACHE = "-XX:ReservedCodeCacheSize=512m"
+"""Each batch has code of its own: a session that lives long fills Java's usual cache, and every query ends then."""
 
 
 def settings(lakehouse: Lakehouse) -> dict[str, str]:
     """Every Spark setting of a job: ours, then what `lakehouse.spark` says, but what the tables' correctness hangs on cannot be changed."""
     merged = _DEFAULTS | lakehouse.spark | _FIXED
+    merged.pop(_LEFT_OUT, None)
     limits = [f"-Dorg.apache.avro.limits.{name}={value}" for name, value in _AVRO_LIMITS.items()]
     log4j = shlex.quote("-Dlog4j2.configurationFile=" + Path(str(files("spark_jobs").joinpath("log4j2.properties"))).as_uri())
-    for side, ours in (("driver", [log4j, "-Duser.timezone=UTC", *limits]), ("executor", ["-Duser.timezone=UTC", *limits])):
+    for side, ours in (("driver", [log4j, _CODE_CACHE, "-Duser.timezone=UTC", *limits]), ("executor", ["-Duser.timezone=UTC", *limits])):
         key = f"spark.{side}.extraJavaOptions"
         merged[key] = " ".join([*ours, *([merged[key]] if merged.get(key) else [])])
     return merged
@@ -78,7 +103,29 @@ def session(lakehouse: Lakehouse) -> Iterator[SparkSession]:
             _require_connectors(spark)
             yield spark
         finally:
-            spark.stop()
+            _stop(spark)
+
+
+SPARK_ERRORS = (PySparkException, Py4JError, ConnectionError)
+"""What a call to Spark raises: what Spark has to say, or, while its Java process ends or is gone, whatever that looks like from here."""
+
+
+def java_is_gone(error: Exception) -> bool:
+    """Whether a call to Spark failed because its Java process has ended, or is about to."""
+    if isinstance(error, (Py4JNetworkError, ConnectionError)):
+        return True
+    try:
+        return "stopped SparkContext" in str(error)
+    except (Py4JError, ConnectionError):  # the text of a Java exception is asked from Java
+        return True
+
+
+def _stop(spark: SparkSession) -> None:
+    try:
+        spark.stop()
+    except SPARK_ERRORS as error:
+        if not java_is_gone(error):
+            raise
 
 
 def _started(merged: dict[str, str], file: Path) -> SparkSession:

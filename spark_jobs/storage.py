@@ -3,7 +3,17 @@
 from pathlib import Path
 from typing import Any
 
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.sql import SparkSession
+
+from spark_jobs.errors import Unavailable
+
+_FULL = ("No space left on device", "Disk quota exceeded")
+
+
+def is_full(problem: str) -> bool:
+    """Whether an error says that a disk is full."""
+    return any(mark in problem for mark in _FULL)
 
 
 def absolute(location: str) -> str:
@@ -44,10 +54,20 @@ class Storage:
             stream.close()
 
     def write(self, location: str, text: str) -> None:
-        """Write a small file, in place of one that may be there."""
-        system, path = self._open(location)
-        stream = system.create(path, True)
+        """Write a small file, in place of one that may be there. Raises Unavailable if there is no room for it."""
         try:
-            stream.write(bytearray(text.encode()))
-        finally:
-            stream.close()
+            system, path = self._open(location)
+            stream = system.create(path, True)
+            try:
+                stream.write(bytearray(text.encode()))
+            finally:
+                stream.close()
+        except Py4JJavaError as error:
+            if is_full(str(error)):
+                raise Unavailable(f"no space is left for {location}; make room and start again") from error
+            raise
+
+    def remove(self, location: str) -> None:
+        """Remove a file, or a directory with all that is in it; nothing if it is not there."""
+        system, path = self._open(location)
+        system.delete(path, True)

@@ -1,19 +1,28 @@
-"""Names, paths, columns and comments of the bronze tables, all derived from `schemas/avro/*.avsc`.
+"""What a table is, and the bronze tables: names, paths, columns and comments, all derived from `schemas/avro/*.avsc`.
 
-Only Kafka's coordinates are described here. A field added to an Avro file becomes a column of its group without a change. Pure: no Spark.
+Only Kafka's coordinates are described here. A field added to an Avro file becomes a column of its group without a change. The tables that
+are made from these are in `refined.py`. Pure: no Spark.
 """
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from schemas import topics, wire
 
 LAYER = "bronze"
+"""The layer that this job writes, and the schema of its tables."""
+LAYERS = {
+    "bronze": "As landed from Kafka",
+    "silver": "PI's archive as it holds, resolved from bronze",
+    "gold": "Aggregates over silver",
+}
+"""Schemas of the catalog, with their comments."""
 
-Part = Literal["frame", "series", "statement", "sample", "record", "kafka"]
-"""Where a column's value comes from: a level of the frame, the whole record of the other topics, or Kafka."""
+Part = Literal["frame", "series", "statement", "sample", "record", "kafka", "refined"]
+"""Where a column's value comes from: a level of the frame, the whole record of the other topics, Kafka, or other columns."""
 
 
 @dataclass(frozen=True)
@@ -53,25 +62,33 @@ class Table:
     name: str
     comment: str
     record: str
-    """Avro file, without ending, that its rows come from."""
+    """Avro file, without ending, that its columns come from; empty if they are defined here."""
     columns: tuple[Column, ...]
     cluster_by: tuple[str, ...]
     skipping: tuple[str, ...]
     """Columns with minimum and maximum per file: those people filter by. The rest would only cost time at each commit."""
+    layer: str = LAYER
+    """bronze, silver or gold: the schema in the catalog, and the directory."""
+    overwritten: bool = False
+    """Who writes it puts new rows in place of all, or of a whole range: what was there before has no reader for long."""
 
     def path(self, warehouse: str) -> str:
         """Where the table lies under a warehouse root."""
-        return f"{warehouse.rstrip('/')}/{LAYER}/{self.name}"
+        return f"{warehouse.rstrip('/')}/{self.layer}/{self.name}"
 
     def all_properties(self, source: str) -> dict[str, str]:
         """Delta's settings of the table, and what it was made from."""
-        return {
+        settings = {
             "delta.enableDeletionVectors": "false",  # delta-rs' pyarrow readers refuse tables with them
             "delta.dataSkippingStatsColumns": ",".join(self.skipping),
+            "delta.checkpointInterval": "50",  # of commits: Delta's 10 would be a second's work every few seconds
             "pibridge.source": source,
-            "pibridge.schema": self.record,
-            "pibridge.schema_fingerprint": fingerprint(self.record),
         }
+        if self.overwritten:
+            settings |= {"delta.deletedFileRetentionDuration": "interval 1 day", "delta.logRetentionDuration": "interval 2 days"}
+        if not self.record:
+            return settings
+        return settings | {"pibridge.schema": self.record, "pibridge.schema_fingerprint": fingerprint(self.record)}
 
 
 def fingerprint(record: str) -> str:
@@ -122,13 +139,6 @@ def _ordered(columns: dict[str, Column], first: tuple[str, ...]) -> tuple[Column
     return tuple(columns[name] for name in first) + tuple(column for name, column in columns.items() if name not in first)
 
 
-_FRAME = wire.raw_schema("value_frame")
-_SERIES = _inner(_FRAME, "series")
-_frame = _fields(_FRAME, "frame", without=("series",))
-_series = _fields(_SERIES, "series", without=("statement", "samples"))
-_statement = _fields(_inner(_SERIES, "statement"), "statement")
-_sample = _fields(_inner(_SERIES, "samples"), "sample")
-
 KAFKA_KEY = Column("kafka_key", STRING, "Key of the Kafka record, as UTF-8 text; null if it had none.", "kafka")
 KAFKA = (
     Column("kafka_topic", STRING, "Topic of the Kafka record that this row came from.", "kafka"),
@@ -151,75 +161,113 @@ SAMPLE_INDEX = Column(
     "sample_index", INT, "Position of the sample in its series, from 0: with the columns before it the identity of a bronze row.", "kafka"
 )
 
-_HEAD = (_frame.pop("source"), *_ordered(_series, ("point_key", "tag", "uom")))
-_TAIL = _ordered(_frame, ("origin", "via", "cause", "received_time", "server_time", "shard", "epoch", "sequence", "clock"))
-_COVERAGE_HEAD = tuple(column for column in _HEAD if column.name != "uom")
-_COVERAGE_TAIL = _ordered(
-    {name: column for name, column in _frame.items() if name != "origin"},
-    ("cause", "via", "received_time", "server_time", "shard", "epoch", "sequence", "clock"),
-)
 
-TIMESERIES = Table(
-    "pi_timeseries",
-    "Every value that the bridge published, previews and archive reads alike, one row a sample, append only. "
-    "Which of them hold is decided by the statements in pi_coverage.",
-    "value_frame",
-    (*_HEAD, *_sample.values(), *_TAIL, *KAFKA, SERIES_INDEX, SAMPLE_INDEX),
-    ("point_key", "event_time"),
-    ("point_key", "event_time", "origin", "received_time", "clock", "kafka_topic", "kafka_partition", "kafka_offset"),
-)
-COVERAGE = Table(
-    "pi_coverage",
-    "The coverage ledger: one row a statement. In [from, to) the archive held exactly the samples of pi_timeseries with the same Kafka "
-    "coordinates and series_index, as of as_of; none of them is a statement too.",
-    "value_frame",
-    (*_COVERAGE_HEAD, *_statement.values(), *_COVERAGE_TAIL, *KAFKA, SERIES_INDEX),
-    ("point_key", "from_time"),
-    (
-        "point_key",
-        "from_time",
-        "to_time",
-        "as_of",
-        "as_of_clock",
-        "received_time",
-        "clock",
-        "kafka_topic",
-        "kafka_partition",
-        "kafka_offset",
-    ),
-)
+def _timeseries(frame: dict[str, Any]) -> Table:
+    """Every sample, with what its series and frame say, and where it came from."""
+    series = _inner(frame, "series")
+    of_frame = _fields(frame, "frame", without=("series",))
+    head = (of_frame.pop("source"), *_ordered(_fields(series, "series", without=("statement", "samples")), ("point_key", "tag", "uom")))
+    tail = _ordered(of_frame, ("origin", "via", "cause", "received_time", "server_time", "shard", "epoch", "sequence", "clock"))
+    return Table(
+        "pi_timeseries",
+        "Every value that the bridge published, previews and archive reads alike, one row a sample, append only. "
+        "Which of them hold is decided by the statements in pi_coverage.",
+        "value_frame",
+        (*head, *_fields(_inner(series, "samples"), "sample").values(), *tail, *KAFKA, SERIES_INDEX, SAMPLE_INDEX),
+        ("point_key", "event_time"),
+        ("point_key", "event_time", "origin", "received_time", "clock", "kafka_topic", "kafka_partition", "kafka_offset"),
+    )
 
 
-def _plain(name: str, comment: str, record: str, cluster_by: tuple[str, ...]) -> Table:
-    columns = (*_fields(wire.raw_schema(record), "record").values(), KAFKA_KEY, *KAFKA)
+def _coverage(frame: dict[str, Any]) -> Table:
+    """Every statement, with what its series and frame say, and where it came from."""
+    series = _inner(frame, "series")
+    of_frame = _fields(frame, "frame", without=("series", "origin"))
+    head = (of_frame.pop("source"), *_ordered(_fields(series, "series", without=("statement", "samples", "uom")), ("point_key", "tag")))
+    tail = _ordered(of_frame, ("cause", "via", "received_time", "server_time", "shard", "epoch", "sequence", "clock"))
+    skipping = ("point_key", "from_time", "to_time", "as_of", "as_of_clock", "received_time", "clock")
+    return Table(
+        "pi_coverage",
+        "The coverage ledger: one row a statement. In [from, to) the archive held exactly the samples of pi_timeseries with the same Kafka "
+        "coordinates and series_index, as of as_of; none of them is a statement too.",
+        "value_frame",
+        (*head, *_fields(_inner(series, "statement"), "statement").values(), *tail, *KAFKA, SERIES_INDEX),
+        ("point_key", "from_time"),
+        (*skipping, "kafka_topic", "kafka_partition", "kafka_offset"),
+    )
+
+
+def _plain(name: str, comment: str, record: str, definition: dict[str, Any], cluster_by: tuple[str, ...]) -> Table:
+    columns = (*_fields(definition, "record").values(), KAFKA_KEY, *KAFKA)
     return Table(
         name, comment, record, columns, cluster_by, tuple(dict.fromkeys((*cluster_by, "kafka_topic", "kafka_partition", "kafka_offset")))
     )
 
 
-POINTS = _plain(
-    "pi_points",
-    "Every version of every point's metadata that the inventory published; the greatest kafka_offset of a point holds.",
-    "point",
-    ("point_key",),
-)
-INCIDENTS = _plain(
-    "pi_incidents", "Every version of every incident; the greatest kafka_offset of an incident holds.", "incident", ("incident_id",)
-)
-DEAD_LETTERS = _plain(
-    "pi_dead_letters",
-    "Bytes that could not be used, with reason and coordinates; stage LAND are messages that this job could not decode.",
-    "dead_letter",
-    ("received_time",),
-)
+def bronze(definitions: Mapping[str, dict[str, Any]]) -> tuple[Table, ...]:
+    """The bronze tables for definitions of the records, each by its Avro file's name; a later version's fields become columns."""
+    return (
+        _timeseries(definitions["value_frame"]),
+        _coverage(definitions["value_frame"]),
+        _plain(
+            "pi_points",
+            "Every version of every point's metadata that the inventory published; the greatest kafka_offset of a point holds.",
+            "point",
+            definitions["point"],
+            ("point_key",),
+        ),
+        _plain(
+            "pi_incidents",
+            "Every version of every incident; the greatest kafka_offset of an incident holds.",
+            "incident",
+            definitions["incident"],
+            ("incident_id",),
+        ),
+        _plain(
+            "pi_dead_letters",
+            "Bytes that could not be used, with reason and coordinates; stage LAND are messages that this job could not decode.",
+            "dead_letter",
+            definitions["dead_letter"],
+            ("received_time",),
+        ),
+        _plain(
+            "pi_late_events",
+            "Samples that came later than their point's threshold allows, or from the future, by point and frame; at least once.",
+            "late",
+            definitions["late"],
+            ("point_key", "first_event_time"),
+        ),
+        _plain(
+            "pi_clock_skew",
+            "Every version of what is known of the clocks; the greatest kafka_offset of a clock group holds.",
+            "skew",
+            definitions["skew"],
+            ("clock_group",),
+        ),
+        _plain(
+            "pi_quality_checks",
+            "Every change in what the quality checks say of points and sources; at least once.",
+            "quality",
+            definitions["quality"],
+            ("quality_check", "scope"),
+        ),
+    )
 
-TABLES = (TIMESERIES, COVERAGE, POINTS, INCIDENTS, DEAD_LETTERS)
-PLAIN = (POINTS, INCIDENTS, DEAD_LETTERS)
+
+def widened(known: Table, wider: Table) -> Table:
+    """The table with the columns that a wider definition has besides: last, as Delta adds them."""
+    names = {column.name for column in known.columns}
+    return replace(known, columns=known.columns + tuple(column for column in wider.columns if column.name not in names))
+
+
+RECORDS = ("value_frame", "point", "incident", "dead_letter", "late", "skew", "quality")
+"""Avro files of the records that land."""
+TABLES = bronze({record: wire.raw_schema(record) for record in RECORDS})
+TIMESERIES, COVERAGE, *PLAIN = TABLES
+POINTS, INCIDENTS, DEAD_LETTERS, LATE_EVENTS, CLOCK_SKEW, QUALITY_CHECKS = PLAIN
 """Tables with one row a record."""
-
-_RECORDS = {table.record for table in TABLES}
 
 
 def records_by_topic(source: str) -> dict[str, str]:
     """The topics that have a table, and the Avro file of their values."""
-    return {topic.name(source): topic.record for topic in topics.TOPICS if topic.record in _RECORDS}
+    return {topic.name(source): topic.record for topic in topics.TOPICS if topic.record in RECORDS}

@@ -1,7 +1,7 @@
 """`python -m tests [TIER ...]`: runs the tests tier by tier, and says how many there were and how long they took.
 
 Fails if a tier has fewer tests than `tiers.json` says (a test that is not collected cannot fail), and, with CI=true, if any is skipped.
-All tiers together go two ways at once: those that only reckon give way to those that wait for servers, and tell what they found at the end.
+All tiers together go two ways at once: those that mostly reckon, and tell at the end what they found; those that mostly wait for servers.
 """
 
 import json
@@ -17,8 +17,8 @@ from typing import IO, NamedTuple
 
 HERE = Path(__file__).parent
 MARKERS = ("simulation", "integration", "spark", "containers", "demo")
-RECKONING = ("fast", "simulation")
-"""Tiers without servers."""
+BESIDE = ("spark", "fast")
+"""Tiers that go one after the other beside the others."""
 TIERS = {"fast": " and ".join(f"not {marker}" for marker in MARKERS)} | {marker: marker for marker in MARKERS}
 
 
@@ -33,12 +33,12 @@ class Outcome(NamedTuple):
     exit_code: int
 
 
-def run(tier: str, before: tuple[str, ...] = (), output: IO[bytes] | None = None) -> Outcome:
-    """Runs one tier by a command with these words before it, its output passed through, or into a file."""
+def run(tier: str, output: IO[bytes] | None = None) -> Outcome:
+    """Runs one tier, its output passed through, or into a file."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch) / "report.xml"
-        command = [*before, sys.executable, "-m", "pytest", "-q", "-m", TIERS[tier], f"--junitxml={report}", str(HERE)]
+        command = [sys.executable, "-m", "pytest", "-q", "-m", TIERS[tier], f"--junitxml={report}", str(HERE)]
         exit_code = subprocess.run(command, cwd=HERE.parent, check=False, stdout=output, stderr=output).returncode
         suites = ET.parse(report).getroot().iter("testsuite") if report.exists() else []
         counts = [{name: int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped")} for suite in suites]
@@ -49,10 +49,10 @@ def run(tier: str, before: tuple[str, ...] = (), output: IO[bytes] | None = None
 
 def run_all() -> list[Outcome]:
     """Runs every tier."""
-    with tempfile.TemporaryFile() as output, ThreadPoolExecutor(1) as beside:
-        reckoned = beside.submit(lambda: [run(tier, ("nice", "-n", "10"), output) for tier in RECKONING])
-        outcomes = [run(tier) for tier in TIERS if tier not in RECKONING]
-        outcomes = reckoned.result() + outcomes
+    with tempfile.TemporaryFile() as output, ThreadPoolExecutor(1) as pool:
+        beside = pool.submit(lambda: [run(tier, output) for tier in BESIDE])
+        outcomes = [run(tier) for tier in TIERS if tier not in BESIDE]
+        outcomes = beside.result() + outcomes
         output.seek(0)
         sys.stdout.write(output.read().decode(errors="replace"))
     return outcomes

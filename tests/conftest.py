@@ -4,11 +4,19 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from console.stack import Stack, running
 
 # What a shell starts in its background ignores Ctrl-C, and so does all that this starts, such as the commands under test.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """What a test runs in this process may send logs to the test's own stderr, which nobody can write to later."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -73,18 +73,20 @@ def verify(evidence: Evidence, settled: bool = False, progress: Callable[[str], 
     check_disconnects(evidence.truth, numbers, records, findings)
     if tables is not None and landing is not None:
         progress("silver")
-        _silver(tables, claims, records, landing, findings)
+        _silver(names, tables, claims, records, landing, findings)
     return findings
 
 
-def _silver(tables: Tables, claims: Mapping[str, list[Claim]], records: Records, landing: Landing, findings: Findings) -> None:
+def _silver(
+    names: Names, tables: Tables, claims: Mapping[str, list[Claim]], records: Records, landing: Landing, findings: Findings
+) -> None:
     """Silver is made from bronze: what has not landed there is not asked for."""
     landed = landing.landed
     known = {key: [claim for claim in stated if claim.place[2] <= landed.get(claim.place[:2], -1)] for key, stated in claims.items()}
     if tables.cleaned is None:
         findings.skip("V7", "not there: silver.pi_timeseries_cleaned")
     else:
-        check_cleaned(known, tables.cleaned, findings)
+        check_cleaned(names, known, tables.cleaned, findings)
     if tables.previews_open is None:
         findings.skip("V7", "not there: silver.pi_previews_open")
     else:

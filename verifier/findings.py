@@ -10,7 +10,7 @@ RULES = {
     "V4": "no range is covered without a read that served it",
     "V5": "sequences are dense and clocks are unique and grow",
     "V6": "bronze has each committed sample once, and none that is not committed",
-    "V7": "silver is the archive as stated, and the open previews are those not overruled",
+    "V7": "silver is the archive in what is covered, event by event, and the open previews are those not overruled",
     "V8": "each disconnect has an incident that covers it, and each incident closes",
     "V9": "count and digest of each statement are those of its samples; of each confirmation, of what was stated before it",
     "V10": "every preview was really served, and is overruled only by reads that came after it",

@@ -47,6 +47,7 @@ def points(count: int = plant.POINTS) -> list[Point]:
                 "tag": like.tag, "path": "", "descriptor": None, "point_class": None, "point_type": like.point_type,
                 "digital_set": None, "engineering_units": like.uom, "zero": None, "span": None, "step": False, "future": False,
                 "display_digits": None, "in_scope": True, "start_time": plant.BEGIN // 10, "received_time": 0,
+                "point_source": None,
             }
         )  # fmt: skip
     return made

@@ -53,6 +53,22 @@ class Stack:
     registry: registry_server.Registry = field(repr=False)
     catalog: unity_catalog.Catalog | None = field(repr=False)
 
+    @property
+    def brief_spark(self) -> dict[str, str]:
+        """Spark settings of a process that lives for minutes and sees few rows: it plans and compiles for most of its time.
+
+        So: Java's quick compiler alone, rows handled without code made for them, a single task at a time, and plans made once: that they
+        are made anew while they run, for rows that were counted meanwhile, is a fifth of what a small batch of silver costs.
+        """
+        return {
+            "spark.master": "local[1]",
+            "spark.driver.extraClassPath": self.spark_class_path,
+            "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+            "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+            "spark.sql.adaptive.enabled": "false",
+            "spark.sql.shuffle.partitions": "1",
+        }
+
     def check(self) -> None:
         """Raises ChildDied if a server has ended."""
         self.children.check()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import secrets
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx2
 
@@ -56,13 +58,21 @@ def check(address: str) -> Catalog:
 
 
 def start(program: str, directory: Path, warehouse: Path, *, children: Children, log_path: Path) -> Catalog:
-    """An empty Unity Catalog, in memory, with the catalog `pibridge`, whose tables may lie anywhere in `warehouse`.
+    """A Unity Catalog, empty if its directory is, with the catalog `pibridge`, whose tables may lie anywhere in `warehouse`.
 
     Raises ChildDied, PortBusy, StackError, Stopping.
     """
     directory.mkdir(parents=True, exist_ok=True)
     configuration = directory / "uc-server.yaml"
-    configuration.write_text(f"local_storage:\n  allowed-roots: [{json.dumps(str(warehouse))}]\n")
+    if not configuration.exists():
+        (directory / "token").write_text(secrets.token_hex(16))
+        configuration.touch(mode=0o600)
+        configuration.write_text(json.dumps(settings(directory, warehouse)))
+    prepared = subprocess.run([program, "migrate", "-c", str(configuration)], capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
+    if prepared.returncode != 0:
+        raise StackError(
+            f"Unity Catalog cannot prepare {directory}: {prepared.stderr.strip()}", "Make the directory writable, or name another."
+        )
 
     def serve(port: int) -> Catalog:
         address = f"http://{LOOPBACK}:{port}"
@@ -70,11 +80,23 @@ def start(program: str, directory: Path, warehouse: Path, *, children: Children,
         child = children.start("catalog", command, log_path=log_path)
         with httpx2.Client(base_url=address + API, timeout=REQUEST_TIMEOUT_SECONDS, trust_env=False) as client:
             await_server(children, child, port, lambda: answers(client), START_TIMEOUT_SECONDS)
-            furnish(client, warehouse, secrets.token_hex(16))
+            furnish(client, warehouse, (directory / "token").read_text())
         child.check()
         return Catalog(address, child, program)
 
     return on_free_port(serve)
+
+
+def settings(directory: Path, warehouse: Path) -> dict[str, Any]:
+    """What the server has to know. In memory, its default, it forgets all within half an hour: its connection is closed then.
+
+    A file wants a key for the secrets in it, of which there are none.
+    """
+    return {
+        "local_storage": {"allowed-roots": [str(warehouse)]},
+        "backend": {"engine": "sqlite", "path": str(directory / "catalog.db")},
+        "encryption": {"active": {"id": "local", "key": base64.b64encode(secrets.token_bytes(32)).decode()}},
+    }
 
 
 def answers(client: httpx2.Client) -> bool:

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from console.stack.child import Child
-from proofs.deployment import PATIENCE_SECONDS, SHARDS, Deployment, ProofFailed
+from proofs.deployment import PATIENCE_SECONDS, SHARDS, Deployment
 from proofs.processes.load import selection
 from proofs.processes.points import Point
 from proofs.processes.watch import Watch, open_records
@@ -162,20 +162,13 @@ def recover(bridges: Bridges, death: Death) -> Child:
     return child
 
 
-def stop(bridges: Bridges, child: Child) -> None:
-    """Ends a bridge as an operator would. Raises ProofFailed if it does not end well."""
-    os.kill(child.pid, signal.SIGTERM)
-    if (code := bridges.deployment.ended(child)) != 0:
-        raise ProofFailed(f"{child.name} was told to stop and ended with exit code {code}; its log is {child.log_path}")
-
-
 def at_points(bridges: Bridges, points: Mapping[str, Point]) -> Child:
     """Dies at each of the points, and recovers after each; answers the bridge that runs at last."""
     last: Child | None = None
     for name, point in points.items():
         if last is not None:
             time.sleep(_WORK_SECONDS)
-            stop(bridges, last)
+            bridges.deployment.stop(last)
         last = recover(bridges, die_at(bridges, name, point))
     assert last is not None
     return last

@@ -17,7 +17,6 @@ from proofs.processes.scenes import DEFECT, SCENES, Scene
 from proofs.processes.watch import Watch
 
 REST_SECONDS = 240.0
-MANY = 1000
 
 
 @dataclass
@@ -57,9 +56,7 @@ def play(
             bridges = Bridges(deployment, watch, load.DIGITS_FROM_START)
             for child in (running := scene.play(bridges)):
                 child.check()
-            deployment.plant.stop_load()
-            deployment.control("/channels/drop", {"count": MANY, "close_frame": False})  # what nobody tells of is read again: deletions
-            rested = deployment.stand_still(REST_SECONDS)
+            rested = deployment.rest(REST_SECONDS)
         for child in running:
             child.stop()
         if landed and (exit_code := deployment.land()) != 0:

@@ -8,7 +8,6 @@ from typing import Any
 from bridge import run
 from bridge.channel import Channel
 from bridge.coverage import PointCoverage
-from bridge.dead_letters import DeadLetters
 from bridge.frame import FrameBuilder
 from bridge.hearing import Ear
 from bridge.incarnation import Incarnation
@@ -23,6 +22,7 @@ from proofs.processes import transactions
 from proofs.processes.accident import Accident
 from proofs.processes.transactions import Kind, Moment
 from proofs.seeded_defects.patches import _set as replace
+from runtime.dead_letters import DeadLetters
 
 When = Callable[..., bool]
 
@@ -49,7 +49,7 @@ def always(*_: Any, **__: Any) -> bool:
     return True
 
 
-def before(owner: type, name: str, when: When = always) -> Callable[[Accident], None]:
+def before(owner: Any, name: str, when: When = always) -> Callable[[Accident], None]:
     """Passed when a function is called with arguments for which `when` holds."""
 
     def arm(here: Accident) -> None:
@@ -65,7 +65,7 @@ def before(owner: type, name: str, when: When = always) -> Callable[[Accident], 
     return arm
 
 
-def after(owner: type, name: str, when: When = always) -> Callable[[Accident], None]:
+def after(owner: Any, name: str, when: When = always) -> Callable[[Accident], None]:
     """Passed when a function has returned; `when` gets what it returned, and its arguments."""
 
     def arm(here: Accident) -> None:

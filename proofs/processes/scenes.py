@@ -93,7 +93,7 @@ def _stopped(bridges: Bridges) -> list[Child]:
     _stand_still(bridges, second, first, "at work")
     bridges.deployment.wait_until(lambda: second.alive and bool(owned(second)), "its coming back", PATIENCE_SECONDS)
     for name in ("all produced", "inside commit"):
-        deaths.stop(bridges, second)
+        bridges.deployment.stop(second)
         _, second = stop_at(bridges, first, name, GROUPS["committing"][name])
         second.check()
     _wait_for_share(bridges, [first, second])
@@ -135,7 +135,7 @@ def _scaled(bridges: Bridges) -> list[Child]:
     for _ in range(2):
         epochs, leaving = bridges.epochs(), children.pop(0)
         shards, began = owned(leaving), time.monotonic()
-        deaths.stop(bridges, leaving)
+        bridges.deployment.stop(leaving)
         first, last = bridges.recovered(epochs, began, shards)
         bridges.deaths.append(Death(f"stopped as asked, {len(children)} left", True, first_frame_seconds=first, all_shards_seconds=last))
         _wait_for_share(bridges, children)

@@ -45,8 +45,8 @@ def play(stack: Stack, directory: Path, source: str, scene: Scene, patch: str, c
     )  # fmt: skip
     if patch:
         outcome.as_expected = bool(outcome.failures.keys() & set(checks))
-    elif scene.refused:
-        outcome.as_expected, outcome.remark = rested, "the job refused to go on, exit code 1"
+    elif scene.told:
+        outcome.as_expected, outcome.remark = rested, "the job told what is lost, and asked for it to be read again"
     else:
         outcome.as_expected = rested and not outcome.failures
     return outcome

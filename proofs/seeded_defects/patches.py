@@ -334,14 +334,28 @@ def _opening(
 
 @patch
 def spark_reads_uncommitted() -> None:
-    """The job lands what was never committed."""
+    """The job lands what was never committed, and follows no sequences: what was aborted repeats some."""
     _source_option("kafka.isolation.level", "read_uncommitted")
+    the_job_follows_no_sequences()
 
 
 @patch
 def spark_does_not_fail_on_data_loss() -> None:
-    """The job goes on where Kafka no longer has what it was to land next."""
+    """The job goes on where Kafka no longer has what it was to land next, and tells nobody."""
+    from spark_jobs import run
+
     _source_option("failOnDataLoss", "false")
+    _set(run, "_pass_losses", lambda *_: False)
+    the_job_follows_no_sequences()
+
+
+@patch
+def the_job_follows_no_sequences() -> None:
+    """No defect of the bridge: the job lands what it would refuse, so that the verifier can judge it."""
+    from spark_jobs import sequences
+
+    follow = sequences.follow
+    _set(sequences, "follow", lambda before, seen: sequences.Followed(follow(before, seen).expected))
 
 
 def _source_option(name: str, value: str) -> None:

@@ -142,9 +142,14 @@ class Run:
         return [line for owner in self.owners if owner.beats() for owned in owner.shards.values() for line in owned.lines]
 
     def shards_that_see_a_stuck_queue(self) -> int:
-        """How many shards take no archive for complete now."""
-        incarnations = [o.tenure.incarnation for owner in self.owners if owner.beats() for o in owner.shards.values()]
-        return len({i.number for i in incarnations if i is not None and i.state.stuck_queues})
+        """How many shards take no archive for complete now, and have written that down: else their next owners do not know it."""
+        seen = 0
+        for (dataset, _), log in self.broker.logs.items():
+            if dataset == PROGRESS.dataset:
+                written = (entry.value["shard"] for entry in reversed(log) if entry.transaction.state is State.COMMITTED)
+                newest = next((shard for shard in written if shard is not None), None)
+                seen += newest is not None and bool(newest["stuck_queues"])
+        return seen
 
     # -- the run ------------------------------------------------------------------------------------------------------------------------
 
@@ -258,6 +263,7 @@ def _record(point: PointModel, config: Config) -> Point:
         "web_id": point.web_id, "tag": f"T{point.number}", "path": "", "descriptor": None, "point_class": None,
         "point_type": point.point_type, "digital_set": None, "engineering_units": "", "zero": None, "span": None, "step": False,
         "future": False, "display_digits": None, "in_scope": True, "start_time": int(start.timestamp()) * 1_000_000, "received_time": 0,
+        "point_source": None,
     }  # fmt: skip
 
 

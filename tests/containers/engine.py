@@ -184,7 +184,7 @@ class BridgeImage:
     def __init__(self, client: DockerClient) -> None:
         self._client = client.client
         self.image, _ = self._client.images.build(
-            fileobj=build_context("bridge", "requirements/bridge.txt", "schemas", "bridge"),
+            fileobj=build_context("bridge", "requirements/bridge.txt", "schemas", "runtime", "bridge"),
             custom_context=True,
             dockerfile="deploy/bridge/Dockerfile",
             tag=self.TAG,

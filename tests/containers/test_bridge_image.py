@@ -114,7 +114,7 @@ def test_the_image_runs_as_nobody_and_is_stopped_by_sigterm(bridge_image: Bridge
 
 
 def test_the_image_holds_the_bridge_and_the_locked_packages_of_its_extra_alone(bridge_image: BridgeImage) -> None:
-    assert sorted(bridge_image.run("ls", "/opt/pibridge").split()) == ["bridge", "schemas"]
+    assert sorted(bridge_image.run("ls", "/opt/pibridge").split()) == ["bridge", "runtime", "schemas"]
     program = "from importlib.metadata import distributions; print(*(f'{d.name}=={d.version}' for d in distributions(path=[{!r}])))"
     held = bridge_image.run("python", "-c", program.replace("{!r}", "'/opt/venv/lib/python3.12/site-packages'")).lower().split()
     locked = re.findall(r"^([a-z0-9._-]+==[^ ;]+)", (ROOT / "requirements" / "bridge.txt").read_text(), re.MULTILINE)

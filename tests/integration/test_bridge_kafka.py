@@ -20,7 +20,7 @@ from console.stack import Stack
 from schemas.config import Config, load
 from schemas.records import Point
 from schemas.shards import shard_of
-from schemas.topics import LIVE, POINTS, PROGRESS, TOPICS
+from schemas.topics import LIVE, OF_STATE, POINTS, PROGRESS, TOPICS
 
 pytestmark = pytest.mark.integration
 SHARDS = 3
@@ -114,7 +114,7 @@ def test_shard_of_is_the_partition_that_kafka_gives_to_the_key(config: Config) -
 def test_topics_are_planned_then_created_once(stack: Stack, tmp_path: Path) -> None:
     fresh = config_of(stack, tmp_path, "planned")
     assert {planned.state for planned in topics.plan(fresh)} == {"to create"}
-    assert [planned.topic for planned in topics.apply(fresh)] == list(TOPICS)
+    assert [planned.topic for planned in topics.apply(fresh)] == [*TOPICS, *OF_STATE]
     assert {planned.state for planned in topics.plan(fresh)} == {"exists"}
     assert topics.apply(fresh) == []
 

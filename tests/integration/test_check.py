@@ -17,7 +17,7 @@ from bridge.publish import Publisher
 from console import subjects, topics
 from console.stack import Stack
 from schemas.config import load
-from schemas.topics import LIVE, PROGRESS, TOPICS
+from schemas.topics import LIVE, OF_BRIDGE, PROGRESS
 from tests.containers.world import PASSWORD, PASSWORD_VARIABLE, USER, start_plant
 
 pytestmark = pytest.mark.integration
@@ -58,7 +58,7 @@ class Checked:
         self.file = directory / "pibridge.yaml"
         self.file.write_text(yaml.safe_dump(document), encoding="utf-8")
         command = [sys.executable, "-m", module, "check", "--json", "--config", str(self.file)]
-        done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=90, check=False)
+        done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=240, check=False)
         self.code, self.output = done.returncode, done.stdout + done.stderr
         assert done.stdout.count("\n") == 1, self.output
         self.told = json.loads(done.stdout)
@@ -92,7 +92,7 @@ def test_missing_topics_and_subjects_are_all_named_with_the_commands_that_make_t
     assert checked.told["result"] == "problem"
     assert {finding["hint"] for finding in checked.of("kafka.topics")} == {"run: pibridge topics apply"}
     assert {finding["hint"] for finding in checked.of("registry.subjects")} == {"run: pibridge schemas register"}
-    assert len(checked.of("kafka.topics")) == len(checked.of("registry.subjects")) == len(TOPICS)
+    assert len(checked.of("kafka.topics")) == len(checked.of("registry.subjects")) == len(OF_BRIDGE)
     assert {finding["status"] for finding in checked.told["checks"] if finding["check"].startswith("pi.")} == {"ok"}
 
 

@@ -24,7 +24,7 @@ def test_kafka_that_does_not_answer_is_a_sentence_and_exit_code_3(tmp_path: Path
         "registry": {"url": "http://127.0.0.1:1"},
     }
     path.write_text(yaml.safe_dump(document))
-    for command in (("topics", "plan"), ("schemas", "plan"), ("run",)):
+    for command in (("topics", "plan"), ("schemas", "plan"), ("run",), ("process",), ("tap", "late")):
         done = pibridge(*command, "--config", str(path))
         assert done.returncode == 3, command
         assert done.stderr

@@ -78,7 +78,7 @@ def test_a_secret_that_comes_back_in_an_error_is_masked(
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=240,
         check=False,
     )
     said = done.stdout + done.stderr

@@ -49,7 +49,7 @@ def test_it_runs_from_its_folder_alone_says_one_json_line_and_ends_at_a_signal(t
         with urllib.request.urlopen(ready["url"] + "/dataservers?name=" + ready["server_name"]) as answer:
             assert json.load(answer)["Id"] == ready["server_id"]
         running.send_signal(number)
-        rest, errors = running.communicate(timeout=10)
+        rest, errors = running.communicate(timeout=240)
         assert (running.returncode, rest) == (code, "")
         assert "Traceback" not in errors
     journal = parse_journal((tmp_path / "run.jsonl").read_bytes())

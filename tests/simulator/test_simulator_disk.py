@@ -23,7 +23,7 @@ def run(*options: str, most_bytes: int | None = None) -> tuple[int, str, str]:
     """A simulator that ends by itself: exit code, stdout, stderr without log lines. `most_bytes`: no file may grow beyond."""
     limit = f"ulimit -f {most_bytes // 512}; " if most_bytes else ""
     command = [sys.executable, "-m", "simulator", "--points", "5", *options]
-    done = subprocess.run(["sh", "-c", limit + 'exec "$@"', "sh", *command], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["sh", "-c", limit + 'exec "$@"', "sh", *command], capture_output=True, text=True, timeout=240)
     errors = [line for line in done.stderr.splitlines(keepends=True) if " INFO " not in line]
     return done.returncode, done.stdout, "".join(errors)
 
@@ -64,7 +64,7 @@ def test_a_journal_that_is_removed_under_the_simulator_ends_it(tmp_path: Path) -
         assert process.stdout is not None
         process.stdout.readline()
         path.unlink()
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=240)
     assert process.returncode == 3
     assert "the file was removed" in errors
     assert "Traceback" not in errors
@@ -118,7 +118,7 @@ def test_a_signal_does_not_hide_that_the_last_lines_are_lost(tmp_path: Path) -> 
         with urllib.request.urlopen(ready["control_url"] + "/faults", data=b'{"fault": "lose_markers"}'):
             pass
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=240)
     assert process.returncode == 3
     assert "No space left on device" in errors
     assert "Traceback" not in errors

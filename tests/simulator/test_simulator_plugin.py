@@ -104,7 +104,7 @@ def pytest_of(folder: Path, *options: str) -> "subprocess.CompletedProcess[str]"
         str(folder),
         *options,
     ]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=240)
 
 
 def test_another_project_has_simulators_for_its_tests(tmp_path: Path) -> None:

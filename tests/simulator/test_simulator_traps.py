@@ -1,5 +1,6 @@
 """Every trap of pi-web-api.md 11 that a server sets has tests named after it, and pytest collects them."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,8 @@ FOLDER = Path(__file__).parent
 def collected() -> set[str]:
     """The names of all tests here and of their parameters, as pytest finds them."""
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", str(FOLDER)]
-    listing = subprocess.run(command, cwd=FOLDER.parents[1], capture_output=True, text=True, check=False).stdout
+    environment = os.environ | {"PYTEST_ADDOPTS": ""}
+    listing = subprocess.run(command, cwd=FOLDER.parents[1], env=environment, capture_output=True, text=True, check=False).stdout
     names: set[str] = set()
     for line in listing.splitlines():
         function, _, parameter = line.partition("::")[2].partition("[")

@@ -1,5 +1,6 @@
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
@@ -21,10 +22,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def spark(stack: Stack) -> Iterator[SparkSession]:
     """One session for all tests: starting it takes as long as most of them."""
     os.environ["JAVA_HOME"] = str(stack.java_home)
-    settings = {"spark.driver.extraClassPath": stack.spark_class_path, "spark.master": "local[2]"}
-    settings["spark.driver.extraJavaOptions"] = "-XX:TieredStopAtLevel=1"  # compiles quickly rather than well
+    settings = stack.brief_spark | {"spark.driver.memory": "2g"}
     with session(Lakehouse(warehouse=str(stack.warehouse), checkpoints=str(stack.warehouse), spark=settings)) as running:
         yield running
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forgotten() -> Iterator[None]:
+    """After each file Delta forgets its tables: it would keep what it knows of hundreds of them for an hour, and fill Java's memory."""
+    yield
+    if (running := SparkSession.getActiveSession()) is not None:
+        running.catalog.clearCache()
+        jvm: Any = running._jvm
+        jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
 
 
 @pytest.fixture(scope="module")

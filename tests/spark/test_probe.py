@@ -39,6 +39,8 @@ def probed(stack: Stack, catalog_uri: str) -> World:
         kept, dropped = (
             [world.frame(preview("main:1", sample(value_double=sign * (round_ * 10.0 + n)))) for n in range(10)] for sign in (1.0, -1.0)
         )
+        for frame in kept:
+            frame["sequence"] = world.next_sequence(topics.LIVE, round_ // 2 % 2)
         if round_ % 2:
             for frame in kept:
                 cast(dict[str, Any], frame["series"][0]["samples"][0])["note"] = "from a later release"
@@ -68,8 +70,11 @@ def probed(stack: Stack, catalog_uri: str) -> World:
 def test_committed_values_of_both_schema_ids_are_there_once_and_aborted_ones_are_not(probed: World) -> None:
     rows = [row for row in probed.rows(tables.TIMESERIES) if row["origin"] == "LIVE"]
     assert sorted(row["value_double"] for row in rows) == [float(n) for n in range(300)]
-    # A symbol that this release does not know is read as UNKNOWN, not refused.
-    assert {via: sum(row["via"] == via for row in rows) for via in ("CHANNEL", "UNKNOWN")} == {"CHANNEL": 150, "UNKNOWN": 150}
+    # What a later release says besides is kept: a symbol that this one does not know, a field that becomes a column.
+    assert {via: sum(row["via"] == via for row in rows) for via in ("CHANNEL", "STREAM")} == {"CHANNEL": 150, "STREAM": 150}
+    assert {note: sum(row["note"] == note for row in rows) for note in (None, "from a later release")} == dict.fromkeys(
+        (None, "from a later release"), 150
+    )
     assert probed.rows(tables.DEAD_LETTERS) == []
     assert len(probed.rows(tables.COVERAGE)) == 1
 
@@ -88,9 +93,10 @@ def test_the_catalog_shows_every_table_with_its_columns_comments_and_place(probe
         answer = httpx2.get(f"{catalog_uri}/api/2.1/unity-catalog/tables/{probed.lakehouse.catalog_name}.bronze.{table.name}", timeout=10)
         answer.raise_for_status()
         found = answer.json()
-        assert [(c["name"], c["type_text"], c["comment"]) for c in found["columns"]] == [
-            (c.name, c.kind.sql, c.comment) for c in table.columns
-        ]
+        later = [("note", "string", "A remark.")] if table is tables.TIMESERIES else []
+        wanted = [(c.name, c.kind.sql, c.comment) for c in table.columns] + later
+        assert [(c["name"], c["type_text"], c["comment"]) for c in found["columns"]] == wanted
+        assert [field.name for field in probed.table(table).schema().fields] == [name for name, _, _ in wanted]
         assert (found["table_type"], found["data_source_format"], found["comment"]) == ("EXTERNAL", "DELTA", table.comment)
         assert found["storage_location"].rstrip("/").endswith(str(probed.path(table)))
         assert found["properties"]["pibridge.schema_fingerprint"] == tables.fingerprint(table.record)

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
+import psutil
 import pytest
 
 from console.stack import Stack
@@ -123,10 +124,33 @@ def test_a_kafka_that_is_away_is_told_in_a_sentence(stack: Stack, tmp_path: Path
         env=world.environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
     assert ran.returncode == 3, ran.stderr
     told = json.loads(ran.stderr.splitlines()[-1])
     assert told["event"] == "failed"
     assert "Kafka at 127.0.0.1" in told["problem"]
     assert "Traceback" not in ran.stderr
+
+
+def test_a_job_whose_java_is_killed_says_so_in_a_sentence(stack: Stack) -> None:
+    world = World(stack)
+    world.send(topics.LIVE, world.frame(preview("main:1", sample(value_double=1.0))))
+    log = world.root / "killed.log"
+    with log.open("w") as stderr:
+        job = subprocess.Popen(
+            [sys.executable, "-m", "spark_jobs", "bronze", "--config", str(world.file)], env=world.environment(), stderr=stderr
+        )
+        try:
+            until(lambda: '"first_rows"' in log.read_text() or job.poll() is not None, 150, "the first row")
+            for java in psutil.Process(job.pid).children(recursive=True):
+                java.kill()
+            assert job.wait(60) == 3
+        finally:
+            if job.poll() is None:
+                job.kill()
+                job.wait()
+    told = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    assert told[-1]["event"] == "failed"
+    assert "Java process has ended" in told[-1]["problem"]
+    assert "Traceback" not in log.read_text()

@@ -80,10 +80,10 @@ class World:
         self.config = self.configured(catalog_uri)
         self.ids: dict[str, int] = {}
         self._sequence = 0
+        self._next: dict[tuple[str, int], int] = {}
         self._create_topics()
         for topic in topics.TOPICS:
-            if topic.name(self.source) in tables.records_by_topic(self.source):
-                self.ids[topic.record] = self.register(topic.subject(self.source), wire.raw_schema(topic.record))
+            self.ids[topic.record] = self.register(topic.subject(self.source), wire.raw_schema(topic.record))
         self._producer = self.producer()
 
     # -- configuration -------------------------------------------------------------------------------------------
@@ -105,11 +105,7 @@ class World:
                 "checkpoints": str(self.root / "checkpoints"),
                 "catalog_name": self.source,
                 "trigger_seconds": 0.2,
-                "spark": {
-                    "spark.driver.extraClassPath": self.stack.spark_class_path,
-                    "spark.master": "local[2]",
-                    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
-                },
+                "spark": self.stack.brief_spark,
                 "catalog": None if catalog_uri is None else {"uri": catalog_uri},
             }
             | lakehouse,
@@ -147,14 +143,14 @@ class World:
         return producer
 
     def frame(self, *series: Series, shard: int = 0, **fields: Any) -> ValueFrame:
-        """A frame with the next sequence; of statements if a series has one."""
+        """A frame, whose sequence is set when it is sent; of statements if a series has one."""
         self._sequence += 1
         stated = any(one["statement"] for one in series)
         plain: dict[str, Any] = {
             "source": self.source,
             "shard": shard,
             "epoch": 1,
-            "sequence": self._sequence,
+            "sequence": -1,
             "clock": 1 << 40 | self._sequence,
             "origin": "RECORDED" if stated else "LIVE",
             "via": "READ" if stated else "CHANNEL",
@@ -171,7 +167,7 @@ class World:
     def send(
         self, topic: topics.Topic, *values: bytes | ValueFrame | None, partition: int = 0, key: str | None = None, abort: bool = False
     ) -> list[Sent]:
-        """Publish in one transaction."""
+        """Publish in one transaction. A frame gets its topic's and partition's next sequence, unless it was given one."""
         sent: list[Sent] = []
 
         def delivered(error: KafkaError | None, message: Message) -> None:
@@ -179,16 +175,26 @@ class World:
                 sent.append(Sent(message.topic() or "", message.partition() or 0, message.offset() or 0, message.value()))
 
         self._producer.begin_transaction()
+        taken = dict(self._next)
         for value in values:
+            if isinstance(value, dict) and value["sequence"] == -1:
+                value["sequence"] = self.next_sequence(topic, partition)
             content = self.encoded("value_frame", value) if isinstance(value, dict) else value
             self._producer.produce(topic.name(self.source), value=content, key=key, partition=partition, on_delivery=delivered)
         assert self._producer.flush(30) == 0
         if abort:
             self._producer.abort_transaction(30)
+            self._next = taken
         else:
             self._producer.commit_transaction(30)
         assert len(sent) == len(values)
         return sent
+
+    def next_sequence(self, topic: topics.Topic, partition: int = 0) -> int:
+        """The next sequence, taken."""
+        sequence = self._next.get((topic.name(self.source), partition), 0)
+        self._next[topic.name(self.source), partition] = sequence + 1
+        return sequence
 
     def drop_records(self, up_to: Sent) -> None:
         """What retention does: the record and all before it in its partition are gone."""
@@ -198,12 +204,12 @@ class World:
 
     # -- the job -------------------------------------------------------------------------------------------------
 
-    def land(self) -> None:
+    def land(self, rebuild: bool = False) -> None:
         """Everything that is committed now, by the job itself on the shared Spark session."""
         assert self._spark is not None
         registry = Registry(self.config.registry)
         try:
-            run.run(self._spark, registry, self.config, self.lakehouse, True, threading.Event())
+            run.run(self._spark, registry, self.config, self.lakehouse, True, threading.Event(), rebuild)
         finally:
             registry.close()
 
@@ -214,6 +220,7 @@ class World:
     # -- the tables ----------------------------------------------------------------------------------------------
 
     def path(self, table: tables.Table) -> Path:
+        assert self.lakehouse.warehouse is not None
         return Path(table.path(self.lakehouse.warehouse))
 
     def table(self, table: tables.Table) -> DeltaTable:

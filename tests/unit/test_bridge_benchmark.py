@@ -2,12 +2,10 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 from benchmarks import plant
 from benchmarks.bridge import __main__ as command
@@ -24,13 +22,6 @@ from schemas import records
 from schemas.topics import TOPICS
 
 LIMITS = Limits(0.1, 1000, 256_000)
-
-
-@pytest.fixture(autouse=True)
-def logs_as_before() -> Iterator[None]:
-    """The command sends logs to this test's stderr, which nobody can write to later."""
-    yield
-    structlog.reset_defaults()
 
 
 def frames_of(messages: list[str]) -> list[Any]:
@@ -113,12 +104,12 @@ def test_delays_are_told_in_milliseconds_and_none_at_all_is_no_figure() -> None:
 
 def test_a_goal_is_judged_where_its_part_has_a_result() -> None:
     calls = {"20 ms a call": {"seconds": {"median": 0.4, "min": 0.3, "max": 0.6}}}
-    judged = command.judged({"calls": calls})
+    judged = command.BENCHMARK.judged({"calls": calls})
     assert judged == {"calls 20 ms a call seconds median": {"measured": 0.4, "goal": "at most 0.5", "met": True}}
     calls["20 ms a call"]["seconds"]["median"] = 0.6
-    assert [goal["met"] for goal in command.judged({"calls": calls}).values()] == [False]
-    assert command.judged({"calls": {"void": "lost"}}) == {}
-    assert "NOT MET" in command.text_of({"calls": calls})
+    assert [goal["met"] for goal in command.BENCHMARK.judged({"calls": calls}).values()] == [False]
+    assert command.BENCHMARK.judged({"calls": {"void": "lost"}}) == {}
+    assert "NOT MET" in command.BENCHMARK.text_of({"calls": calls})
 
 
 def test_an_unknown_part_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

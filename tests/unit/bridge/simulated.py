@@ -59,7 +59,16 @@ class Simulated:
 
     async def points(self) -> dict[str, Point]:
         """What the inventory finds."""
-        return {key: Point.of(unpacked(content)) for key, content in (await Inventory(self.world)._found()).items()}
+        return {key: Point.of(unpacked(content)) for key, content in (await self.found()).items()}
+
+    async def found(self) -> dict[str, bytes]:
+        """The same as the inventory keeps it."""
+        return await Inventory(self.world)._found()
+
+    async def point_sources(self, found: dict[str, bytes]) -> dict[str, str | None]:
+        """The sources that the inventory asks for afterwards."""
+        told = await Inventory(self.world)._sources(found)
+        return {key: unpacked(content)["point_source"] for key, content in told.items()}
 
     def incarnation(self, points: dict[str, Point]) -> Incarnation:
         """A core with these points in scope."""

@@ -15,9 +15,9 @@ import pytest
 from bridge.channel import Channel
 from bridge.errors import PINotLetIn, PIRefused, PIUnavailable
 from bridge.hearing import Ear, Reconnect, addresses
-from bridge.masking import MASKED, Mask
 from bridge.pitime import Moment
 from bridge.piwebapi import PIWebAPI
+from runtime.masking import MASKED, Mask
 from simulator.server import Running
 from tests.unit.bridge.plant import BASIC, ENVIRONMENT, PASSWORD, USER, begin_fault, config_of, simulated
 from tests.unit.bridge.test_metrics import value

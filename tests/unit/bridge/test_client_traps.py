@@ -1,5 +1,6 @@
 """Every trap of pi-web-api.md 11 that concerns the bridge has tests named after it, and pytest collects them."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,8 @@ FOLDER = Path(__file__).parent
 def collected() -> set[str]:
     """The names of all tests here, as pytest finds them."""
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", str(FOLDER)]
-    listing = subprocess.run(command, cwd=FOLDER.parents[2], capture_output=True, text=True, check=True).stdout
+    environment = os.environ | {"PYTEST_ADDOPTS": ""}
+    listing = subprocess.run(command, cwd=FOLDER.parents[2], env=environment, capture_output=True, text=True, check=True).stdout
     return {line.partition("::")[2].partition("[")[0] for line in listing.splitlines() if "::" in line}
 
 

@@ -5,13 +5,15 @@ from typing import Any
 import pytest
 
 from bridge import progress
-from bridge.commands import MAX_NAMES, WINDOW_HOURS
+from bridge.commands import WINDOW_HOURS
+from bridge.digests import digest_of
 from bridge.incarnation import Incarnation, Record
 from bridge.pitime import Moment
-from bridge.rules import Mark, Purpose
+from bridge.rules import Mark, Purpose, Read
+from bridge.sums import Span, Sums
 from schemas import wire
-from schemas.records import Command
-from tests.unit.bridge.world import HOUR, at, covered, hour, incarnation, item, moment, point, setting
+from schemas.records import MAX_NAMES, Command
+from tests.unit.bridge.world import HOUR, RULES, at, covered, hour, incarnation, item, moment, page, point, setting
 
 NOW = moment("10:00")
 SETTLED = moment("10:03")
@@ -303,3 +305,16 @@ def test_every_report_is_what_the_schema_takes() -> None:
     for record in owner.transaction(NOW):
         _, body = wire.split(wire.encode(1, wire.schema(record.topic.record), record.value))
         assert wire.decode(body, wire.schema(record.topic.record)) == record.value
+
+
+@pytest.mark.parametrize("asked_for", [True, False])
+def test_a_rescan_states_again_what_nothing_has_changed_of_while_other_re_reads_confirm_it(asked_for: bool) -> None:
+    coverage, begin, end = covered("00:00", "09:00"), at("03:00"), at("04:00")
+    there = page(at("03:30"))
+    coverage.sums = Sums([Span(begin, end, digest_of(there.samples))])
+    if asked_for:
+        assert coverage.rescan(hour("03:00"), hour("04:00"), at("10:00"), "job") == 1
+    read = Read(Purpose.DIRTY, begin, end, "job")
+    ((stated,),) = coverage.reread_answered(read, [(begin, end, there)], at("10:05"), RULES, 500)
+    assert stated.confirmed is not asked_for
+    assert coverage.dirty == {}

@@ -12,11 +12,17 @@ def queue(begin: str = "09:00") -> EventQueue:
     return EventQueue(quiet=6 * HOUR, stuck_previews=3, now=at(begin))
 
 
-def look(looked_at: EventQueue, sent: str, *instants: str, heard: tuple[str, ...] = (), before: str = "09:00") -> bool:
-    """A forward page with these items, after previews that were heard at their times; True if that changed the judgement."""
+def look(
+    looked_at: EventQueue, sent: str, *instants: str, heard: tuple[str, ...] = (), before: str = "09:00", in_one_go: bool = True
+) -> bool:
+    """A forward page with these items, after previews that were heard at their times; True if that changed the judgement.
+
+    `in_one_go`: the first item of the page was heard too, and nothing came unheard since.
+    """
     for instant in heard:
         looked_at.preview(at(instant))
     told = [(at(instant), at(instant)) for instant in heard]
+    told = [(at(instants[0]), 0), *told] if in_one_go else told
     looked_at.page(page(*map(at, instants)), told, at(before), at(sent) - SETTLE)
     return looked_at.judge(at(sent))
 
@@ -44,6 +50,21 @@ def test_events_at_one_instant_prove_nothing_for_the_newest_of_them_may_be_on_it
     unproved = queue()
     look(unproved, "09:20", "09:02", "09:02", "09:10", heard=("09:10",))
     assert unproved.archived_until == at("09:00")
+
+
+def test_an_archived_event_proves_nothing_if_something_may_have_come_unheard_after_it() -> None:
+    unproved = queue()
+    look(unproved, "09:20", "08:50", "09:10", heard=("09:10",), in_one_go=False)
+    assert unproved.archived_until == at("09:00")
+    look(unproved, "09:20", "08:50", "09:05", "09:10", heard=("09:05", "09:10"), in_one_go=False)
+    assert unproved.archived_until == at("09:10")
+
+
+def test_a_preview_before_which_something_may_have_come_unheard_is_none_without_a_trace() -> None:
+    for in_one_go in (True, False):
+        looked_at = queue()
+        look(looked_at, "09:20", "08:50", heard=("09:02", "09:03", "09:04"), in_one_go=in_one_go)
+        assert looked_at.stuck is in_one_go
 
 
 def test_a_snapshot_alone_proves_nothing() -> None:
@@ -76,11 +97,24 @@ def test_a_server_of_which_nothing_comes_any_more_is_not_stuck_for_ever() -> Non
 
 
 def test_the_next_owner_takes_it_for_stuck_until_the_archive_moves() -> None:
-    inherited = EventQueue(quiet=6 * HOUR, stuck_previews=3, now=at("10:00"), archived_until=at("09:00"))
+    inherited = EventQueue(quiet=6 * HOUR, stuck_previews=3, now=at("10:00"), archived_until=at("09:00"), stuck=True)
     assert not inherited.judge(at("10:30"))
     assert inherited.stuck
     assert look(inherited, "10:40", "10:20", "10:30", heard=("10:30",))
     assert not inherited.stuck
+
+
+def test_while_it_is_stuck_a_page_that_ends_before_what_was_heard_is_not_enough() -> None:
+    inherited = EventQueue(quiet=6 * HOUR, stuck_previews=3, now=at("10:00"), archived_until=at("09:00"), stuck=True)
+    heard = [(at("10:10"), at("10:10")), (at("10:20"), at("10:20"))]
+    before, after = (page(*map(at, instants), cut=True) for instants in (("09:05", "09:10"), ("09:05", "10:10", "10:20")))
+    assert inherited.wants_more(before, heard)
+    assert not inherited.wants_more(before, [])
+    assert not inherited.wants_more(before._replace(cut=False), heard)
+    assert not inherited.wants_more(after, heard)
+    inherited.page(after, heard, at("09:00"), at("10:25"))
+    assert inherited.judge(at("10:26"))
+    assert not inherited.wants_more(before, heard)
 
 
 # -- what it holds back
@@ -122,7 +156,7 @@ def test_an_incident_opens_for_all_points_of_the_server_and_closes_when_they_wer
     for one in bridge.points.values():
         bridge.coverage[one.point_key] = covered("06:00", "09:00", as_of="09:59")
     looked_at = bridge.event_queues.of(bridge.points["main:1"], moment("10:00"))
-    for n in range(100):
+    for n in range(101):
         bridge.previews([(bridge.points["main:1"], [sample(at("10:00", n * SECOND))])], "CHANNEL", moment("10:01"))
     looked_at.page(page(at("10:01")), bridge.coverage["main:1"].heard, at("09:59"), at("10:08"))
     bridge.event_queues.judge(at("10:10"), moment("10:10"))
@@ -148,9 +182,50 @@ def test_what_a_read_found_is_no_evidence_of_when_it_came() -> None:
     assert bridge.coverage["main:1"].heard == [(at("10:05"), at("10:05"))]
 
 
+def test_what_came_one_after_the_other_begins_with_the_item_at_the_covered_end_while_that_was_heard() -> None:
+    told = covered("08:00", "09:00")
+    told.preview(at("09:10"), at("09:10"))
+    told.preview(at("09:20"), at("09:20"))
+    forward(told, page(at("09:10"), at("09:20")), sent=at("10:00"))
+    assert told.heard == [(at("09:20"), 0)]
+    told.preview(at("10:05"), at("10:05"))
+    assert told.heard == [(at("09:20"), 0), (at("10:05"), at("10:05"))]
+    told.blinded(at("10:06"), at("10:10"), at("10:10"), None, 0)
+    assert told.heard == []
+    told.preview(at("10:12"), at("10:12"))
+    assert told.heard == [(at("10:12"), at("10:12"))]
+
+
+def test_what_a_read_found_came_unheard_and_ends_what_came_one_after_the_other() -> None:
+    told = covered("08:00", "09:00")
+    told.preview(at("09:10"), at("09:10"))
+    told.preview(at("09:15"), at("09:16"), heard=False)
+    told.preview(at("09:20"), at("09:20"))
+    assert told.heard == [(at("09:20"), at("09:20"))]
+
+
 def test_a_take_over_holds_the_points_of_a_stuck_server_from_the_first_moment() -> None:
     before = incarnation(1)
     before.state.stuck_queues = {"main": at("09:00")}
     heir = incarnation(1, left=[("shard", before.state.record())])
     assert heir.covering(heir.points["main:1"]).archived_until == at("09:00")
     assert heir.state.stuck_queues == {"main": at("09:00")}
+
+
+def test_what_a_queue_held_before_a_take_over_is_read_again_although_it_was_noticed_after_it() -> None:
+    before = incarnation(1)
+    before.coverage["main:1"] = covered("06:00", "09:00", as_of="09:59")
+    looked_at = before.event_queues.of(before.points["main:1"], moment("08:00"))
+    look(looked_at, "09:10", "08:40", "08:50", heard=("08:50",))
+    before.event_queues.judge(at("09:10"), moment("09:10"))
+    assert before.state.stuck_queues == {}
+
+    heir = incarnation(1, left=[("shard", before.state.record())])
+    heir.coverage["main:1"] = covered("06:00", "10:00", as_of="09:59")
+    inherited = heir.event_queues.of(heir.points["main:1"], moment("10:00"))
+    assert (inherited.archived_until, inherited.stuck) == (at("08:50"), False)
+    look(inherited, "10:40", "10:20", heard=tuple(f"10:{10 + n // 10}:{n % 10:02}" for n in range(100)))
+    assert inherited.stuck
+    inherited.archived_until = at("10:50")
+    heir.event_queues.judge(at("11:00"), moment("11:00"))
+    assert hour("08:00") in heir.coverage["main:1"].dirty

@@ -111,7 +111,7 @@ def test_previews_of_one_point_share_a_series_and_carry_no_statement() -> None:
     builder.live(ONE, sample(3), sample(3, ordinal=1))
     ((topic, frame),) = builder.all()
     assert topic is LIVE
-    assert (frame["origin"], frame["via"], frame["shard"], frame["source"], frame["server_time"]) == ("LIVE", "CHANNEL", 5, "plant1", 7)
+    assert (frame["origin"], frame["via"], frame["shard"], frame["source"], frame["server_time"]) == ("LIVE", "CHANNEL", 5, "plant1", 8)
     assert [(s["point_key"], s["uom"], [ticks_of(x) for x in s["samples"]]) for s in frame["series"]] == [
         ("main:1", "degC", [1, 3, 3]),
         ("main:2", None, [2]),

@@ -9,12 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx2
 import pytest
 
-from bridge.errors import NotReady, ShardLost
+from bridge.errors import ShardLost
 from bridge.health import LOOP_SECONDS, Health
 from bridge.metrics import Metrics
-from bridge.monitoring import Monitoring, Port
+from bridge.monitoring import Monitoring
 from bridge.publish import Message
-from schemas import config
+from runtime.port import Port, PortTaken
+from schemas import sections
 from tests.unit.bridge.test_metrics import value
 
 
@@ -102,7 +103,7 @@ def monitoring() -> Monitoring:
 
 @pytest.fixture
 def client(monitoring: Monitoring) -> Iterator[Client]:
-    with Port(config.Monitoring(port=0), monitoring) as port:
+    with Port(sections.Monitoring(port=0), monitoring) as port:
         client = Client(port)
         yield client
         client.client.close()
@@ -141,7 +142,7 @@ def test_nothing_else_is_answered(client: Client) -> None:
 
 async def test_the_port_answers_while_the_event_loop_hangs(monitoring: Monitoring) -> None:
     monitoring.health.beat(time.monotonic() - 100)
-    with Port(config.Monitoring(port=0), monitoring) as port, ThreadPoolExecutor(1) as elsewhere:
+    with Port(sections.Monitoring(port=0), monitoring) as port, ThreadPoolExecutor(1) as elsewhere:
         asked = elsewhere.submit(httpx2.get, port.address + "/livez", trust_env=False, timeout=10)
         assert asked.result(timeout=10).status_code == 503  # waited for here, so that the loop of this test does not turn meanwhile
 
@@ -158,8 +159,8 @@ def test_a_port_that_is_taken_is_a_sentence() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         number = taken.getsockname()[1]
-        with pytest.raises(NotReady, match=f"127.0.0.1:{number} cannot be listened on"):
-            Port(config.Monitoring(port=number), Monitoring())
+        with pytest.raises(PortTaken, match=f"127.0.0.1:{number} cannot be listened on"):
+            Port(sections.Monitoring(port=number), Monitoring())
 
 
 # -- transactions

@@ -23,13 +23,13 @@ def test_sigterm_ends_it_at_once_even_before_it_has_read_its_configuration(tmp_p
 
 
 def test_the_reference_of_the_figures_needs_no_configuration() -> None:
-    done = subprocess.run([sys.executable, "-m", "bridge", "metrics"], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run([sys.executable, "-m", "bridge", "metrics"], capture_output=True, text=True, timeout=240, check=True)
     assert done.stdout == reference()
 
 
 @pytest.mark.parametrize(("command", "words"), [("check", ("not checked", "exit codes", "pi.*")), ("run", ("exit codes", "SIGTERM"))])
 def test_help_teaches_what_a_command_does_and_what_its_exit_codes_mean(command: str, words: tuple[str, ...]) -> None:
-    done = subprocess.run([sys.executable, "-m", "bridge", command, "--help"], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run([sys.executable, "-m", "bridge", command, "--help"], capture_output=True, text=True, timeout=240, check=True)
     assert all(word in done.stdout for word in words)
 
 
@@ -40,6 +40,6 @@ def test_the_configuration_is_named_by_a_variable_or_an_option(tmp_path: Path, n
     option = ["--config", str(path)] if named == "option" else []
     environment = os.environ | {"PIBRIDGE_CONFIG": str(path) if named == "variable" else "/absent.yaml"}
     command = [sys.executable, "-m", "bridge", "check", *option]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith(f"{path}: ")

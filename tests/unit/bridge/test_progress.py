@@ -176,8 +176,9 @@ def test_an_age_that_is_new_in_the_configuration_counts_from_the_newest_forward_
     assert list(heir.watermarks.marks) == [at("08:00")]
 
 
-def test_stuck_event_queues_come_back() -> None:
-    state = ShardState(3, 12, stuck_queues={"main": at("09:00")})
+def test_what_is_known_of_event_queues_comes_back() -> None:
+    state = ShardState(3, 12, archived_until={"main": at("09:00"), "other": at("08:00")}, stuck_queues={"main": at("09:00")})
     shard = over_the_wire(state.record())["shard"]
     assert shard is not None
     assert progress.shard_state(shard).stuck_queues == {"main": at("09:00")}
+    assert progress.shard_state(shard).archived_until == {"main": at("09:00"), "other": at("08:00")}

@@ -137,7 +137,7 @@ def point_record(number: int, start: str = "00:00", **fields: Any) -> records.Po
         "source": "plant1", "point_key": f"main:{number}", "server": "main", "server_id": "", "point_id": number, "web_id": f"W{number}",
         "tag": f"T{number}", "path": "", "descriptor": None, "point_class": None, "point_type": "Float64", "digital_set": None,
         "engineering_units": None, "zero": None, "span": None, "step": False, "future": False, "display_digits": None, "in_scope": True,
-        "start_time": at(start) // 10, "received_time": 0,
+        "start_time": at(start) // 10, "received_time": 0, "point_source": None,
     }  # fmt: skip
     record.update(fields)
     return cast(records.Point, record)

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[3]
 
 def pibridge(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "console", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env={**os.environ, "PI_PASSWORD": "x"})
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, env={**os.environ, "PI_PASSWORD": "x"})
 
 
 @pytest.fixture
@@ -26,7 +26,10 @@ def broken(tmp_path: Path) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("command", [("topics", "plan"), ("schemas", "plan"), ("check",), ("run",), ("land",), ("jobs",)])
+@pytest.mark.parametrize(
+    "command",
+    [("topics", "plan"), ("schemas", "plan"), ("check",), ("run",), ("process",), ("land",), ("jobs",), ("tap", "late"), ("reconcile",)],
+)
 def test_a_bad_configuration_is_named_with_all_that_is_wrong_and_exit_code_2(command: tuple[str, ...], broken: str) -> None:
     done = pibridge(*command, "--config", broken)
     assert done.returncode == 2
@@ -35,7 +38,17 @@ def test_a_bad_configuration_is_named_with_all_that_is_wrong_and_exit_code_2(com
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize("arguments", [("demo", "--nonsense"), ("demo", "--seconds", "3"), ("demo", "--points", "many"), ("nonsense",)])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("demo", "--nonsense"),
+        ("demo", "--seconds", "3"),
+        ("demo", "--points", "many"),
+        ("demo", "--points", "49"),
+        ("demo", "--rate", "9"),
+        ("nonsense",),
+    ],
+)
 def test_wrong_usage_is_a_sentence_and_exit_code_2(arguments: tuple[str, ...]) -> None:
     done = pibridge(*arguments)
     assert done.returncode == 2
@@ -48,7 +61,7 @@ def test_ctrl_c_at_the_start_of_a_demo_is_a_sentence_and_exit_code_130(tmp_path:
     while not (tmp_path / "stack.lock").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     demo.send_signal(signal.SIGINT)
-    _, errors = demo.communicate(timeout=30)
+    _, errors = demo.communicate(timeout=240)
     assert demo.returncode == 130
     assert "Traceback" not in errors
 
@@ -71,6 +84,9 @@ def test_the_example_configuration_is_valid(tmp_path: Path) -> None:
         (("backfill", "--to-start", "2999-01-01T00:00:00Z"), "lies in the past"),
         (("rescan", "--from", "1h"), "--to"),
         (("backfill",), "--to-start"),
+        (("reconcile", "--from", "yesterday"), "neither a duration"),
+        (("query",), "--file"),
+        (("query", "SELECT 1", "--file", "last_values"), "--file"),
     ],
 )
 def test_a_command_that_makes_no_sense_is_a_sentence_and_exit_code_2(arguments: tuple[str, ...], wanted: str, tmp_path: Path) -> None:
@@ -78,7 +94,7 @@ def test_a_command_that_makes_no_sense_is_a_sentence_and_exit_code_2(arguments: 
     path.write_text((ROOT / "docs" / "pibridge.example.yaml").read_text().replace("/run/secrets/catalog-token", str(path)))
     done = subprocess.run(
         [sys.executable, "-m", "console", *arguments, "--config", str(path)],
-        capture_output=True, text=True, timeout=60, check=False, env={**os.environ, "PI_PASSWORD": "x", "KAFKA_PASSWORD": "y"},
+        capture_output=True, text=True, timeout=240, check=False, env={**os.environ, "PI_PASSWORD": "x", "KAFKA_PASSWORD": "y"},
     )  # fmt: skip
     assert done.returncode == 2
     assert wanted in done.stderr

@@ -1,10 +1,7 @@
-import pytest
-
 from spark_jobs import tables
-from spark_jobs.bronze import app_id, disagreement, row_counts
-from spark_jobs.decode import Tally
-from spark_jobs.errors import LandError, Refused, Unavailable
-from spark_jobs.run import failure, offsets_behind
+from spark_jobs.bronze import row_counts
+from spark_jobs.decode import Tally, frames_of
+from spark_jobs.run import offsets_behind
 
 RECORDS = tables.records_by_topic("p")
 
@@ -25,46 +22,17 @@ def test_tables_without_rows_are_left_out() -> None:
     assert row_counts([], RECORDS) == {}
 
 
-@pytest.mark.parametrize(
-    ("begun", "known", "there", "has_rows", "told"),
-    [
-        (False, None, None, False, None),
-        (False, None, "a", False, None),  # killed between the tables and the checkpoint's file
-        (False, "a", "a", False, None),  # killed before the first batch
-        (False, "a", None, False, None),
-        (False, "a", "b", False, None),
-        (True, "a", "a", True, None),
-        (True, None, None, False, None),  # a table of a later release
-        (False, None, "a", True, "knows nothing of"),
-        (True, None, "a", True, "knows nothing of"),
-        (True, "a", None, False, "is gone"),
-        (True, "a", "b", False, "another one"),
-        (False, "a", "b", True, "another one"),
-        (False, "a", "a", True, "was emptied"),
-    ],
-)
-def test_tables_and_checkpoint_of_different_lives_disagree(
-    begun: bool, known: str | None, there: str | None, has_rows: bool, told: str | None
-) -> None:
-    problem = disagreement(begun, known, there, lambda: has_rows)
-    assert problem is None if told is None else told in (problem or "")
-
-
-def test_a_writer_is_named_by_query_and_table() -> None:
-    assert app_id("q", tables.COVERAGE) == "bronze:q:pi_coverage"
+def test_frames_of_a_partition_are_put_together_whatever_schema_they_have() -> None:
+    tallies = [
+        Tally("pi.p.live", 1, True, 2, 0, 0, 0, [(4, 7), (6, 8)]),
+        Tally("pi.p.live", 2, True, 1, 0, 0, 0, [(8, 9)]),
+        Tally("pi.p.live", None, False, 1, 0, 0, 1, [(3, None)]),
+        Tally("pi.p.points", 2, True, 6, 0, 0),
+    ]
+    assert frames_of(tallies) == {("pi.p.live", 0): [(4, 7), (6, 8), (8, 9)], ("pi.p.live", 1): [(3, None)]}
 
 
 def test_offsets_behind_are_summed_over_partitions_and_new_partitions_count_whole() -> None:
     progress = {"endOffset": {"t": {"0": 5, "1": 9}}, "latestOffset": {"t": {"0": 7, "1": 9}, "u": {"0": 4}}}
     assert offsets_behind(progress) == 6
     assert offsets_behind({"endOffset": None, "latestOffset": None}) == 0
-
-
-def test_what_ended_a_query_has_its_exit_code() -> None:
-    ours = Unavailable("the registry")
-    assert failure(ours, Exception("x")) is ours
-    lost = failure(None, Exception("Some data may have been lost because they are not available in Kafka any more"))
-    assert isinstance(lost, Refused)
-    away = failure(None, Exception("org.apache.kafka.common.errors.TimeoutException: Timed out"))
-    assert isinstance(away, Unavailable)
-    assert type(failure(ValueError("x"), Exception("y"))) is LandError

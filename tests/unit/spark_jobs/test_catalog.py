@@ -1,10 +1,14 @@
 import json
+import threading
+from contextlib import closing
 from typing import Any
 
+import httpx2
 import pytest
 
+from schemas import config
 from spark_jobs import tables
-from spark_jobs.catalog import differs, registration, same_place, storage_location
+from spark_jobs.catalog import Catalog, CatalogError, Registration, differs, registration, same_place, storage_location
 
 
 def wanted() -> dict[str, Any]:
@@ -59,3 +63,38 @@ def test_addresses_are_compared_by_what_they_mean() -> None:
     assert not same_place("s3://a/w/t", "s3://b/w/t")
     assert storage_location("/w/ü x") == "file:///w/%C3%BC%20x"
     assert storage_location("s3://b/w") == "s3://b/w"
+
+
+class Answers:
+    """A server that answers its first request with something else than an object, then with what is registered."""
+
+    def __init__(self) -> None:
+        self.asked_again = threading.Event()
+        self._first = True
+
+    def __call__(self, _: httpx2.Request) -> httpx2.Response:
+        if self._first:
+            self._first = False
+            return httpx2.Response(200, json=[["name", "pibridge"], 1])
+        self.asked_again.set()
+        return httpx2.Response(200, json=wanted())
+
+
+def catalog(answers: Answers) -> Catalog:
+    made = Catalog(config.Lakehouse(warehouse="/w", checkpoints="/c", catalog=config.Catalog(uri="http://127.0.0.1:1")), "/w")
+    made._client.close()
+    made._client = httpx2.Client(base_url="http://127.0.0.1:1", transport=httpx2.MockTransport(answers))
+    return made
+
+
+def test_an_answer_that_is_no_object_is_a_sentence_and_asked_for_again() -> None:
+    with closing(catalog(Answers())) as asked, pytest.raises(CatalogError, match="catalogs pibridge is no object"):
+        asked.register([tables.INCIDENTS], "plant1")
+    answers = Answers()
+    job = Registration(catalog(answers), lambda: [tables.INCIDENTS], "plant1")
+    job.look()
+    job.start()
+    try:
+        assert answers.asked_again.wait(10)
+    finally:
+        job.close()

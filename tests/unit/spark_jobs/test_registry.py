@@ -56,6 +56,21 @@ def test_an_unknown_id_is_an_answer_but_only_for_a_minute() -> None:
     assert len(answers.asked) == 2
 
 
+def test_unknown_ids_out_of_garbage_do_not_pile_up() -> None:
+    clock = [0.0]
+    answers = Answers(*[httpx2.Response(404, json={"error_code": 40403}) for _ in range(7)])
+    with registry(answers, lambda: clock[0]) as made:
+        for schema_id in range(5):
+            made.definition(schema_id)
+            clock[0] += 20.0
+        assert sorted(made._unknown) == [2, 3, 4]
+        made.definition(2)
+        assert len(answers.asked) == 6, "its minute was over"
+        made.definition(5)
+        assert sorted(made._unknown) == [2, 3, 4, 5]
+        assert len(answers.asked) == 7
+
+
 def test_any_other_404_is_a_wrong_address_and_no_answer() -> None:
     with registry(Answers(httpx2.Response(404, text="nothing here"))) as made, pytest.raises(Unavailable, match="answers 404"):
         made.definition(7)
@@ -92,3 +107,12 @@ def test_a_definition_that_cannot_be_used_says_why(answer: dict[str, str], told:
     definition = usable(3, answer)
     assert definition.record is None
     assert told in (definition.problem or "")
+
+
+def test_the_id_of_a_registered_schema_is_found_and_one_that_is_not_is_never_registered() -> None:
+    answers = Answers(httpx2.Response(200, json={"id": 9}), httpx2.Response(404, json={"error_code": 40403}))
+    with registry(answers) as made:
+        assert made.id_of("pi.p.incidents-value", "{}") == 9
+        with pytest.raises(Unavailable, match=r"incidents-value lacks this version's schema; run: pibridge schemas register"):
+            made.id_of("pi.p.incidents-value", "{}")
+    assert answers.asked == ["/apis/subjects/pi.p.incidents-value"] * 2

@@ -50,23 +50,23 @@ def test_a_union_of_several_types_has_no_column_type() -> None:
 
 
 def test_every_topic_lands_but_what_processes_tell_themselves() -> None:
-    own = (topics.PROGRESS, topics.COMMANDS, topics.JOBS)
+    own = (topics.PROGRESS, topics.COMMANDS, topics.JOBS, topics.ASSESSMENTS)
     assert set(tables.records_by_topic("plant1")) == {topic.name("plant1") for topic in topics.TOPICS if topic not in own}
 
 
 def state(table: tables.Table, **changes: Any) -> delta.State:
     columns = {column.name: (column.kind.sql, column.comment) for column in table.columns} | changes.pop("columns", {})
     without = changes.pop("without", ())
-    return delta.State("id", {k: v for k, v in columns.items() if k not in without}, table.all_properties("plant1") | changes)
+    return delta.State({k: v for k, v in columns.items() if k not in without}, table.all_properties("plant1") | changes)
 
 
 def test_a_table_as_it_should_be_is_left_alone() -> None:
-    assert delta.alterations(tables.POINTS, "/w/p", "plant1", state(tables.POINTS)) == []
+    assert delta.alterations(tables.POINTS, "delta.`/w/p`", "plant1", state(tables.POINTS)) == []
 
 
 def test_an_older_table_gets_the_new_column_comment_and_property() -> None:
     older = state(tables.POINTS, without=("zero",), columns={"tag": ("string", "older")}, **{"pibridge.schema_fingerprint": "0"})
-    assert delta.alterations(tables.POINTS, "/w/p", "plant1", older) == [
+    assert delta.alterations(tables.POINTS, "delta.`/w/p`", "plant1", older) == [
         "ALTER TABLE delta.`/w/p` ADD COLUMNS (`zero` DOUBLE COMMENT 'Lowest expected value, in the engineering unit.')",
         "ALTER TABLE delta.`/w/p` ALTER COLUMN `tag` COMMENT 'Name of the point.'",
         f"ALTER TABLE delta.`/w/p` SET TBLPROPERTIES ('pibridge.schema_fingerprint' = '{tables.fingerprint('point')}')",
@@ -75,6 +75,6 @@ def test_an_older_table_gets_the_new_column_comment_and_property() -> None:
 
 def test_a_column_of_another_type_and_the_table_of_another_source_are_refused() -> None:
     with pytest.raises(Refused, match=r"column zero .* is string"):
-        delta.alterations(tables.POINTS, "/w/p", "plant1", state(tables.POINTS, columns={"zero": ("string", "")}))
+        delta.alterations(tables.POINTS, "delta.`/w/p`", "plant1", state(tables.POINTS, columns={"zero": ("string", "")}))
     with pytest.raises(Refused, match="holds source plant1, not plant2"):
-        delta.alterations(tables.POINTS, "/w/p", "plant2", state(tables.POINTS))
+        delta.alterations(tables.POINTS, "delta.`/w/p`", "plant2", state(tables.POINTS))

@@ -1,0 +1,1 @@
+"""Throughput of the stream processors, beside Faust with a record a value and a bare loop."""

@@ -1,0 +1,11 @@
+"""Options that several commands have."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ConfigOption = Annotated[Path, typer.Option("--config", help="Configuration file.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
+DEFAULT_CONFIG = Path("pibridge.yaml")
+ReasonOption = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Kept with the job, for others to read.")]
