@@ -70,7 +70,8 @@ class PointCoverage:
             self.snapshot = ticks
         if self.high is None or ticks >= self.high:
             self._unread.add(ticks, now)
-            self._heard_from, self._high_heard = (self._heard_from, self._high_heard) if heard else (now, False)
+            if not heard:
+                self._heard_from, self._high_heard = now, False
             return False
         if ticks < self.start:
             return False

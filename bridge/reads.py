@@ -271,16 +271,11 @@ class Reads:
         self._set_aside(task, unreadable, now)
         last = page.newest(task.at)
         forward = task.read.end is None
-        queue = self._owner.event_queues.of(task.point, now)
         if page.cut and (last <= task.at or (forward and task.coverage.too_short(task.read, page, sent.ticks, self._owner.rules))):
             # One instant fills the page (trap 23), or one and the next, which may have come just now: a larger one is needed.
             if not self._again_with_a_larger_page(task):
                 raise PIUnavailable(f"more than {task.max_count} values at one instant, and no larger page is to be had")
-        elif forward and queue.wants_more(page, task.coverage.heard) and self._again_with_a_larger_page(task):
-            pass  # what the archive shows up to here does not tell whether it is stuck still
         elif forward:
-            settle = self._owner.rules.settle
-            queue.page(page, task.coverage.heard, task.coverage.as_of - settle, sent.ticks - settle)
             self._forward(task, page, sent, now)
         else:
             self._reread(task, page, last, sent, now)
@@ -296,6 +291,10 @@ class Reads:
 
     def _forward(self, task: Task, page: Page, sent: Sent, now: Moment) -> None:
         owner, coverage = self._owner, task.coverage
+        queue, heard, settle = owner.event_queues.of(task.point, now), coverage.heard, owner.rules.settle
+        if queue.wants_more(page, heard) and self._again_with_a_larger_page(task):
+            return  # what the archive shows up to here does not tell whether it is stuck still
+        queue.page(page, heard, coverage.as_of - settle, sent.ticks - settle)
         ranges = coverage.forward_answered(task.read, page, sent.ticks, now.ticks, owner.rules)
         coverage.done()
         self._state(task, ranges, sent, now)

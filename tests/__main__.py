@@ -1,7 +1,7 @@
 """`python -m tests [TIER ...]`: runs the tests tier by tier, and says how many there were and how long they took.
 
 Fails if a tier has fewer tests than `tiers.json` says (a test that is not collected cannot fail), and, with CI=true, if any is skipped.
-All tiers together go two ways at once: those that mostly reckon, and tell at the end what they found; those that mostly wait for servers.
+All tiers together go two ways at once: Spark and the fast one, which tell at the end what they found, and beside them the others.
 """
 
 import json
