@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -27,6 +27,19 @@ class Scope:
     keys: Sequence[str] | None
     """Points; None for too many."""
 
+    def by(self, time: str) -> "Scope":
+        """The same of a table whose time column has another name."""
+        return replace(self, time=time)
+
+    def wider(self, micros: int) -> "Scope":
+        """With so much more at either end of each range."""
+        return replace(self, ranges=joined_ranges([(begin - micros, end + micros) for begin, end in self.ranges]))
+
+    def in_whole(self, micros: int) -> "Scope":
+        """With ranges that begin and end where so long periods do, counted since 1970."""
+        whole = [(begin // micros * micros, -(-end // micros) * micros) for begin, end in self.ranges]
+        return replace(self, ranges=joined_ranges(whole))
+
     def condition(self, prefix: str = "") -> str:
         """SQL for rows whose time lies in the scope."""
         time = f"{prefix}{quoting.name(self.time)}"
@@ -47,11 +60,11 @@ class Scope:
 
 
 def scope_of(hours: DataFrame, time: str) -> Scope:
-    """Where (point_key, hour)s lie, hours counted since 1970."""
-    touched = [row["hour"] for row in hours.select("hour").distinct().collect()]
-    keys = sorted(row["point_key"] for row in hours.select("point_key").distinct().limit(_KEYS_IN_TEXT + 1).collect())
-    ranges = joined_ranges([(hour * MICROSECONDS_PER_HOUR, (hour + 1) * MICROSECONDS_PER_HOUR) for hour in touched])
-    return Scope(time, ranges, keys if len(keys) <= _KEYS_IN_TEXT else None)
+    """Where (point_key, hour)s lie, hours counted since 1970, in a table with this time column. One query."""
+    keys = F.slice(F.collect_set("point_key"), 1, _KEYS_IN_TEXT + 1).alias("keys")
+    (found,) = hours.agg(F.collect_set("hour").alias("hours"), keys).collect()
+    ranges = joined_ranges([(hour * MICROSECONDS_PER_HOUR, (hour + 1) * MICROSECONDS_PER_HOUR) for hour in found["hours"]])
+    return Scope(time, ranges, sorted(found["keys"]) if len(found["keys"]) <= _KEYS_IN_TEXT else None)
 
 
 def joined_ranges(ranges: Sequence[tuple[int, int]], most: int = 48) -> list[tuple[int, int]]:

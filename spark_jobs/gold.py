@@ -35,48 +35,51 @@ class Gold:
             hours = self._reached(touched).localCheckpoint()
         finally:
             touched.unpersist()
-        return {HOURLY.name: self._measure(hours).total, VALIDATED.name: self._validate(hours).total}
+        scope = difference.scope_of(hours, "hour")
+        return {HOURLY.name: self._measure(hours, scope).total, VALIDATED.name: self._validate(hours, scope).total}
 
     def _reached(self, touched: DataFrame) -> DataFrame:
         """The hours to measure: those that were touched, and those with a row whose values hang on theirs."""
-        beside = touched.select("point_key", F.explode(F.sequence(F.col("hour") - 1, F.col("hour") + 1)).alias("hour"))
-        marks = touched.sparkSession.read.format("delta").load(self._path(WATERMARKS))
-        reached = weighing.reached(touched, weighing.numbered(self._read(beside, HOURLY, "hour")), overrule.covered(marks))
-        there = weighing.numbered(self._read(reached, HOURLY, "hour")).select("point_key", F.col("at_hour").alias("hour"))
+        spark, scope = touched.sparkSession, difference.scope_of(touched, "hour")
+        beside = weighing.numbered(self._read(spark, HOURLY, scope.wider(MICROSECONDS_PER_HOUR)))
+        marks = spark.read.format("delta").load(self._path(WATERMARKS))
+        reached = weighing.reached(touched, beside, overrule.covered(marks)).localCheckpoint()
+        there = weighing.numbered(self._read(spark, HOURLY, difference.scope_of(reached, "hour")))
+        there = there.select("point_key", F.col("at_hour").alias("hour"))
         return touched.unionByName(reached.join(there, ["point_key", "hour"], "left_semi")).distinct()
 
-    def _measure(self, hours: DataFrame) -> difference.Difference:
-        before = weighing.numbered(self._read(hours, HOURLY, "hour"))
-        before = before.dropDuplicates(["point_key", "at_hour"])  # a row that is there twice would be wanted twice
-        points = self._points(hours.sparkSession).join(hours.select("point_key").distinct(), "point_key", "left_semi")
-        wanted = weighing.measured(self._read(hours, CLEANED, "event_time"), hours, before, points)
+    def _measure(self, hours: DataFrame, scope: difference.Scope) -> difference.Difference:
+        spark = hours.sparkSession
+        before = weighing.numbered(self._read(spark, HOURLY, scope)).dropDuplicates(["point_key", "at_hour"])  # each is wanted once
+        points = self._points(spark).join(hours.select("point_key").distinct(), "point_key", "left_semi").localCheckpoint()
+        # Each is used in several places: Spark would read, and plan, what is behind it for each of them.
+        lines = weighing.remembered(weighing.in_runs(hours), before).localCheckpoint()
+        chain = weighing.chained(self._read(spark, CLEANED, scope.by("event_time")), lines).persist(StorageLevel.MEMORY_AND_DISK)
 
         def within(found: DataFrame) -> DataFrame:
             placed = found.withColumn("at_hour", overrule.hour_of(F.unix_micros("hour") * 10))
             return placed.join(hours.withColumnRenamed("hour", "at_hour"), ["point_key", "at_hour"], "left_semi")
 
-        return difference.apply(wanted, HOURLY, self._path(HOURLY), ("point_key", "hour"), difference.scope_of(hours, "hour"), within)
+        try:
+            wanted = weighing.measured(chain, lines, points)
+            return difference.apply(wanted, HOURLY, self._path(HOURLY), ("point_key", "hour"), scope, within)
+        finally:
+            chain.unpersist()
 
-    def _validate(self, hours: DataFrame) -> difference.Difference:
+    def _validate(self, hours: DataFrame, scope: difference.Scope) -> difference.Difference:
         """The days of these hours, from all of their hours."""
         time = F.timestamp_micros(F.col("hour") * MICROSECONDS_PER_HOUR)
-        days = hours.select("point_key", F.date_trunc("day", time).alias("day")).distinct().persist(StorageLevel.MEMORY_AND_DISK)
-        try:
-            first = F.call_function("div", F.unix_micros("day"), F.lit(MICROSECONDS_PER_HOUR))
-            whole = days.select("point_key", F.explode(F.sequence(first, first + 23)).alias("hour"))
-            hourly = self._read(whole, HOURLY, "hour").withColumn("day", checks.day_of("hour"))
-            hourly = hourly.join(days, ["point_key", "day"], "left_semi").drop("day")
-            scope = difference.scope_of(whole, "day")
-            return difference.apply(
-                checks.validated(hourly),
-                VALIDATED,
-                self._path(VALIDATED),
-                ("point_key", "day"),
-                scope,
-                lambda found: found.join(days, ["point_key", "day"], "left_semi"),
-            )
-        finally:
-            days.unpersist()
+        days = hours.select("point_key", F.date_trunc("day", time).alias("day")).distinct().localCheckpoint()
+        whole = scope.in_whole(24 * MICROSECONDS_PER_HOUR)
+        hourly = self._read(hours.sparkSession, HOURLY, whole).withColumn("day", checks.day_of("hour"))
+        return difference.apply(
+            checks.validated(hourly.join(days, ["point_key", "day"], "left_semi").drop("day")),
+            VALIDATED,
+            self._path(VALIDATED),
+            ("point_key", "day"),
+            whole.by("day"),
+            lambda found: found.join(days, ["point_key", "day"], "left_semi"),
+        )
 
     def _points(self, spark: SparkSession) -> DataFrame:
         """What has to be known of each point: its rule between events, and how far it is covered."""
@@ -93,7 +96,6 @@ class Gold:
     def _path(self, table: Table) -> str:
         return table.path(self._warehouse)
 
-    def _read(self, hours: DataFrame, table: Table, time: str) -> DataFrame:
-        """The rows of a table that may lie in these hours."""
-        found = hours.sparkSession.read.format("delta").load(self._path(table))
-        return found.where(difference.scope_of(hours, time).condition())
+    def _read(self, spark: SparkSession, table: Table, scope: difference.Scope) -> DataFrame:
+        """The rows of a table that may lie in a scope."""
+        return spark.read.format("delta").load(self._path(table)).where(scope.condition())

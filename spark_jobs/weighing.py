@@ -14,6 +14,7 @@ from spark_jobs.overrule import hour_of, ticks, time_of, with_hours
 from spark_jobs.refined import HOURLY
 
 _EDGES = ("before", "first", "last", "after")
+_COUNTED = ("good", "value_type", "value_string", "digital_code", "tag", "uom")
 
 
 def hours_of(ranges: DataFrame) -> DataFrame:
@@ -72,32 +73,8 @@ def number() -> Column:
     return F.when(F.col("good") & ~F.isnan(value) & (F.abs(value) < float("inf")), value)
 
 
-def measured(events: DataFrame, hours: DataFrame, rows: DataFrame, points: DataFrame) -> DataFrame:
-    """Rows of pi_metrics_hourly for these hours, out of their events and the rows that were there.
-
-    `points`: source, point_key, step, tag, uom, and low and high, the point's coverage.
-    """
-    runs = in_runs(hours)
-    placed = events.withColumns({"at": ticks("event_time", "ticks"), "number": number(), "hash": digest.sample_hash()})
-    placed = placed.withColumn("hour", hour_of(F.col("at"))).join(runs.select("point_key", "hour", "run"), ["point_key", "hour"])
-    lines = _remembered(runs, rows)
-    seeds = lines.select("point_key", "run", F.explode(F.array("seed_before", "seed_after")).alias("seed")).where("seed IS NOT NULL")
-    known = placed.select("point_key", "run", "at", "ordinal", "number", F.lit(True).alias("own")).unionByName(
-        seeds.select("point_key", "run", "seed.at", "seed.ordinal", "seed.number", F.lit(False).alias("own"))
-    )
-    order = Window.partitionBy("point_key", "run").orderBy("at", "ordinal")
-    chain = known.withColumns(
-        {"next_at": F.lead("at").over(order), "next_number": F.lead("number").over(order), "previous_at": F.lag("at").over(order)}
-    )
-    previous = chain.where("own").select("point_key", "at", "ordinal", "previous_at")
-    counted = _counted(placed.join(previous, ["point_key", "at", "ordinal"]))
-    weighed = _weighed(chain, runs, points)
-    joined = lines.join(counted, ["point_key", "hour"], "left").join(weighed, ["point_key", "hour"], "left").join(points, "point_key")
-    return _rows(_around(joined))
-
-
-def _remembered(runs: DataFrame, rows: DataFrame) -> DataFrame:
-    """The hours, with what the rows of the first and the last hour of each run remember of the events around it."""
+def remembered(runs: DataFrame, rows: DataFrame) -> DataFrame:
+    """The hours, with what the rows of the first and the last hour of each run remember of the events around it: the run's seeds."""
 
     def edge(name: str) -> Column:
         event = F.struct(F.col(f"{name}_at").alias("at"), F.lit(0).alias("ordinal"), F.col(f"{name}_value").alias("number"))
@@ -107,6 +84,32 @@ def _remembered(runs: DataFrame, rows: DataFrame) -> DataFrame:
     before, after = F.when(F.col("begins"), F.col("before")), F.when(F.col("ends"), F.col("after"))
     joined = runs.join(there, ["point_key", "hour"], "left")
     return joined.select("point_key", "hour", "run", before.alias("seed_before"), after.alias("seed_after"))
+
+
+def chained(events: DataFrame, lines: DataFrame) -> DataFrame:
+    """Rows of pi_timeseries_cleaned in the remembered hours `lines`, and the seeds of their runs, each with what is before and after it.
+
+    `own`: it is an event of these hours. `hour` and the columns of an event are null of seeds.
+    """
+    own = events.withColumns({"at": ticks("event_time", "ticks"), "number": number(), "hash": digest.sample_hash()})
+    own = own.withColumn("hour", hour_of(F.col("at"))).join(lines.select("point_key", "hour", "run"), ["point_key", "hour"])
+    own = own.select("point_key", "hour", "run", "at", "ordinal", "number", "hash", *_COUNTED, F.lit(True).alias("own"))
+    seeds = lines.select("point_key", "run", F.explode(F.array("seed_before", "seed_after")).alias("seed")).where("seed IS NOT NULL")
+    seeds = seeds.select("point_key", "run", "seed.*", F.lit(False).alias("own"))
+    order = Window.partitionBy("point_key", "run").orderBy("at", "ordinal")
+    return own.unionByName(seeds, allowMissingColumns=True).withColumns(
+        {"next_at": F.lead("at").over(order), "next_number": F.lead("number").over(order), "previous_at": F.lag("at").over(order)}
+    )
+
+
+def measured(chain: DataFrame, lines: DataFrame, points: DataFrame) -> DataFrame:
+    """Rows of pi_metrics_hourly for the remembered hours `lines`, out of the `chain` of their events.
+
+    `points`: source, point_key, step, tag, uom, and low and high, the point's coverage.
+    """
+    counted, weighed = _counted(chain.where("own")), _weighed(chain, lines, points)
+    joined = lines.join(counted, ["point_key", "hour"], "left").join(weighed, ["point_key", "hour"], "left").join(points, "point_key")
+    return _rows(_around(joined))
 
 
 def _counted(own: DataFrame) -> DataFrame:
@@ -131,9 +134,9 @@ def _counted(own: DataFrame) -> DataFrame:
     )
 
 
-def _weighed(chain: DataFrame, runs: DataFrame, points: DataFrame) -> DataFrame:
+def _weighed(chain: DataFrame, lines: DataFrame, points: DataFrame) -> DataFrame:
     """Averages of the values that hold, each weighed by its time."""
-    reach = runs.groupBy("point_key", "run").agg(F.min("hour").alias("first_hour"), F.max("hour").alias("last_hour"))
+    reach = lines.groupBy("point_key", "run").agg(F.min("hour").alias("first_hour"), F.max("hour").alias("last_hour"))
     numbers = chain.where("number IS NOT NULL").join(points.select("point_key", "step", "high"), "point_key")
     held = numbers.join(reach, ["point_key", "run"])
     whole = held.withColumn("until", F.coalesce("next_at", F.greatest("at", "high"))).where("at < until")

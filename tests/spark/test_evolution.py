@@ -1,8 +1,6 @@
 """A newer bridge begins to publish while the job runs: old and new rows are right, and the new field is a column with its comment."""
 
 import copy
-import subprocess
-import sys
 from typing import Any, cast
 
 import pytest
@@ -11,7 +9,7 @@ from pyspark.sql import SparkSession
 from console.stack import Stack
 from schemas import topics, wire
 from spark_jobs import tables
-from tests.spark.world import World, preview, sample, statement, until
+from tests.spark.world import World, preview, sample, statement
 
 pytestmark = pytest.mark.spark
 
@@ -29,30 +27,18 @@ def evolved() -> dict[str, Any]:
 def test_a_later_field_becomes_a_column_while_the_job_runs(stack: Stack) -> None:
     world = World(stack)
     world.send(topics.RECORDED, world.frame(statement("main:1", sample(value_double=1.0))))
-    log = world.root / "job.log"
-
-    def landed(count: int) -> bool:
-        created = (world.path(tables.COVERAGE) / "_delta_log" / f"{1:020}.json").exists()
-        return created and len(world.rows(tables.COVERAGE)) == count
-
-    with log.open("w") as stderr:
-        job = subprocess.Popen(
-            [sys.executable, "-m", "spark_jobs", "bronze", "--config", str(world.file)], env=world.environment(), stderr=stderr
-        )
-        try:
-            until(lambda: landed(1) or job.poll() is not None, 150, "the first statement")
-            later, later_id = evolved(), world.register(topics.RECORDED.subject(world.source), evolved())
-            frame = cast(dict[str, Any], world.frame(statement("main:1", sample(value_double=2.0))))
-            frame |= {"sequence": world.next_sequence(topics.RECORDED), "batch_note": "b"}
-            frame["series"][0]["statement"]["reader"] = "r"
-            frame["series"][0]["samples"][0]["raw"] = "s"
-            world.send(topics.RECORDED, wire.encode(later_id, wire.parse(later), frame))
-            world.send(topics.RECORDED, world.frame(statement("main:1", sample(value_double=3.0))))
-            until(lambda: landed(3) or job.poll() is not None, 90, "the later statement, and an older one after it")
-            assert job.poll() is None, log.read_text()
-        finally:
-            job.terminate()
-            job.wait(30)
+    with world.job() as job:
+        world.await_rows(job, tables.COVERAGE, 1, 150)
+        later, later_id = evolved(), world.register(topics.RECORDED.subject(world.source), evolved())
+        frame = cast(dict[str, Any], world.frame(statement("main:1", sample(value_double=2.0))))
+        frame |= {"sequence": world.next_sequence(topics.RECORDED), "batch_note": "b"}
+        frame["series"][0]["statement"]["reader"] = "r"
+        frame["series"][0]["samples"][0]["raw"] = "s"
+        world.send(topics.RECORDED, wire.encode(later_id, wire.parse(later), frame))
+        world.send(topics.RECORDED, world.frame(statement("main:1", sample(value_double=3.0))))
+        world.await_rows(job, tables.COVERAGE, 3, 90)
+        job.terminate()
+        job.wait(30)
     found = [(row["value_double"], row["raw"], row["batch_note"]) for row in world.rows(tables.TIMESERIES)]
     assert found == [(1.0, None, None), (2.0, "s", "b"), (3.0, None, None)]
     assert [(row["reader"], row["batch_note"]) for row in world.rows(tables.COVERAGE)] == [(None, None), ("r", "b"), (None, None)]

@@ -80,37 +80,22 @@ def test_the_stream_goes_on_without_a_catalog_and_the_tables_appear_when_it_come
     name = f"{world.lakehouse.catalog_name}.bronze.{tables.TIMESERIES.name}"
     address = f"{catalog_uri}/api/2.1/unity-catalog/tables"
     world.send(topics.LIVE, world.frame(preview("main:1", sample(value_double=1.0))))
-    log = world.root / "job.log"
-
-    def landed(count: int) -> bool:
-        created = (world.path(tables.TIMESERIES) / "_delta_log" / f"{0:020}.json").exists()
-        return created and len(world.rows(tables.TIMESERIES)) == count
-
-    with log.open("w") as stderr:
-        job = subprocess.Popen(
-            [sys.executable, "-m", "spark_jobs", "bronze", "--config", str(world.file)], env=world.environment(), stderr=stderr
-        )
-        try:
-            until(lambda: landed(1) or job.poll() is not None, 150, "the first row, while the catalog is away from the start")
-            assert httpx2.get(f"{address}/{name}", timeout=10).status_code == 404
-            with relay(port, (target.hostname, target.port)):
-                until(lambda: httpx2.get(f"{address}/{name}", timeout=10).status_code == 200, 75, "the table in the catalog")
-            world.send(topics.LIVE, world.frame(preview("main:1", sample(value_double=2.0))))
-            until(lambda: landed(2) or job.poll() is not None, 60, "the next row, while the catalog is away again")
-            assert job.poll() is None, log.read_text()
-            job.send_signal(signal.SIGTERM)
-            assert job.wait(30) == 0
-        finally:
-            if job.poll() is None:
-                job.kill()
-                job.wait()
-    told = [line["event"] for line in _lines(log)]
-    assert "Traceback" not in log.read_text()
+    with world.job() as job:
+        world.await_rows(job, tables.TIMESERIES, 1, 150)  # the catalog is away from the start
+        assert httpx2.get(f"{address}/{name}", timeout=10).status_code == 404
+        with relay(port, (target.hostname, target.port)):
+            until(lambda: httpx2.get(f"{address}/{name}", timeout=10).status_code == 200, 75, "the table in the catalog")
+        world.send(topics.LIVE, world.frame(preview("main:1", sample(value_double=2.0))))
+        world.await_rows(job, tables.TIMESERIES, 2, 60)  # and away again
+        job.send_signal(signal.SIGTERM)
+        assert job.wait(30) == 0
+    told = [line["event"] for line in _lines(world.log)]
+    assert "Traceback" not in world.log.read_text()
     assert [event for event in told if event in ("catalog_away", "first_rows", "catalog_registered", "stopped")] in (
         ["catalog_away", "first_rows", "catalog_registered", "stopped"],
         ["catalog_away", "catalog_registered", "first_rows", "stopped"],
     )
-    batches = [line for line in _lines(log) if line["event"] == "batch"]
+    batches = [line for line in _lines(world.log) if line["event"] == "batch"]
     assert [line["rows"] for line in batches] == [{"pi_timeseries": 1}] * 2
     assert all(line["seconds"] > 0 and line["offsets_behind"] >= 0 for line in batches)
 
@@ -136,21 +121,12 @@ def test_a_kafka_that_is_away_is_told_in_a_sentence(stack: Stack, tmp_path: Path
 def test_a_job_whose_java_is_killed_says_so_in_a_sentence(stack: Stack) -> None:
     world = World(stack)
     world.send(topics.LIVE, world.frame(preview("main:1", sample(value_double=1.0))))
-    log = world.root / "killed.log"
-    with log.open("w") as stderr:
-        job = subprocess.Popen(
-            [sys.executable, "-m", "spark_jobs", "bronze", "--config", str(world.file)], env=world.environment(), stderr=stderr
-        )
-        try:
-            until(lambda: '"first_rows"' in log.read_text() or job.poll() is not None, 150, "the first row")
-            for java in psutil.Process(job.pid).children(recursive=True):
-                java.kill()
-            assert job.wait(60) == 3
-        finally:
-            if job.poll() is None:
-                job.kill()
-                job.wait()
-    told = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    with world.job() as job:
+        world.await_rows(job, tables.TIMESERIES, 1, 150)
+        for java in psutil.Process(job.pid).children(recursive=True):
+            java.kill()
+        assert job.wait(60) == 3
+    told = [json.loads(line) for line in world.log.read_text().splitlines() if line.startswith("{")]
     assert told[-1]["event"] == "failed"
     assert "Java process has ended" in told[-1]["problem"]
-    assert "Traceback" not in log.read_text()
+    assert "Traceback" not in world.log.read_text()

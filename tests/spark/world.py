@@ -3,8 +3,12 @@
 import json
 import os
 import struct
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -212,6 +216,33 @@ class World:
             run.run(self._spark, registry, self.config, self.lakehouse, True, threading.Event(), rebuild)
         finally:
             registry.close()
+
+    @contextmanager
+    def job(self) -> Iterator[subprocess.Popen[bytes]]:
+        """The bronze job as a process of its own, which writes to `log`; killed at the end if it still runs."""
+        command = [sys.executable, "-m", "spark_jobs", "bronze", "--config", str(self.file)]
+        with self.log.open("w") as stderr:
+            process = subprocess.Popen(command, env=self.environment(), stderr=stderr)
+            try:
+                yield process
+            finally:
+                if process.poll() is None:
+                    process.kill()
+                    process.wait()
+
+    @property
+    def log(self) -> Path:
+        """What the job as a process says."""
+        return self.root / "job.log"
+
+    def await_rows(self, job: subprocess.Popen[bytes], table: tables.Table, count: int, seconds: float) -> None:
+        """Until a table has so many rows; fails after so long, or if the job ends."""
+
+        def landed() -> bool:
+            assert job.poll() is None, self.log.read_text()
+            return DeltaTable.is_deltatable(str(self.path(table))) and len(self.rows(table)) == count
+
+        until(landed, seconds, f"{count} rows in {table.name}")
 
     def environment(self) -> dict[str, str]:
         """For the job as a process of its own."""

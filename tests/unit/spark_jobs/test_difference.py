@@ -38,3 +38,9 @@ def test_a_scope_of_nothing_holds_nothing_and_many_points_are_not_listed() -> No
 
 def test_a_difference_counts_what_was_written() -> None:
     assert Difference(1, 2, 3).total == 6
+
+
+def test_a_scope_is_made_wider_and_whole_and_what_then_touches_is_joined() -> None:
+    scope = Scope("hour", [(-5, 3), (12, 18), (31, 32)], ["a"])
+    assert scope.wider(5) == Scope("hour", [(-10, 23), (26, 37)], ["a"])
+    assert scope.in_whole(10).by("day") == Scope("day", [(-10, 20), (30, 40)], ["a"])
