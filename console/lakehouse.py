@@ -12,6 +12,7 @@ from deltalake.exceptions import TableNotFoundError
 
 from console.proof import Row, Statement, landed, ticks_of
 from schemas.config import Config, ConfigError
+from spark_jobs import refined
 from spark_jobs.tables import LAYERS, TABLES
 
 _PLACE = ["kafka_topic", "kafka_partition", "kafka_offset", "series_index"]
@@ -87,7 +88,7 @@ def listed(config: Config) -> list[dict[str, Any]]:
     warehouse = None if config.lakehouse is None else config.lakehouse.warehouse
     if warehouse is None:
         raise ConfigError(Path(), ["lakehouse.warehouse is not set: tables by name are listed by their catalog"])
-    expected = {(table.layer, table.name) for table in TABLES}
+    expected = {(table.layer, table.name) for table in (*TABLES, *refined.TABLES, refined.COMPLETENESS)}
     logs = [] if "://" in warehouse else Path(warehouse).glob("*/*/_delta_log")  # elsewhere only those that we know of can be found
     there = {(log.parent.parent.name, log.parent.name) for log in logs}
     order = {layer: at for at, layer in enumerate(LAYERS)}

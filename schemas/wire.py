@@ -65,6 +65,8 @@ def _without_logical_types(node: Any) -> Any:
     return node
 
 
+GREATEST_ID = (1 << 31) - 1
+"""Of a schema: registries number them as signed 32 bits, and answer others in ways of their own."""
 _LAYOUT = ("type", "name", "fields", "items", "values", "symbols", "size")
 
 
@@ -91,10 +93,13 @@ def encode(schema_id: int, writer: Schema, record: dict[str, Any]) -> bytes:
 
 
 def split(message: bytes) -> tuple[int, memoryview]:
-    """Schema id and Avro body of a message; raises WireError if it has no such header."""
+    """Schema id and Avro body of a message; raises WireError if it has no such header, or an id that no registry can give."""
     if len(message) < _HEADER.size or message[0] != 0:
         raise WireError(f"{len(message)} bytes without the header of the Confluent wire format (a 0 and a schema id)")
-    return _HEADER.unpack_from(message)[1], memoryview(message)[_HEADER.size :]
+    schema_id = _HEADER.unpack_from(message)[1]
+    if schema_id > GREATEST_ID:
+        raise WireError(f"schema id {schema_id} is greater than any of a registry")
+    return schema_id, memoryview(message)[_HEADER.size :]
 
 
 def decode(body: bytes | memoryview, writer: Schema, reader: Schema | None = None) -> dict[str, Any]:

@@ -85,7 +85,7 @@ class Landing:
         plan = self._checkpoint.plan(batch_id)
         decoded, tallies = self._decoder.decode(batch)
         try:
-            self._widen()
+            self.widen()
             counts = row_counts(tallies, self._records)
             appends = self._appends(decoded, tallies, counts)
             landed = self._begun(batch_id, plan, tallies, [table.name for table, _ in appends])
@@ -99,7 +99,7 @@ class Landing:
             decoded.unpersist()
         return counts
 
-    def _widen(self) -> None:
+    def widen(self) -> None:
         """Give the tables the columns of definitions that were not known when they were last looked at."""
         if self._definitions == self._decoder.definitions:
             return
@@ -142,7 +142,8 @@ class Landing:
             if left := [oddity for oddity in followed.oddities if oddity.incident_id not in accepted]:
                 self._incidents.open_oddities(left[:_TOLD])
                 raise Refused(_refusal(left))
-            log.warning("sequences_accepted", incidents=sorted(accepted))
+            jobs = self._incidents.read_accepted(followed.oddities)
+            log.warning("sequences_accepted", incidents=sorted(accepted), jobs=jobs)
         return followed.expected
 
     def _appends(
@@ -181,9 +182,10 @@ def _records(decoded: DataFrame, table: Table) -> list[DataFrame]:
 def _refusal(oddities: Sequence[Oddity]) -> str:
     first, others = oddities[0], len(oddities) - 1
     more = f" (and {others} more, see pibridge incidents)" if others else ""
+    then = "what they may have stated is then read again" if first.kind == "SEQUENCE_HOLE" else "nothing is missing because of that"
     return (
-        f"{first.text}{more}. Nothing of this batch was landed. Find out what happened to these frames; then accept the loss with "
-        f"`pibridge incidents accept {first.incident_id}`, have their hours read again with `pibridge rescan`, and start again"
+        f"{first.text}{more}. Nothing of this batch was landed. Find out what happened to these frames; then accept that with "
+        f"`pibridge incidents accept {first.incident_id}`, and start again: {then}"
     )
 
 

@@ -50,7 +50,8 @@ def counted_again(ledger: DataFrame, judged: DataFrame, hours: DataFrame) -> Dat
 def stretches(recounted_: DataFrame, first: int, last: int) -> DataFrame:
     """[begin, end) by point and hour, each with the statement that holds there; no row where none does. Hours in [first, last)."""
     hour_begin = F.col("hour") * TICKS_PER_HOUR
-    said = overrule.with_hours(recounted_).where(F.col("hour").between(first, last - 1))
+    begin, end = F.greatest("begin", F.lit(first * TICKS_PER_HOUR)), F.least("end", F.lit(last * TICKS_PER_HOUR))
+    said = overrule.with_hours(recounted_.withColumns({"begin": begin, "end": end}).where("begin < end"))
     said = said.select(
         *_HOUR,
         F.greatest("begin", hour_begin).alias("begin"),

@@ -4,16 +4,20 @@ Each batch makes the hours that it touches, and those whose values hang on them,
 is repeated, or sees more of silver than it was told of, does no harm.
 """
 
+from collections import Counter
+
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from schemas.times import MICROSECONDS_PER_HOUR
-from spark_jobs import checks, difference, overrule, tables, weighing
+from spark_jobs import checks, difference, groups, overrule, tables, weighing
 from spark_jobs.refined import CHANGED_RANGES, CLEANED, HOURLY, VALIDATED, WATERMARKS
 from spark_jobs.tables import Table
 
 NAME = "gold"
+AT_ONCE = 200_000
+"""So many hours of points are measured at once; of a backlog beyond it points are taken in groups."""
 
 
 def stream(spark: SparkSession, warehouse: str) -> DataFrame:
@@ -30,13 +34,18 @@ class Gold:
     def __call__(self, batch: DataFrame, batch_id: int) -> dict[str, int]:
         """Measure what a batch names; rows written by table."""
         touched = weighing.hours_of(overrule.with_range(batch)).persist(StorageLevel.MEMORY_AND_DISK)
+        counts: Counter[str] = Counter()
         try:
-            # Apart from the table: what is cached and reads it would be recomputed once it is written.
-            hours = self._reached(touched).localCheckpoint()
+            few = touched.count() <= AT_ONCE
+            for group in ["true"] if few else groups.conditions(touched.groupBy("point_key").count(), AT_ONCE):
+                # Apart from the table: what is cached and reads it would be recomputed once it is written.
+                hours = self._reached(touched.where(group)).localCheckpoint()
+                scope = difference.scope_of(hours, "hour")
+                counts[HOURLY.name] += self._measure(hours, scope).total
+                counts[VALIDATED.name] += self._validate(hours, scope).total
         finally:
             touched.unpersist()
-        scope = difference.scope_of(hours, "hour")
-        return {HOURLY.name: self._measure(hours, scope).total, VALIDATED.name: self._validate(hours, scope).total}
+        return dict(counts)
 
     def _reached(self, touched: DataFrame) -> DataFrame:
         """The hours to measure: those that were touched, and those with a row whose values hang on theirs."""

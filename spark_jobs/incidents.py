@@ -90,43 +90,62 @@ class Incidents:
         jobs = []
         for topic in sorted({loss.topic for loss in lost}):
             concerned = [loss for loss in lost if loss.topic == topic]
-            dataset = topic.removeprefix(f"pi.{self._source}.")
-            command = self._rescan(dataset, concerned) if dataset in _READ_AGAIN else None
+            places = [(loss.partition, loss.from_offset) for loss in concerned]
+            command = self._rescan("lost", topic, places, [loss.text for loss in concerned])
             for loss in concerned:
                 self._publish(self._of_loss(loss, command))
-            if command is not None:
-                value = self._encoded(topics.COMMANDS, cast(dict[str, Any], command))
-                self._brokers.publish(topics.COMMANDS.name(self._source), command["job_id"], value)
-                jobs.append(command["job_id"])
+            jobs += self._commanded(command)
         return jobs
+
+    def read_accepted(self, oddities: Sequence[Oddity]) -> list[str]:
+        """Have the bridge read again what statements in holes may have said, now that they were accepted; ids of the jobs."""
+        jobs = []
+        for topic in sorted({oddity.topic for oddity in oddities}):
+            holes = [oddity for oddity in oddities if oddity.topic == topic and oddity.kind == "SEQUENCE_HOLE"]
+            if holes:  # known by the missing sequences, which are 0 at a partition's beginning as offsets are
+                places = [(hole.partition, hole.expected) for hole in holes]
+                jobs += self._commanded(self._rescan("hole", topic, places, [hole.text for hole in holes]))
+        return jobs
+
+    def _commanded(self, command: Command | None) -> list[str]:
+        """Publish a command, if there is one; its id."""
+        if command is None:
+            return []
+        value = self._encoded(topics.COMMANDS, cast(dict[str, Any], command))
+        self._brokers.publish(topics.COMMANDS.name(self._source), command["job_id"], value)
+        return [command["job_id"]]
 
     # -- records ----------------------------------------------------------------------------------------------------------------------
 
-    def _rescan(self, dataset: str, concerned: Sequence[Loss]) -> Command:
-        """All covered hours that lost statements may have been about.
+    def _rescan(self, why: str, topic: str, places: Sequence[tuple[int, int]], texts: Sequence[str]) -> Command | None:
+        """All covered hours that missing statements may have been about; None of a topic without statements.
 
-        `recorded` speaks of the newest hours and of those that are read once more at an age; `history` of anything since the points' start,
-        as do all records of a partition from its beginning.
+        `places` are partitions, and where in each the loss begins: at 0, all of it is lost. `recorded` speaks of the newest hours and of
+        those that are read once more at an age; `history` of anything since the points' start, as do all records of a partition from its
+        beginning.
         """
-        partitions = sorted({loss.partition for loss in concerned})
+        dataset = topic.removeprefix(f"pi.{self._source}.")
+        if dataset not in _READ_AGAIN:
+            return None
+        partitions = sorted({partition for partition, _ in places})
         points, start = self._points(partitions)
-        landed = self._landed_until(concerned[0].topic, partitions)
-        if dataset == topics.HISTORY.dataset or landed is None or any(loss.from_offset == 0 for loss in concerned):
+        landed = self._landed_until(topic, partitions)
+        if dataset == topics.HISTORY.dataset or landed is None or any(begin == 0 for _, begin in places):
             begin = start
         else:
             oldest = max(self._config.coverage.reread_ages_seconds, default=0)
             begin = max(0, landed - round(oldest * 1_000_000) - _HOUR_MICROS)
-        what = json.dumps([(loss.partition, loss.from_offset) for loss in concerned])
+        what = json.dumps(places)
         now = micros_of(self._now())
         return {
             "source": self._source,
-            "job_id": f"rescan-lost-{dataset}-{hashlib.sha256(what.encode()).hexdigest()[:12]}",
+            "job_id": f"rescan-{why}-{dataset}-{hashlib.sha256(what.encode()).hexdigest()[:12]}",
             "kind": "RESCAN",
             "points": points,
             "filters": [],
             "from_time": begin,
             "to_time": now,
-            "reason": "; ".join(loss.text for loss in concerned)[:1000],
+            "reason": "; ".join(texts)[:1000],
             "given_time": now,
         }
 

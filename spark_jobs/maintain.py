@@ -21,7 +21,9 @@ from spark_jobs.tables import Table
 
 Work = Callable[[DataFrame, int], dict[str, int]]
 
-_CUBES = {
+_LAYOUT = {
+    # By default 1 GiB: a single value that is edited has the file that holds it written anew.
+    "spark.databricks.delta.optimize.maxFileSize": str(128 << 20),
     # Files that were clustered together once are not touched again beyond this size: by default a day's upkeep would write 100 GB anew.
     "spark.databricks.delta.optimize.clustering.mergeStrategy.minCubeSize.threshold": str(1 << 30),
     "spark.databricks.delta.optimize.clustering.mergeStrategy.minCubeSize.targetCubeSize": str(2 << 30),
@@ -100,7 +102,7 @@ def kept(destination: Destination, table: Table) -> dict[str, int]:
 
 
 def _put_together(spark: SparkSession, where: str) -> dict[str, int]:
-    for name, value in _CUBES.items():
+    for name, value in _LAYOUT.items():
         spark.conf.set(name, value)
     (row,) = spark.sql(f"OPTIMIZE {where}").select("metrics.numFilesRemoved", "metrics.numFilesAdded").collect()
     return {"files_before": row[0], "files_after": row[1]}

@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 
 from schemas.config import Config, Lakehouse
 from schemas.times import MICROSECONDS_PER_HOUR, TICKS_PER_HOUR, micros_of, ticks_of
-from spark_jobs import completeness, delta, heat_map, lag, overrule, quoting, reports, silver, storage, tables
+from spark_jobs import completeness, delta, difference, heat_map, lag, overrule, quoting, reports, silver, storage, tables
 from spark_jobs.catalog import Catalog, CatalogError
 from spark_jobs.destination import ByPath
 from spark_jobs.errors import Misconfigured, Unavailable
@@ -158,7 +158,7 @@ def _counted(spark: SparkSession, lines: Path | None) -> DataFrame:
 def _write(destination: ByPath, judged: DataFrame, order: Order) -> None:
     """In place of what earlier runs found of these hours, in one commit."""
     begin, end = (quoting.instant(hour * MICROSECONDS_PER_HOUR) for hour in order.hours)
-    rows = judged.select(*(column.name for column in COMPLETENESS.columns)).coalesce(1)
+    rows = judged.select(*(column.name for column in COMPLETENESS.columns)).coalesce(difference.parts(judged, judged.count()))
     writer = rows.write.format("delta").mode("overwrite").option("replaceWhere", f"hour >= {begin} AND hour < {end}")
     destination.save(writer, COMPLETENESS)
 

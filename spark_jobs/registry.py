@@ -63,6 +63,8 @@ class Registry:
         """What the id stands for, with `problem` set if values with it cannot be read. Raises Unavailable after some seconds of trying."""
         if schema_id in self._known:
             return self._known[schema_id]
+        if schema_id > wire.GREATEST_ID:
+            return Definition(schema_id, None, "", f"schema id {schema_id} is greater than any of a registry")
         until, missing = self._unknown.get(schema_id, (0.0, None))
         if missing is not None and self._now() < until:
             return missing

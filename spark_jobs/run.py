@@ -34,6 +34,9 @@ _BATCH_SETTING = "spark.pibridge.maxOffsetsPerTrigger"
 _BATCH_OFFSETS = "5000"
 """Frames hold up to 1,000 samples: so a batch after an outage stays within memory and a minute."""
 
+_STATED = (tables.TIMESERIES, tables.COVERAGE)
+"""What is told of before the first landing: of the others nothing can be read again, and nobody missed it so far."""
+
 log = structlog.get_logger()
 
 
@@ -81,15 +84,17 @@ def run(
         _require_same_topics(topic_ids, {} if last is None else last.topic_ids)
         decoder = Decoder(registry, config.source)
         incidents = Incidents(brokers, registry, destination, config, lambda: datetime.now(UTC))
-        if rebuild and (last is None or verdict.refill):
+        if last is None or verdict.refill:
             # First: from then on nothing would show that these were lost.
-            _tell(incidents, lost(brokers, config.source, verdict.refill or [table.name for table in tables.TABLES]))
-            if last is None:
-                log.warning("checkpoint_removed", checkpoint=checkpoint.location, because="the tables are gone")
-                checkpoint.remove()
-            else:
-                refill(destination, decoder, config, last, verdict.refill)
+            names = verdict.refill or [table.name for table in (tables.TABLES if rebuild else _STATED)]
+            _tell(incidents, lost(brokers, config.source, names))
+        if verdict.begin_anew:
+            log.warning("checkpoint_removed", checkpoint=checkpoint.location, because="the tables are gone")
+            checkpoint.remove()
         landing = bronze.Landing(decoder, checkpoint, destination, config.source, incidents, topic_ids, verdict.landed)
+        landing.widen()
+        if last is not None and verdict.refill:
+            refill(destination, decoder, config, last, [table for table in landing.tables if table.name in verdict.refill])
         if lakehouse.catalog is not None and lakehouse.warehouse is not None:
             registration = Registration(Catalog(lakehouse, absolute(lakehouse.warehouse)), lambda: landing.tables, config.source)
             landing.on_widened = registration.look

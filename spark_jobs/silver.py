@@ -8,7 +8,7 @@ Delta by the batch's number.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +19,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from schemas.config import Lakehouse
-from spark_jobs import completeness, difference, membership, overrule, quoting, refined, tables
+from spark_jobs import completeness, difference, groups, membership, overrule, quoting, refined, tables
 from spark_jobs.checkpoint import Checkpoint
 from spark_jobs.errors import LandError
 from spark_jobs.refined import CHANGED_RANGES, CLEANED, CORRECTIONS, PREVIEWS_OPEN, WATERMARKS
@@ -95,11 +95,12 @@ class Silver:
         version, arrived = self._version(batch_id), _arrived(batch)
         if not arrived.statements and not arrived.previews:  # files of bronze were put together
             return {}
-        groups = ["true"] if arrived.events <= AT_ONCE else _groups(batch)
-        may_append = len(groups) == 1 and (batch_id > 0 or membership.is_empty(batch.sparkSession, self._path(CLEANED)))
+        few = arrived.events <= AT_ONCE
+        divided = ["true"] if few else groups.conditions(batch.groupBy("point_key").agg(F.expr(f"sum({_EVENTS})")), AT_ONCE)
+        may_append = len(divided) == 1 and (batch_id > 0 or membership.is_empty(batch.sparkSession, self._path(CLEANED)))
         counts: Counter[str] = Counter()
-        for number, group in enumerate(groups, 1):
-            tell: Step = partial(self._tell, batch, batch_id) if number == len(groups) and arrived.stated else dict[str, int]
+        for number, group in enumerate(divided, 1):
+            tell: Step = partial(self._tell, batch, batch_id) if number == len(divided) and arrived.stated else dict[str, int]
             counts.update(self._bring_in(batch.where(group), arrived, version, batch_id, may_append, tell))
         return {name: count for name, count in counts.items() if count}
 
@@ -132,7 +133,9 @@ class Silver:
                 partial(self._preview, previews, statements, arrived, version),
             )
             # Only now: while the append is being made, the batch has to be judged by what was covered before it.
-            return counts | _together(partial(self._mark, statements, marks, arrived), tell)
+            if arrived.statements:
+                self._mark(statements, marks)
+            return counts | tell()  # last: gold measures what it is told of by these marks, and is not told twice
         finally:
             classified.unpersist()
 
@@ -194,14 +197,12 @@ class Silver:
 
     # -- how far, and who is to know -----------------------------------------------------------------------------------------------
 
-    def _mark(self, statements: DataFrame, marks: DataFrame, arrived: Arrived) -> dict[str, int]:
-        if arrived.statements:
-            moved = overrule.watermarks(statements, marks).select(*_names(WATERMARKS))
-            moved.coalesce(1).write.format("delta").mode("overwrite").save(self._path(WATERMARKS))
-        return {}
+    def _mark(self, statements: DataFrame, marks: DataFrame) -> None:
+        moved = overrule.watermarks(statements, marks).select(*_names(WATERMARKS))
+        moved.coalesce(1).write.format("delta").mode("overwrite").save(self._path(WATERMARKS))
 
     def _tell(self, batch: DataFrame, batch_id: int) -> dict[str, int]:
-        """Last, so that who follows this table sees the rows it speaks of."""
+        """So that who follows this table sees the rows it speaks of, and how far their points are covered."""
         stated = overrule.with_range(batch.where(overrule.STATES))
         self._append(stated.select(*_names(CHANGED_RANGES)), CHANGED_RANGES, 1, batch_id)
         return {}
@@ -287,29 +288,6 @@ def _arrived(batch: DataFrame) -> Arrived:
         first, last = quoting.instant(row["first"]), quoting.instant(row["last"])
         condition = f"to_time >= {first} AND from_time <= {last} AND as_of_clock > {row['clock']}"
     return Arrived(row["statements"], row["stated"], row["previews"], row["events"], condition)
-
-
-def _groups(batch: DataFrame) -> list[str]:
-    """Conditions that divide a batch by its points."""
-    counted = batch.groupBy("point_key").agg(F.expr(f"sum({_EVENTS})").alias("events")).orderBy("point_key")
-    return [
-        f"point_key BETWEEN {quoting.text(first)} AND {quoting.text(last)}"
-        for first, last in divided(((row["point_key"], row["events"]) for row in counted.toLocalIterator()), AT_ONCE)
-    ]
-
-
-def divided(counts: Iterable[tuple[str, int]], at_once: int) -> list[tuple[str, str]]:
-    """First and last of each group of points, given in order with their counts; with more than `at_once` a point is alone."""
-    groups: list[tuple[str, str]] = []
-    total = 0
-    for key, count in counts:
-        total += count
-        if groups and total <= at_once:
-            groups[-1] = groups[-1][0], key
-        else:
-            groups.append((key, key))
-            total = count
-    return groups
 
 
 def _stated(classified: DataFrame) -> dict[bool, Stated]:

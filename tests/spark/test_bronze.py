@@ -76,6 +76,7 @@ def published(world: World) -> Published:
         "empty": b"",
         "unknown_id": wire_header(UNKNOWN_ID) + good[5:],
         "another_unknown_id": wire_header(UNKNOWN_ID + 1),
+        "impossible_id": b"\0\xff\xff\xff\xff",
         "truncated": good[: len(good) // 2],
         "a_byte_short": good[:-1],
         "a_byte_long": good + b"\0",
@@ -133,6 +134,7 @@ def test_what_cannot_be_read_becomes_a_dead_letter_with_coordinates_and_the_rest
         "empty": "0 bytes without the header of the Confluent wire format",
         "unknown_id": f"schema id {UNKNOWN_ID} is not known to the registry",
         "another_unknown_id": f"schema id {UNKNOWN_ID + 1} is not known to the registry",
+        "impossible_id": f"schema id {0xFFFFFFFF} is greater than any of a registry",
         **{
             name: f"body of {len(published.unreadable[name].value or b'') - 5} bytes does not fit schema id {frame_id}"
             for name in ("truncated", "a_byte_short", "a_byte_long", "twice")

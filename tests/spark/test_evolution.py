@@ -1,6 +1,7 @@
 """A newer bridge begins to publish while the job runs: old and new rows are right, and the new field is a column with its comment."""
 
 import copy
+import shutil
 from typing import Any, cast
 
 import pytest
@@ -24,17 +25,22 @@ def evolved() -> dict[str, Any]:
     return definition
 
 
+def send_later(world: World) -> None:
+    """A frame of a newer bridge, with all of its fields."""
+    later, later_id = evolved(), world.register(topics.RECORDED.subject(world.source), evolved())
+    frame = cast(dict[str, Any], world.frame(statement("main:1", sample(value_double=2.0))))
+    frame |= {"sequence": world.next_sequence(topics.RECORDED), "batch_note": "b"}
+    frame["series"][0]["statement"]["reader"] = "r"
+    frame["series"][0]["samples"][0]["raw"] = "s"
+    world.send(topics.RECORDED, wire.encode(later_id, wire.parse(later), frame))
+
+
 def test_a_later_field_becomes_a_column_while_the_job_runs(stack: Stack) -> None:
     world = World(stack)
     world.send(topics.RECORDED, world.frame(statement("main:1", sample(value_double=1.0))))
     with world.job() as job:
         world.await_rows(job, tables.COVERAGE, 1, 150)
-        later, later_id = evolved(), world.register(topics.RECORDED.subject(world.source), evolved())
-        frame = cast(dict[str, Any], world.frame(statement("main:1", sample(value_double=2.0))))
-        frame |= {"sequence": world.next_sequence(topics.RECORDED), "batch_note": "b"}
-        frame["series"][0]["statement"]["reader"] = "r"
-        frame["series"][0]["samples"][0]["raw"] = "s"
-        world.send(topics.RECORDED, wire.encode(later_id, wire.parse(later), frame))
+        send_later(world)
         world.send(topics.RECORDED, world.frame(statement("main:1", sample(value_double=3.0))))
         world.await_rows(job, tables.COVERAGE, 3, 90)
         job.terminate()
@@ -45,6 +51,15 @@ def test_a_later_field_becomes_a_column_while_the_job_runs(stack: Stack) -> None
     comments = {field.name: field.metadata.get("comment") for field in world.table(tables.TIMESERIES).schema().fields}
     assert comments["raw"] == "A later field, raw."
     assert world.rows(tables.DEAD_LETTERS) == []
+
+
+def test_a_table_that_is_filled_again_has_later_fields_still(stack: Stack, spark: SparkSession) -> None:
+    world = World(stack, spark)
+    send_later(world)
+    world.land()
+    shutil.rmtree(world.path(tables.TIMESERIES))
+    world.land(rebuild=True)
+    assert [(row["value_double"], row["raw"], row["batch_note"]) for row in world.rows(tables.TIMESERIES)] == [(2.0, "s", "b")]
 
 
 def test_a_point_whose_type_changes_and_a_hostile_name_land_as_they_are(stack: Stack, spark: SparkSession) -> None:

@@ -87,6 +87,24 @@ def test_lost_statements_are_an_incident_and_a_rescan_of_their_points_and_landin
     assert len(published(world, topics.COMMANDS)) == 1, "told twice"
 
 
+def test_what_kafka_dropped_before_the_first_landing_is_read_again_and_dead_letters_that_are_gone_are_not(
+    stack: Stack, spark: SparkSession
+) -> None:
+    world = World(stack, spark)
+    world.drop_records(world.send(topics.RECORDED, world.frame(statement("main:1", sample())))[0])
+    garbage, _ = world.send(topics.RECORDED, b"garbage", world.frame(statement("main:1", sample(value_double=9.0))))
+    world.land()
+    assert rows(world, topics.RECORDED) == [9.0]
+    (incident,), (command,) = published(world, topics.INCIDENTS), published(world, topics.COMMANDS)
+    assert (incident["incident_id"], incident["job_id"]) == (f"lost-{garbage.topic}-0-0", command["job_id"])
+    assert (command["kind"], command["points"], command["from_time"]) == ("RESCAN", [], 0)
+    world.drop_records(garbage)
+    shutil.rmtree(world.path(tables.DEAD_LETTERS))
+    world.land(rebuild=True)
+    assert world.rows(tables.DEAD_LETTERS) == []
+    assert len(published(world, topics.COMMANDS)) == 1, "the tables of statements lack nothing"
+
+
 def test_lost_back_fill_is_read_again_from_the_points_start(world: World) -> None:
     lose(world, topics.HISTORY)
     world.land()

@@ -13,6 +13,7 @@ from console.stack import Stack
 from schemas import topics
 from spark_jobs import tables
 from spark_jobs.errors import Refused
+from tests.spark.test_lost import published
 from tests.spark.world import World, preview, sample, statement
 
 pytestmark = pytest.mark.spark
@@ -63,12 +64,17 @@ def test_a_hole_stops_the_batch_until_the_incident_that_names_it_is_accepted(wor
 
 
 def test_another_hole_is_not_covered_by_an_accepted_one(world: World) -> None:
-    (first,) = world.send(topics.LIVE, world.frame(preview("main:1", sample()), sequence=3))
-    with pytest.raises(Refused, match="lacks sequence 2 "):
+    (first,) = world.send(topics.RECORDED, world.frame(statement("main:1", sample()), sequence=3))
+    with pytest.raises(Refused, match=r"lacks sequence 2 .* start again: what they may have stated is then read again"):
         world.land()
+    assert published(world, topics.COMMANDS) == []
     incidents(world, "accept", f"hole-{first.topic}-0-{first.offset}-2-3")
     world.land()
-    world.send(topics.LIVE, world.frame(preview("main:1", sample()), sequence=6))
+    (command,) = published(world, topics.COMMANDS)
+    assert (command["kind"], command["reason"]) == ("RESCAN", f"{first.topic} partition 0 lacks sequence 2 before offset {first.offset}"), (
+        name
+    )
+    world.send(topics.RECORDED, world.frame(statement("main:1", sample()), sequence=6))
     with pytest.raises(Refused, match="lacks sequences 4 to 5 "):
         world.land()
 
@@ -79,6 +85,7 @@ def test_a_sequence_that_was_there_or_a_step_back_is_found(world: World, sequenc
     with pytest.raises(Refused, match=told):
         world.land()
     incidents(world, "accept", f"repeated-{sent.topic}-0-{sent.offset}-2-{sequence}")
+    assert published(world, topics.COMMANDS) == []
     world.send(topics.RECORDED, world.frame(statement("main:1", sample()), sequence=sequence + 1))
     world.land()
     assert frames(world, topics.RECORDED) == [0, 1, sequence, sequence + 1]

@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from console.stack import Stack
 from proofs.reconciliation.damage import rewrite
-from spark_jobs import delta, difference, now, overrule, query, quoting, refined, silver, tables
+from spark_jobs import delta, difference, gold, now, overrule, query, quoting, refined, silver, tables
 from spark_jobs.errors import LandError, Refused, Unavailable
 from spark_jobs.lease import Lease
 from spark_jobs.storage import Storage
@@ -238,6 +238,7 @@ def test_a_backlog_is_brought_in_by_groups_of_points_and_a_kill_between_two_of_t
     house.refine_silver()
     house.land(late, chance)
     monkeypatch.setattr(silver, "AT_ONCE", 30)
+    monkeypatch.setattr(gold, "AT_ONCE", 20)
     marked: list[int] = []
     right = silver.Silver._mark
 
@@ -248,11 +249,14 @@ def test_a_backlog_is_brought_in_by_groups_of_points_and_a_kill_between_two_of_t
         return right(*given)
 
     monkeypatch.setattr(silver.Silver, "_mark", killed)
+    told = len(house.rows(refined.CHANGED_RANGES))
     with pytest.raises(LandError):
         house.refine_silver()
-    house.refine_silver()
+    assert len(house.rows(refined.CHANGED_RANGES)) == told, "gold would measure by marks that are not there yet"
+    house.refine()
     assert len(marked) > 4, "too few groups"
     assert differences(scenes, house.silver()) == []
+    assert _wrong_hours(house, scenes) == []
 
 
 def _growing(house: House, chance: random.Random, patch: pytest.MonkeyPatch) -> dict[str, model.Scene]:

@@ -29,6 +29,12 @@ def test_bytes_without_the_header_are_refused(bytes_: bytes) -> None:
         wire.split(bytes_)
 
 
+def test_an_id_that_no_registry_can_give_is_refused() -> None:
+    assert wire.split(b"\x00\x7f\xff\xff\xff")[0] == 2**31 - 1
+    with pytest.raises(wire.WireError, match=f"schema id {2**31} is greater than any of a registry"):
+        wire.split(b"\x00\x80\x00\x00\x00")
+
+
 def test_bytes_after_the_record_are_refused() -> None:
     _, body = wire.split(message(FRAME) + b"\x00")
     with pytest.raises(wire.WireError, match="longer than the record"):

@@ -1,6 +1,6 @@
 import pytest
 
-from spark_jobs.silver import divided
+from spark_jobs.groups import divided
 
 
 @pytest.mark.parametrize(
