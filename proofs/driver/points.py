@@ -100,10 +100,6 @@ def _changed(found: difference.Difference, *_: Any) -> bool:
     return found.total > 0
 
 
-def _of_statements(_: Any, __: Any, ___: Any, ____: Any, arrived: silver.Arrived) -> bool:
-    return arrived.statements > 0
-
-
 def _nothing_written(trace: Trace) -> bool:
     return trace.open and not trace.written
 
@@ -153,7 +149,9 @@ _SILVER = {
     "silver: previews written, nothing marked": Point(
         silver.NAME, after(silver.Silver, "_preview"), _has(PREVIEWS_OPEN, without=(WATERMARKS,))
     ),
-    "silver: marked": Point(silver.NAME, after(silver.Silver, "_mark", _of_statements), _has(PREVIEWS_OPEN, WATERMARKS)),
+    "silver: marked, nobody told": Point(
+        silver.NAME, after(silver.Silver, "_mark"), _has(PREVIEWS_OPEN, WATERMARKS, without=(CHANGED_RANGES,))
+    ),
     "silver: all committed, commit log not written": Point(
         silver.NAME, after(silver.Silver, "__call__", _rows_of(CLEANED)), _numbered(CHANGED_RANGES)
     ),

@@ -98,6 +98,8 @@ def test_what_kafka_dropped_before_the_first_landing_is_read_again_and_dead_lett
     (incident,), (command,) = published(world, topics.INCIDENTS), published(world, topics.COMMANDS)
     assert (incident["incident_id"], incident["job_id"]) == (f"lost-{garbage.topic}-0-0", command["job_id"])
     assert (command["kind"], command["points"], command["from_time"]) == ("RESCAN", [], 0)
+    world.send(topics.LIVE, world.frame(preview("main:1", sample())))
+    world.land()  # a batch behind the one with the dead letter, which would only be repeated
     world.drop_records(garbage)
     shutil.rmtree(world.path(tables.DEAD_LETTERS))
     world.land(rebuild=True)

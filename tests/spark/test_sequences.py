@@ -71,9 +71,8 @@ def test_another_hole_is_not_covered_by_an_accepted_one(world: World) -> None:
     incidents(world, "accept", f"hole-{first.topic}-0-{first.offset}-2-3")
     world.land()
     (command,) = published(world, topics.COMMANDS)
-    assert (command["kind"], command["reason"]) == ("RESCAN", f"{first.topic} partition 0 lacks sequence 2 before offset {first.offset}"), (
-        name
-    )
+    lacks = f"{first.topic} partition 0 lacks sequence 2 before offset {first.offset}"
+    assert (command["kind"], command["reason"]) == ("RESCAN", lacks)
     world.send(topics.RECORDED, world.frame(statement("main:1", sample()), sequence=6))
     with pytest.raises(Refused, match="lacks sequences 4 to 5 "):
         world.land()
