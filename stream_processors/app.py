@@ -90,6 +90,8 @@ class Processors:
             broker_rebalance_timeout=max(session, 5.0),
             broker_request_timeout=max(_REQUEST_SECONDS, session + 1),
             broker_commit_interval=0.5,
+            stream_buffer_maxsize=_FRAMES_A_TURN,  # what waits is held by the worker, which counts its bytes
+            table_standby_replicas=0,  # who takes a shard over reads its changelog; nobody keeps a second one of all
             stream_wait_empty=False,  # what was not acknowledged is read again
             stream_recovery_delay=0.0,
             producer_compression_type="lz4",

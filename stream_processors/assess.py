@@ -236,11 +236,14 @@ class Overview:
     def take(self, said: Assessment) -> tuple[list[ClockSkew], list[QualityFinding]]:
         """Adds an assessment, each shard's in their order; what the periods that are now complete showed.
 
-        One that came before changes nothing, nor does one of periods of another length. Of one that the others did not wait for, only the
-        changes of points count.
+        One of periods of another length changes nothing. Of one that the others did not wait for, and of one of a period that was told of
+        before, only the changes of points count: who tells again after a crash may have others to tell, and the same do no harm.
         """
         shard, period = said["shard"], said["period"]
-        if period <= self._reached.get(shard, 0) or said["end_time"] != (period + 1) * self._period_micros:
+        if said["end_time"] != (period + 1) * self._period_micros:
+            return [], []
+        if period <= self._reached.get(shard, 0):
+            self.rollup.again(said, max(period, self._judged))
             return [], []
         self._reached[shard] = period
         self.belated.discard(shard)

@@ -7,12 +7,16 @@
 Besides, it tells whether a partition was read to its end.
 """
 
+import time
 from typing import Any, cast
 
 import aiokafka
 from faust.transport.consumer import RecordMap
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport
 from faust.types import TP
+
+_BELIEVED_MILLISECONDS = 3_000
+"""Kafka answers twice a second where nothing comes."""
 
 
 class CommittedThread(AIOKafkaConsumerThread):
@@ -36,13 +40,15 @@ class CommittedThread(AIOKafkaConsumerThread):
     def read_to_end(self, tp: TP, taken: int) -> bool:
         """True if everything of a partition that was committed when Kafka answered last was fetched, and taken up to the offset `taken`.
 
-        Called by the event loop, beside which this thread fetches: to be believed if it is still so a moment later.
+        An answer counts for a moment: while the partition's leader is away, more may be there. Called by the event loop, beside which
+        this thread fetches: to be believed if it is still so a moment later.
         """
         subscription = self._ensure_consumer()._subscription.subscription
         if subscription is None or subscription.assignment is None or tp not in subscription.assignment.tps:
             return False
         state = subscription.assignment.state_value(tp)
-        ended = state.has_valid_position and state.lso is not None and state.position >= state.lso
+        lately = state.timestamp is not None and time.time() * 1000 - state.timestamp <= _BELIEVED_MILLISECONDS
+        ended = lately and state.has_valid_position and state.lso is not None and state.position >= state.lso
         return bool(ended and self.fetched.get(tp, -1) <= taken)
 
 

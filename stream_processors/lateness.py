@@ -28,7 +28,8 @@ _IN_FLIGHT = 10 * SECOND
 """What is stamped so shortly before a silence may have been on its way when that began."""
 _PAUSE = 10 * SECOND
 """That nothing of a group came on time for less says little, however quick it is."""
-_MOST_GAPS = 16
+_MOST_GAPS = 256
+"""A lost connection ends all channels of a shard at once, and each is a gap of its own."""
 _LATE_MINUTES = 4
 _COMPANIONS = 3
 """So many points of a group do not come late in the same minute by chance."""
@@ -230,7 +231,7 @@ class _Finder:
 
     def _record(self, slot: int, run: _Run) -> LateSamples:
         state, frame = self._state, self._frame
-        number = int(state.point["group"][slot])
+        number, future = int(state.point["group"][slot]), run.category == "FUTURE"
         return {
             "source": frame["source"],
             "point_key": state.keys[slot],
@@ -242,8 +243,8 @@ class _Finder:
             "first_event_time": run.first,
             "last_event_time": run.last,
             "lateness_seconds": run.lateness / SECOND,
-            "threshold_seconds": float(state.point["threshold"][slot]) / SECOND,
-            "threshold_kind": THRESHOLD_KINDS[int(state.point["threshold_kind"][slot])],
+            "threshold_seconds": self._limits.future_seconds if future else float(state.point["threshold"][slot]) / SECOND,
+            "threshold_kind": "CONFIGURED" if future else THRESHOLD_KINDS[int(state.point["threshold_kind"][slot])],
             "skew_seconds": float(state.group["skew"][number]) / SECOND,
             "received_time": frame["received_time"],
             "shard": frame["shard"],

@@ -95,9 +95,13 @@ class Rollup:
             scope = self.scopes[told["scope_kind"], told["scope"]]
             scope.points[said["shard"]] = told["points"]
             scope.heard[said["shard"]] = max(told["heard_time"], scope.heard.get(said["shard"], 0))
+        self.again(said, said["period"])
+
+    def again(self, said: Assessment, period: int) -> None:
+        """Adds the changes of points that one shard told of, as of a period."""
         for change in said["changes"]:
             self._note(change)
-            self._waiting.append((said["period"], change))
+            self._waiting.append((period, change))
 
     def _note(self, change: PointChange) -> None:
         name = (change["point_key"], change["quality_check"])

@@ -43,7 +43,7 @@ class Track:
     floors: list[float] = field(default_factory=list)
     waiting: list[tuple[int, float]] = field(default_factory=list)
     step: float = 0.0
-    """By how much the line lies off the one before; 0 if that did not rest on enough periods."""
+    """By how much the line lies off the one before; 0 if that did not rest on enough periods, or was left too long ago."""
     level: float = 0.0
     slope: float = 0.0
     """Seconds a period."""
@@ -63,8 +63,8 @@ class Track:
         return len(self.waiting) >= _MOST_WAITING
 
     def at(self, period: int) -> float:
-        """Where the line lies in a period; there must be floors."""
-        return self.level + self.slope * (period - self.periods[-1])
+        """Where the line lies in a period; there must be floors. What was heard so long ago tells nothing of how steep it is now."""
+        return self.level + self.slope * min(period - self.periods[-1], self.window_periods)
 
     def add(self, period: int, floor: float) -> None:
         """Takes the floor of a period later than all before."""
@@ -117,7 +117,8 @@ class Track:
         self._fit()
 
     def _move(self, beginning: list[tuple[int, float]]) -> None:
-        before = self.at(beginning[-1][0]) if len(self.floors) >= _FEWEST_BEFORE else None
+        lately = beginning[0][0] - self.periods[-1] <= self.window_periods
+        before = self.at(beginning[-1][0]) if lately and len(self.floors) >= _FEWEST_BEFORE else None
         self.periods = [period for period, _ in beginning]
         self.floors = [floor for _, floor in beginning]
         self.waiting, self.moves = [], self.moves + 1

@@ -221,10 +221,15 @@ class Worker:
             owned = self._owned.get(number)
 
     def close_periods(self, now: int, moment: float) -> list[Output]:
-        """Closes the periods of shards of which everything was read, by the wall clock."""
+        """Closes the periods of shards of which everything was read, by the wall clock.
+
+        But not far beyond what the bridge's clocks have told: should ours be ahead, periods would be closed before their frames come.
+        """
         outputs = list[Output]()
+        heard = max((owned.shard.state.heard_at for owned in self._owned.values()), default=0)
+        until = min(now - _GRACE, heard + self._config.processors.period_seconds * 1_000_000)
         for number, owned in self._owned.items():
-            if owned.informed and not self._resting and owned.order.at_end(moment) and (closed := owned.shard.advance(now - _GRACE)):
+            if owned.informed and not self._resting and owned.order.at_end(moment) and (closed := owned.shard.advance(until)):
                 owned.changed = True
                 outputs += self._assessments(number, closed)
         return outputs

@@ -181,15 +181,28 @@ def test_an_assessment_that_comes_again_changes_nothing() -> None:
     assert one.clocks.groups["main/OPC1"].track == other.clocks.groups["main/OPC1"].track
 
 
+def change() -> Any:
+    return {
+        "point_key": "main:1", "tag": "T1", "clock_group": "main/OPC1", "asset": None, "quality_check": "NULL_RATE", "failed": True,
+        "value": 1.0, "threshold": 0.05, "from_time": 0, "to_time": 1, "detail": "",
+    }  # fmt: skip
+
+
+def test_what_was_not_told_before_a_crash_counts_when_its_period_is_told_again() -> None:
+    overview = Overview("plant1", Processors())
+    for period in range(100, 105):
+        overview.take(said(0, period))
+    for _ in range(2):
+        assert overview.take(said(0, 104, changes=[change()])) == ([], [])
+    found = [finding for period in range(105, 110) for finding in overview.take(said(0, period))[1]]
+    assert [(finding["scope"], finding["state"]) for finding in found] == [("main:1", "FAILED")]
+
+
 def test_of_a_shard_that_catches_up_the_changes_of_points_still_count() -> None:
     overview = Overview("plant1", Processors())
     for period in range(100, 110):
         overview.take(said(0, period))
-    change: Any = {
-        "point_key": "main:1", "tag": "T1", "clock_group": "main/OPC1", "asset": None, "quality_check": "NULL_RATE", "failed": True,
-        "value": 1.0, "threshold": 0.05, "from_time": 0, "to_time": 1, "detail": "",
-    }  # fmt: skip
-    overview.take(said(1, 101, changes=[change]))
+    overview.take(said(1, 101, changes=[change()]))
     found = [finding for period in range(110, 116) for finding in overview.take(said(0, period))[1]]
     assert [(finding["scope"], finding["state"]) for finding in found] == [("main:1", "FAILED")]
 

@@ -187,6 +187,15 @@ def test_what_moves_all_groups_is_a_slow_way_unless_it_proves_itself_a_clock() -
     assert plant.clocks.groups["a"].state in ("SUSPECT", "SKEWED"), "after the way stayed so, lines lie where it is"
 
 
+def test_a_server_is_suspect_until_the_way_that_has_become_longer_is_taken_for_one_and_that_is_told() -> None:
+    plant = Plant()
+    plant.minutes(30, a=0.1, **RIGHT)
+    plant.minutes(60, **{name: 5.0 + floor for name, floor in {"a": 0.1, **RIGHT}.items()})
+    assert plant.clocks._together["main"].state == "OK"
+    assert (plant.states("main")[0], plant.states("main")[-1]) == ("SUSPECT", "OK")
+    assert "SKEWED" not in plant.states("main")
+
+
 @pytest.mark.parametrize(("shift", "kind"), [(-90.0, "OFFSET"), (3600.0, "DAYLIGHT_SAVING")])
 def test_when_all_clocks_go_wrong_at_once_their_server_is_accused_and_none_of_them(shift: float, kind: str) -> None:
     plant = Plant()

@@ -48,6 +48,15 @@ def test_a_queue_that_grows_is_restless_and_no_step() -> None:
     assert made.at(1033) == pytest.approx(0.1)
 
 
+def test_a_line_is_not_drawn_on_through_a_long_silence_and_what_comes_after_it_is_no_step() -> None:
+    made = track(*(20.0 - 0.003 * n + 0.0002 * (n % 3) for n in range(60)))
+    assert made.slope < -0.002
+    assert made.at(1059 + 3600) == made.at(1059 + 60) > 19.5
+    for period in range(4):
+        made.add(1059 + 3600 + period, 25.0)
+    assert (made.moves, made.step) == (1, 0.0)
+
+
 def test_the_first_line_has_made_no_step() -> None:
     assert track(*[90.0] * 20).step == 0.0
     assert track(0.1, 0.1, 0.1, *[90.0] * 4).step == 0.0

@@ -331,6 +331,20 @@ def test_periods_are_closed_by_the_wall_clock_once_everything_was_read(driven: D
     assert driven.worker.checkpoint(3) is not None
 
 
+def test_a_wall_clock_that_is_ahead_closes_no_periods_whose_frames_may_still_come(driven: Driven) -> None:
+    made = list(frames(200))
+    for offset, frame in made[:3]:
+        driven.take(frame, offset)
+    driven.work()
+    driven.moment += 1
+    assert len(driven.worker.close_periods(micros(10 * HOUR), driven.moment)) == 1
+    assert driven.worker.close_periods(micros(10 * HOUR), driven.moment) == []
+    for offset, frame in made[3:]:
+        driven.take(frame, offset)
+    driven.work()
+    assert len(driven.of(ASSESSMENTS)) == 2, "of the minutes that ended after the one that was closed"
+
+
 # All shards together
 
 
