@@ -169,9 +169,12 @@ def day(groups: int = 200, hours: float = 24.0, seed: int = 5) -> dict[str, Any]
     }  # fmt: skip
 
 
+_BAD_WAYS = ("hourly", "flushing", "queueing", "lagging", "jittery", "averaging", "buffering", "resting")
+
+
 def _right(number: int, seed: int) -> Interface:
-    """An interface whose clock is right; one in five has a way that known tools take for a wrong clock."""
-    name = {0: "hourly", 1: "flushing", 2: "queueing", 3: "lagging", 4: "jittery", 5: "averaging", 6: "buffering"}.get(number % 35, "plain")
+    """An interface whose clock is right; one in four has a way that known tools take for a wrong clock."""
+    name = dict(enumerate(_BAD_WAYS)).get(number % 35, "plain")
     interface = Interface(f"{name}{number}", points=3, scan_seconds=30.0, way_seconds=0.02 + 0.01 * (number % 17))
     begin = BEGIN + 3600 * (2 + number % 19)
     match name:
@@ -185,6 +188,9 @@ def _right(number: int, seed: int) -> Interface:
             interface.way_seconds, interface.jitter_seconds = 20.0, 2.0
         case "jittery":
             interface.jitter_seconds = 5.0
+        case "resting":  # overnight; what an interface says before and after lies on a line only if it is drawn on through the night
+            interface.way_seconds, interface.jitter_seconds = 20.0, 2.0
+            interface.kept = lambda now: BEGIN + 1e9 if BEGIN + 4 * 3600 <= now < BEGIN + 16 * 3600 else None
         case "averaging":
             interface.stamp_seconds = interface.scan_seconds
         case "buffering":
