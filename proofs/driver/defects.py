@@ -37,6 +37,16 @@ def _checkpoint_begins_anew() -> None:
     replace(bronze, "judge", judge)
 
 
+def _gold_told_once() -> None:
+    """Ranges that later batches stated are not named: their hours stay as they were measured."""
+    right = silver.Silver._tell
+
+    def tell(self: silver.Silver, batch: DataFrame, batch_id: int) -> dict[str, int]:
+        return right(self, batch, batch_id) if batch_id == 0 else {}
+
+    replace(silver.Silver, "_tell", tell)
+
+
 def _merge_left_out() -> None:
     """Events that PI changed or removed stay as they were."""
     replace(difference, "_merge", lambda *_: None)
@@ -56,6 +66,7 @@ DEFECTS: dict[str, Callable[[], None]] = {
     "bronze appends without the batch's number": _bronze_appends_without_number,
     "silver appends without the batch's number": _silver_appends_without_number,
     "a lost checkpoint begins anew": _checkpoint_begins_anew,
+    "gold is told of the first batch only": _gold_told_once,
     "the merge is left out": _merge_left_out,
     "corrections are left out": _corrections_left_out,
 }

@@ -3,14 +3,15 @@
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from console.stack import Stack
 from proofs.deployment import Conditions, Deployment, ProofFailed
 from proofs.driver.deaths import as_results
-from proofs.driver.scenes import SCENES, Scene, conditions
+from proofs.driver.measured import differing
+from proofs.driver.scenes import GOLD, SCENES, Scene, conditions
 from proofs.evidence import Evidence
 
 REST_SECONDS = 240.0
@@ -36,8 +37,11 @@ class Outcome:
     verifier_seconds: float = 0.0
 
 
-def play(stack: Stack, directory: Path, source: str, scene: Scene, under: Conditions) -> Outcome:
-    """One scene, with simulator, bridge and Kafka under load; at the end all is landed and refined. Raises ProofFailed, StackError."""
+def play(stack: Stack, directory: Path, source: str, scene: Scene, under: Conditions, again: bool = True) -> Outcome:
+    """One scene, with simulator, bridge and Kafka under load; at the end all is landed and refined. Raises ProofFailed, StackError.
+
+    `again`: gold is measured a second time, and compared, as the check `gold`.
+    """
     began = time.monotonic()
     deployment = Deployment(stack, directory / source, source, under)
     try:
@@ -51,6 +55,8 @@ def play(stack: Stack, directory: Path, source: str, scene: Scene, under: Condit
             if code != 0:
                 raise ProofFailed(f"{source}: the last {name} ended with exit code {code}; its log is in {deployment.directory}")
         verdict = deployment.verify(settled=rested)
+        if again and (lines := differing(deployment)):
+            verdict = replace(verdict, failures=verdict.failures | {GOLD: len(lines)}, examples=verdict.examples | {GOLD: lines[0]})
     finally:
         deployment.close()
     judged = verdict.examined.get("archived_events_looked_for_in_silver", 0) > 0

@@ -12,6 +12,8 @@ from spark_jobs import gold, silver
 
 DEFECT = "defect: "
 """So the name of a scene with a defect on purpose begins."""
+GOLD = "gold"
+"""The check of gold, besides those of the verifier."""
 SEED, RANDOM_DEATHS = 30, 10
 PATIENCE_SECONDS = 1800.0
 
@@ -111,6 +113,7 @@ WITH_DEFECTS = [
         "V7",
     ),
     _defect("a lost checkpoint begins anew", lambda defect: _losing(losing.LOSSES["checkpoints deleted"], defect), "V6"),
+    _defect("gold is told of the first batch only", lambda defect: _losing(lambda *_: "nothing", defect), GOLD),
 ]
 SCENES = [
     *WITH_DEFECTS,

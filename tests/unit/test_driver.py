@@ -19,6 +19,7 @@ from proofs.driver import lost, part
 from proofs.driver.accident import DriverAccident
 from proofs.driver.deaths import Death
 from proofs.driver.defects import DEFECTS
+from proofs.driver.measured import compared
 from proofs.driver.points import JOBS, POINTS, WRITES
 from proofs.driver.scenes import SCENES
 from proofs.driver.traces import Trace, left_by
@@ -46,6 +47,18 @@ def test_each_query_dies_in_each_phase_of_a_batch_and_writes_tables_that_no_othe
     assert {point.query for point in POINTS.values()} == set(queries) == WRITES.keys()
     assert sorted(table.name for query in queries for table in WRITES[query]) == sorted(t.name for t in (*tables.TABLES, *refined.TABLES))
     assert len(POINTS) >= 15
+
+
+def test_gold_is_compared_row_by_row_and_number_by_number() -> None:
+    row = {"point_key": "main:1", "hour": 1, "events": 3, "average": 0.1 + 0.2, "uom": None}
+    other = row | {"hour": 2}
+    assert compared(refined.HOURLY, [row | {"average": 0.3}, other], [other, row]) == []
+    name = refined.HOURLY.name
+    assert compared(refined.HOURLY, [row | {"events": 4, "average": 0.31}], [row]) == [
+        f"{name}, ('main:1', 1): events is 4, not 3, average is 0.31, not {0.1 + 0.2}"
+    ]
+    assert compared(refined.HOURLY, [row], [row, other]) == [f"{name}, ('main:1', 2): there is no row"]
+    assert compared(refined.HOURLY, [row, row, other], [row, other]) == [f"{name}: 1 rows too many or twice"]
 
 
 def test_scenes_have_names_of_their_own() -> None:

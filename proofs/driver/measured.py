@@ -1,0 +1,60 @@
+"""Gold as it came to be, batch by batch and through whatever happened, beside gold that is measured at once out of the same silver."""
+
+import math
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from deltalake import DeltaTable
+
+from proofs.deployment import Deployment, ProofFailed
+from spark_jobs import silver
+from spark_jobs.refined import HOURLY, MEASURED, VALIDATED
+from spark_jobs.tables import Table
+
+_KEYS = {HOURLY.name: ("point_key", "hour"), VALIDATED.name: ("point_key", "day")}
+Row = Mapping[str, Any]
+
+
+def differing(deployment: Deployment) -> list[str]:
+    """What gold holds otherwise than a second measuring of all hours, in a copy of the tables; a line each. Raises ProofFailed."""
+    copy = deployment.directory / "measured-again"
+    warehouse, checkpoints = copy / "warehouse", copy / "checkpoints"
+    shutil.copytree(deployment.warehouse, warehouse)
+    for table in MEASURED:
+        shutil.rmtree(table.path(str(warehouse)))
+    shutil.copytree(deployment.checkpoints / silver.NAME, checkpoints / silver.NAME)  # silver has nothing to do, and gold begins anew
+    document = yaml.safe_load(deployment.config_path.read_text(encoding="utf-8"))
+    document["lakehouse"] |= {"warehouse": str(warehouse), "checkpoints": str(checkpoints)}
+    config = copy / "pibridge.yaml"
+    config.write_text(yaml.safe_dump(document), encoding="utf-8")
+    job = deployment.start("measured-again", "spark_jobs", "refine", "--config", str(config), "--available-now")
+    if (code := deployment.ended(job)) != 0:
+        raise ProofFailed(f"{deployment.source}: measuring again ended with exit code {code}; its log is {job.log_path}")
+    return [line for table in MEASURED for line in compared(table, _rows(table, deployment.warehouse), _rows(table, warehouse))]
+
+
+def compared(table: Table, found: Sequence[Row], wanted: Sequence[Row]) -> list[str]:
+    """Rows of gold that are not as they should be; numbers may differ by their last digits, since sums are taken in any order."""
+    keys = _KEYS[table.name]
+    wanted_by_key = {tuple(row[key] for key in keys): row for row in wanted}
+    lines = [f"{table.name}: {count - len(wanted_by_key)} rows too many or twice"] if (count := len(found)) > len(wanted_by_key) else []
+    found_by_key = {tuple(row[key] for key in keys): row for row in found}
+    for key, row in sorted(wanted_by_key.items(), key=lambda item: repr(item[0])):
+        if (other := found_by_key.get(key)) is None:
+            lines.append(f"{table.name}, {key}: there is no row")
+        elif names := [name for name in row if not _alike(row[name], other[name])]:
+            lines.append(f"{table.name}, {key}: " + ", ".join(f"{name} is {other[name]}, not {row[name]}" for name in names))
+    return lines
+
+
+def _alike(one: Any, other: Any) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-6) or (math.isnan(one) and math.isnan(other))
+    return bool(one == other)
+
+
+def _rows(table: Table, warehouse: Path) -> list[dict[str, Any]]:
+    return list(DeltaTable(table.path(str(warehouse))).to_pyarrow_table().to_pylist())
