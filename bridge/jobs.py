@@ -46,9 +46,9 @@ def give(config: Config, command: Command) -> None:
     kafka.publish(config, COMMANDS, command["job_id"], command)
 
 
-def follow(config: Config, job_id: str, show: TextIO) -> Reports:
-    """Shows how far a job is until it is over; answers the reports. Raises KafkaException, NotReady or Unreachable."""
-    reports, shown = Reports(job_id, config.delivery.shards), 0.0
+def follow(config: Config, job_id: str, show: TextIO, seconds: float | None = None) -> Reports:
+    """Shows how far a job is until it is over, or for so long; answers the reports. Raises KafkaException, NotReady or Unreachable."""
+    reports, shown, began = Reports(job_id, config.delivery.shards), 0.0, time.monotonic()
     bar = show.isatty()
     for report in _reports(config):
         if report is not None and report["job_id"] == job_id:
@@ -56,6 +56,8 @@ def follow(config: Config, job_id: str, show: TextIO) -> Reports:
             if reports.ended:
                 break
         now = time.monotonic()
+        if seconds is not None and now - began >= seconds:
+            break
         if now - shown >= (_POLL_SECONDS if bar else _PLAIN_SECONDS):
             shown = now
             line = reports.line() if reports.by_shard else "no shard has taken it yet: is a bridge running?"

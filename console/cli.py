@@ -247,7 +247,9 @@ def reconcile_(
     end: Annotated[str | None, typer.Option("--to", metavar="T", help="The end, exclusive; default: now.")] = None,
     pi: Annotated[bool, typer.Option("--pi/--no-pi", help="Ask PI for its own counts too, gently.")] = True,
     repair: Annotated[bool, typer.Option("--repair", help="Have what is not as it should be read again, wait, and look again.")] = False,
-    wait: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="After a repair: how long landing and refining may take.")] = 900.0,
+    wait: Annotated[
+        float, typer.Option(min=1, metavar="SECONDS", help="After a repair: how long its rescans may take, and landing and refining.")
+    ] = 900.0,
     picture: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw a heat map of points and hours there, as SVG.")] = None,
     as_json: JsonOption = False,
     config: ConfigOption = DEFAULT_CONFIG,

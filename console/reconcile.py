@@ -6,6 +6,7 @@ bridge does; what it states then overrules what is in the tables, once it is lan
 
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -29,7 +30,7 @@ class Options:
     """Ask PI for its counts."""
     repair: bool = False
     wait_seconds: float = 900.0
-    """So long is waited after a repair until it is landed and refined."""
+    """So long is waited for the rescans of a repair, and again until what they stated is landed and refined."""
     picture: Path | None = None
 
 
@@ -41,7 +42,7 @@ def run(path: Path, config: Config, options: Options) -> Answer:
     found = _look(path, options, 0.0)
     if not options.repair or not found.result["rescans"]:
         return found
-    repaired = {name: found.result[name] for name in _BEFORE} | {"jobs": _rescan(config, found.result["rescans"])}
+    repaired = {name: found.result[name] for name in _BEFORE} | {"jobs": _rescan(config, found.result["rescans"], options.wait_seconds)}
     again = _look(path, options, options.wait_seconds)
     return Answer(again.result | {"repaired": repaired}, again.exit_code)
 
@@ -60,17 +61,17 @@ def _look(path: Path, options: Options, wait_seconds: float) -> Answer:
         return answers.answer_of("spark_jobs", "reconcile", *given, *more)
 
 
-def _rescan(config: Config, wanted: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Gives all of them, then follows one after the other until it is done."""
+def _rescan(config: Config, wanted: list[dict[str, Any]], seconds: float) -> list[dict[str, Any]]:
+    """Gives all of them, then follows one after the other until it is done; those that are not after so long are left running."""
     given = []
     for rescan in wanted:
         begin, end = (datetime.fromisoformat(rescan[name]) for name in ("from_time", "to_time"))
         command = jobs.command_of(config, "RESCAN", begin, end, rescan["points"], [], "reconcile")
         jobs.give(config, command)
         given.append(command["job_id"])
-    told = []
+    told, until = [], time.monotonic() + seconds
     for number, job_id in enumerate(given, 1):
         sys.stderr.write(f"rescan {number} of {len(given)}: {job_id}\n")
-        reports = jobs.follow(config, job_id, sys.stderr)
+        reports = jobs.follow(config, job_id, sys.stderr, max(0.0, until - time.monotonic()))
         told.append({"job_id": job_id, "result": reports.result, "hours": reports.sum("hours_done"), "remarks": reports.remarks()})
     return told

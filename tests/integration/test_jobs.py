@@ -74,6 +74,7 @@ def covered(deployment: Deployment) -> bool:
     begin, end = now - timedelta(minutes=62), now - timedelta(minutes=60)
     command = jobs.command_of(deployment.config, "RESCAN", begin, end, [], [], None)
     jobs.give(deployment.config, command)
+    assert jobs.follow(deployment.config, "a job that nobody took", io.StringIO(), 0.5).result == "waiting"
     reports = jobs.follow(deployment.config, command["job_id"], io.StringIO())
     return reports.sum("points") == POINTS and reports.sum("hours_uncovered") == 0
 
