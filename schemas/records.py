@@ -371,4 +371,5 @@ class Assessment(TypedDict):
     server_ahead_seconds: float | None
     groups: list[GroupPeriod]
     scopes: list[ScopePeriod]
+    whole: bool
     changes: list[PointChange]

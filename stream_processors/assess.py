@@ -57,6 +57,8 @@ class Shard:
     def __init__(self, source: str, shard: int, settings: Processors) -> None:
         self._source, self._settings = source, settings
         self.state = ShardState(shard, settings)
+        self._whole = True
+        """What fails is still to be told as a whole: it may have been learnt anew, or be told to somebody who has to learn it."""
 
     def frame(self, dataset: Dataset, frame: ValueFrame, now: int, samples: Samples | None = None) -> Assessed:
         """Applies the rules to a frame; `now` is the wall clock, microseconds, and only tells whether the frame is from the future.
@@ -139,10 +141,14 @@ class Shard:
         groups = floors.close_period(state)
         state.group["late_points"][:] = 0
         changes, state.changes = state.changes, []
+        if whole := self._whole:
+            named = {(change["point_key"], change["quality_check"]) for change in changes}
+            changes = [*(one for one in quality.failing(state) if (one["point_key"], one["quality_check"]) not in named), *changes]
+            self._whole = False
         return {
             "source": self._source, "shard": state.shard, "period": state.period,
             "end_time": (state.period + 1) * self._settings.period_seconds * _SECOND, "server_ahead_seconds": ahead,
-            "groups": groups, "scopes": self._scopes(), "changes": changes,
+            "groups": groups, "scopes": self._scopes(), "whole": whole, "changes": changes,
         }  # fmt: skip
 
     def _scopes(self) -> list[ScopePeriod]:

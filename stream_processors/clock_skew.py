@@ -292,7 +292,7 @@ class Clocks:
         if state != clock.state:
             clock.state, clock.since = state, self._end(period)
         record = self._record(name, clock, seen, period)
-        if (whole and state == "OK" and not clock.told) or not self._news(clock, seen):
+        if not self._news(clock, seen):
             return []
         clock.told = (clock.state, clock.kind, seen.offset)
         return [record]

@@ -174,6 +174,16 @@ def describe(state: ShardState, slot: int, point: Point, received: int) -> None:
     state.flag(slot, IN_SCOPE, point["in_scope"])
 
 
+def failing(state: ShardState) -> list[PointChange]:
+    """Every check that fails now, as if it had just begun: for whoever may not have been told, or not know any more."""
+    found, known = list[PointChange](), state.point["failing"][: len(state)]
+    for slot in np.flatnonzero(known).tolist():
+        for check in range(len(CHECKS)):
+            if known[slot] & 1 << check:
+                found.append(_change(state, slot, check, True, None, None, state.heard_at, state.heard_at, "it fails still"))
+    return found
+
+
 def release(state: ShardState, slot: int, received: int) -> None:
     """What fails of a point is over: it leaves its source, or is not looked at any more."""
     point = state.point

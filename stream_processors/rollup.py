@@ -56,6 +56,10 @@ class Rollup:
         self._told: dict[tuple[str, QualityCheck], PointChange] = {}
         """What was said to fail, point by point."""
         self._failing: dict[tuple[str, QualityCheck], PointChange] = {}
+        self._shards: dict[str, int] = {}
+        """Which shard told of a point."""
+        self._whole: dict[int, set[tuple[str, QualityCheck]]] = {}
+        """All that fails in a shard, which told it as a whole in a period that came before."""
 
     def dump(self) -> dict[str, Any]:
         """All that is known between two periods, as JSON takes it."""
@@ -70,6 +74,8 @@ class Rollup:
         return {
             "scopes": scopes, "listened": self._listened, "listening_since": self._listening_since, "gaps": self._gaps[0].tolist(),
             "waiting": self._waiting, "told": [*self._told.values()], "failing": [*self._failing.values()],
+            "shards": {key: self._shards[key] for key, _ in self._told.keys() | self._failing.keys() if key in self._shards},
+            "whole": [[shard, sorted(names)] for shard, names in self._whole.items()],
         }  # fmt: skip
 
     def load(self, known: dict[str, Any]) -> None:
@@ -86,6 +92,8 @@ class Rollup:
         self._told, self._failing = (
             {(change["point_key"], change["quality_check"]): change for change in known[part]} for part in ("told", "failing")
         )
+        self._shards = known.get("shards", {})
+        self._whole = {shard: {(key, check) for key, check in names} for shard, names in known.get("whole", [])}
 
     def take(self, said: Assessment) -> None:
         """Adds what one shard said of the period that is judged next: of a source that it does not name it has no points."""
@@ -96,12 +104,26 @@ class Rollup:
             scope.points[said["shard"]] = told["points"]
             scope.heard[said["shard"]] = max(told["heard_time"], scope.heard.get(said["shard"], 0))
         self.again(said, said["period"])
+        if (names := self._whole.pop(said["shard"], None)) is not None:
+            for name, change in (self._told | self._failing).items():
+                if name not in names and self._shards.get(change["point_key"]) == said["shard"]:
+                    self._change(_over(change, said["end_time"]), said["period"])
 
     def again(self, said: Assessment, period: int) -> None:
         """Adds the changes of points that one shard told of, as of a period."""
+        shard = said["shard"]
+        if said["whole"]:
+            self._whole[shard] = set()
         for change in said["changes"]:
-            self._note(change)
-            self._waiting.append((period, change))
+            name = (change["point_key"], change["quality_check"])
+            self._shards[change["point_key"]] = shard
+            if shard in self._whole:
+                (self._whole[shard].add if change["failed"] else self._whole[shard].discard)(name)
+            self._change(change, period)
+
+    def _change(self, change: PointChange, period: int) -> None:
+        self._note(change)
+        self._waiting.append((period, change))
 
     def _note(self, change: PointChange) -> None:
         name = (change["point_key"], change["quality_check"])
@@ -198,6 +220,10 @@ class Rollup:
 def _learn(gaps: np.ndarray[tuple[int, int], np.dtype[np.uint8]], before: int, now: int) -> None:
     if 0 < before < now:
         delays.learn(gaps, np.array([0]), np.array([now - before]))
+
+
+def _over(change: PointChange, now: int) -> PointChange:
+    return {**change, "failed": False, "value": None, "threshold": None, "from_time": now, "to_time": now, "detail": ""}
 
 
 def _scope(change: PointChange) -> Key:

@@ -144,7 +144,7 @@ def said(shard: int, period: int, **fields: Any) -> Assessment:
     groups[0] |= {"floor_seconds": 0.1, "mean_seconds": 0.2}
     plain: Assessment = {
         "source": "plant1", "shard": shard, "period": period, "end_time": (period + 1) * 60_000_000, "server_ahead_seconds": None,
-        "groups": groups, "scopes": [], "changes": [],
+        "groups": groups, "scopes": [], "whole": False, "changes": [],
     }  # fmt: skip
     return plain | fields  # type: ignore[return-value]
 

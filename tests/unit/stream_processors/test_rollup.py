@@ -40,13 +40,13 @@ class Source:
         self.told += found
         return found
 
-    def said(self, shard: int, changes: list[PointChange]) -> Assessment:
+    def said(self, shard: int, changes: list[PointChange], whole: bool = False) -> Assessment:
         points, heard = {"main/OPC1": self.points // self.shards, "main/OPC9": 1}, {"main/OPC1": self.heard, "main/OPC9": self.other}
         scopes: Any = [{"scope_kind": "SOURCE", "scope": name, "points": points[name], "heard_time": heard[name]} for name in points]
         scopes = [scope for scope in scopes if scope["points"]]
         return {
             "source": "plant1", "shard": shard, "period": self.period, "end_time": (self.period + 1) * MINUTE, "server_ahead_seconds": None,
-            "groups": [], "scopes": scopes, "changes": changes,
+            "groups": [], "scopes": scopes, "whole": whole, "changes": changes,
         }  # fmt: skip
 
     def change(self, number: int, check: QualityCheck, failed: bool) -> PointChange:
@@ -54,6 +54,10 @@ class Source:
             "point_key": f"main:{number}", "tag": f"T{number}", "clock_group": "main/OPC1", "quality_check": check, "failed": failed,
             "asset": None, "value": 0.5, "threshold": 0.05, "from_time": 0, "to_time": 1, "detail": "",
         }  # fmt: skip
+
+    def whole(self, shard: int, failing: list[int]) -> Assessment:
+        """All that fails in a shard, as it tells it after it was taken over."""
+        return self.said(shard, [self.change(n, "NULL_RATE", True) for n in failing], True)
 
 
 def short(findings: list[QualityFinding]) -> list[tuple[str, str, str]]:
@@ -70,6 +74,36 @@ def test_a_point_that_fails_alone_is_told_after_two_minutes_and_once() -> None:
     source.minute(well=[7])
     source.minute()
     assert short(source.minute()) == [("POINT", "main:7", "OK")]
+
+
+def test_what_a_shard_does_not_name_any_more_when_it_tells_all_that_fails_is_over() -> None:
+    source = Source()
+    source.minute(failing=[6, 7, 8])
+    source.minute()
+    assert len(source.minute()) == 3
+    source.rollup.take(source.whole(0, [8, 10]))
+    for _ in range(3):
+        known = json.loads(json.dumps(source.rollup.dump()))
+        source.rollup = Rollup("plant1", Processors())
+        source.rollup.load(known)
+        source.minute()
+    assert sorted(short(source.told[3:])) == [("POINT", "main:10", "FAILED"), ("POINT", "main:6", "OK")]
+
+
+def test_what_began_to_fail_since_a_period_that_is_told_again_as_a_whole_is_not_over() -> None:
+    source = Source()
+    source.minute(failing=[6])
+    source.minute(failing=[8])
+    source.minute()
+    source.minute()
+    source.rollup.again(source.whole(0, [6]), source.period - 1)
+    known = json.loads(json.dumps(source.rollup.dump()))
+    source.rollup = Rollup("plant1", Processors())
+    source.rollup.load(known)
+    source.rollup.again(source.said(0, [source.change(8, "NULL_RATE", True)]), source.period - 1)
+    for _ in range(3):
+        source.minute()
+    assert short(source.told) == [("POINT", "main:6", "FAILED"), ("POINT", "main:8", "FAILED")]
 
 
 @pytest.mark.parametrize(("failing", "kind"), [(49, "POINT"), (50, "SOURCE")])
