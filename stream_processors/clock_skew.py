@@ -245,7 +245,6 @@ class Clocks:
             for clock in self.groups.values():
                 if clock.server == server:
                     clock.track.rebase(level)
-            # What was told of it holds until it is told that it is over.
             self._together[server] = Clock(server, self._track(), together.state, since=together.since, told=together.told)
         return found
 

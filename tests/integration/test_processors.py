@@ -213,10 +213,15 @@ def same_late(found: list[Any], wanted: list[Any]) -> None:
 
 
 def same_assessments(plant: Plant, wanted: dict[tuple[int, int], Assessment]) -> None:
+    """But for what is told once more after each take-over."""
+
+    def new(said: Any) -> dict[str, Any]:
+        return {**said, "whole": False, "changes": [change for change in said["changes"] if change["detail"] != "it fails still"]}
+
     for said in plant.read(ASSESSMENTS):
         place = said["shard"], said["period"]
         if place in wanted:
-            assert said == wanted[place], place
+            assert new(said) == new(wanted[place]), place
 
 
 def told_of(plant: Plant, wanted: dict[tuple[int, int], Assessment]) -> bool:
