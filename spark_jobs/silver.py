@@ -9,7 +9,6 @@ Delta by the batch's number.
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
@@ -128,10 +127,9 @@ class Silver:
         classified = classified.persist(StorageLevel.MEMORY_AND_DISK)
         try:
             stated = _stated(classified) if arrived.statements else {}
-            counts = _together(
-                partial(self._clean, classified, stated, version, batch_id),
-                partial(self._preview, previews, statements, arrived, version),
-            )
+            counts = self._clean(classified, stated, version, batch_id)
+            # Then: who looks at both tables meanwhile sees a value twice rather than not at all.
+            counts |= self._preview(previews, statements, arrived, version)
             # Only now: while the append is being made, the batch has to be judged by what was covered before it.
             if arrived.statements:
                 self._mark(statements, marks)
@@ -259,13 +257,6 @@ def _ledger_version(files: Storage, checkpoint: str, batch_id: int) -> int | Non
 def app_id(query_id: str, table: Table) -> str:
     """Name of this query as a writer of a table, in Delta's log."""
     return f"{NAME}:{query_id}:{table.name}"
-
-
-def _together(*steps: Step) -> dict[str, int]:
-    """Steps that do not wait for one another: a small commit leaves the cores idle for most of its time."""
-    with ThreadPoolExecutor(len(steps)) as pool:
-        tasks = [pool.submit(step) for step in steps]
-    return {name: count for task in tasks for name, count in task.result().items()}
 
 
 def _arrived(batch: DataFrame) -> Arrived:

@@ -41,11 +41,12 @@ class Scene:
 def conditions(points: int = 300, rate: int = 300, changes: float = 1.0) -> Conditions:
     """A plant with so many late values, edits and deletions a second each, so that silver has something to merge in nearly each batch.
 
-    Nobody tells of edits and deletions; they are found where a late value has its hour read again.
+    Nobody tells of edits and deletions; they are found where a late value has its hour read again. Points have a past beyond what is read:
+    one whose every value was deleted would have none, and what PI says then is what it says of an archive that is away.
     """
     return Conditions(
         plant=(
-            "--profile", "verify", "--points", str(points), "--rate", str(rate), "--history", "240",
+            "--profile", "verify", "--points", str(points), "--rate", str(rate), "--history", "1200",
             "--late", str(changes), "--edits", str(changes), "--deletes", str(changes), "--event-frames", "0",
         ),
         settings={
