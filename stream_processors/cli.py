@@ -25,8 +25,9 @@ what it reads and writes:
   processors-*      what it remembers, so that it goes on where it was; `pibridge topics apply` creates all topics
 
 Start as many as you like, up to one a shard: they share the shards among themselves, and take over from one that ends. Any of them can be
-killed at any moment: what it had not written is read again, and nothing is counted twice. It is judged by what is known then: where a
-wrong clock or an incident was found meanwhile, what was said before may be said otherwise. Nothing else depends on them.
+killed at any moment: what it had not written is read again, and nothing is counted twice, though some findings are told twice. So it is
+when one joins. It is judged by what is known then: where a wrong clock or an incident was found meanwhile, what was said before may be
+said otherwise. Nothing else depends on them.
 Limits and clock groups stand in the section `processors` of the configuration, as does the port for /metrics, /livez and /readyz.
 Without --config the file is ${CONFIG_VARIABLE}, or {DEFAULT_CONFIG}. Logs are JSON lines on stderr, without secrets.
 
