@@ -40,6 +40,8 @@ _DEFAULTS = {
     "spark.sql.ui.explainMode": "simple",
     # What can be told of columns in a plan of many windows and joins grows without bound: a batch without rows took minutes and all memory.
     "spark.sql.constraintPropagation.enabled": "false",
+    # With one core Spark takes 64 MiB at once for each sort and each aggregation, and a plan of ours has a dozen of them.
+    "spark.buffer.pageSize": "4m",
     # What is merged is written down before: Delta need not do it once more.
     "spark.databricks.delta.merge.materializeSource": "none",
 }
