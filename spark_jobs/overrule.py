@@ -23,6 +23,7 @@ RANK = ("as_of_clock", "clock", *PLACE)
 """Order of overruling. The place only decides between two deliveries of one statement."""
 STATES = "kind = 'STATED'"
 """Which statements say what there is; the others, confirmations, say that it is still so."""
+_SLICE = TICKS_PER_HOUR // 30
 _EVENT = ("point_key", "hour", "event_time", "ticks", "ordinal")
 
 
@@ -38,7 +39,11 @@ def time_of(instant: Column) -> Column:
 
 def hour_of(instant: Column) -> Column:
     """The hour of an instant, before 1970 too."""
-    return F.call_function("div", instant - F.pmod(instant, F.lit(TICKS_PER_HOUR)), F.lit(TICKS_PER_HOUR))
+    return _period_of(instant, TICKS_PER_HOUR)
+
+
+def _period_of(instant: Column, length: int) -> Column:
+    return F.call_function("div", instant - F.pmod(instant, F.lit(length)), F.lit(length))
 
 
 def with_range(statements: DataFrame) -> DataFrame:
@@ -91,7 +96,8 @@ def history(ledger: DataFrame, samples: DataFrame, hours: DataFrame) -> DataFram
     content = content.select(*_EVENT, "at", "source", "tag", "uom", "hash", *PLACE, *_names(VALUE))
     known = content.join(said.select("point_key", "hour", "begin", "end", *PLACE), ["point_key", "hour", *PLACE])
     known = known.where("begin <= at and at < end").drop("begin", "end")
-    everything = known.select(*_EVENT, "at", "source").distinct().join(said, ["point_key", "hour"]).where("begin <= at and at < end")
+    everything = known.select(*_EVENT, "at", "source").distinct().withColumn("slice", _period_of(F.col("at"), _SLICE))
+    everything = everything.join(_sliced(said), ["point_key", "slice"]).where("begin <= at and at < end").drop("slice")
     joined = everything.join(known.drop("at", "source"), [*_EVENT, *PLACE], "left")
 
     order = Window.partitionBy(*_EVENT).orderBy(*RANK)
@@ -108,6 +114,17 @@ def history(ledger: DataFrame, samples: DataFrame, hours: DataFrame) -> DataFram
     since = F.last(F.when(F.col("changed"), F.col("as_of")), ignorenulls=True)
     timed = judged.withColumn("known_time", since.over(order.rowsBetween(Window.unboundedPreceding, Window.currentRow)))
     return timed.withColumn("before_known_time", F.lag("known_time").over(order))
+
+
+def _sliced(said: DataFrame) -> DataFrame:
+    """One row for each slice of their hour that statements reach into.
+
+    An hour has a statement for each few values: to hold each of them against all of its events would grow with the square of these.
+    """
+    hour_begin = F.col("hour") * TICKS_PER_HOUR
+    low, high = F.greatest("begin", hour_begin), F.least("end", hour_begin + TICKS_PER_HOUR)
+    slices = F.sequence(_period_of(low, _SLICE), _period_of(high - 1, _SLICE))
+    return said.withColumn("slice", F.explode(slices)).drop("hour")
 
 
 def holding(judged: DataFrame) -> DataFrame:

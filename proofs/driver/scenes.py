@@ -38,7 +38,7 @@ class Scene:
     """With a defect on purpose: the checks of which one at least must fail. Else none may."""
 
 
-def conditions(points: int = 300, rate: int = 300, changes: float = 1.0) -> Conditions:
+def conditions(points: int = 100, rate: int = 100, changes: float = 1.0) -> Conditions:
     """A plant with so many late values, edits and deletions a second each, so that silver has something to merge in nearly each batch.
 
     Nobody tells of edits and deletions; they are found where a late value has its hour read again. Points have a past beyond what is read:
@@ -46,7 +46,7 @@ def conditions(points: int = 300, rate: int = 300, changes: float = 1.0) -> Cond
     """
     return Conditions(
         plant=(
-            "--profile", "verify", "--points", str(points), "--rate", str(rate), "--history", "1200",
+            "--profile", "verify", "--points", str(points), "--rate", str(rate), "--history", "480",
             "--late", str(changes), "--edits", str(changes), "--deletes", str(changes), "--event-frames", "0",
         ),
         settings={
