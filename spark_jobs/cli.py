@@ -252,3 +252,4 @@ def _configure_logs() -> None:
     )
     # The gateway to Java prints the traceback of every exception that a batch ends with; ours are told as sentences.
     logging.getLogger("py4j").setLevel(logging.CRITICAL)
+    logging.getLogger().addFilter(lambda record: "py4j" not in record.pathname)  # where it logs by nobody's name
