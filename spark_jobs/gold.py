@@ -36,8 +36,7 @@ class Gold:
         touched = weighing.hours_of(overrule.with_range(batch)).persist(StorageLevel.MEMORY_AND_DISK)
         counts: Counter[str] = Counter()
         try:
-            few = touched.count() <= AT_ONCE
-            for group in ["true"] if few else groups.conditions(touched.groupBy("point_key").count(), AT_ONCE):
+            for group in groups.conditions(touched.count(), touched.groupBy("point_key").count(), AT_ONCE):
                 # Apart from the table: what is cached and reads it would be recomputed once it is written.
                 hours = self._reached(touched.where(group)).localCheckpoint()
                 scope = difference.scope_of(hours, "hour")

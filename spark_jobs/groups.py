@@ -7,8 +7,10 @@ from pyspark.sql import DataFrame
 from spark_jobs import quoting
 
 
-def conditions(counted: DataFrame, at_once: int) -> list[str]:
-    """SQL for each group of points. `counted`: (point_key, how much there is of it), in any order."""
+def conditions(total: int, counted: DataFrame, at_once: int) -> list[str]:
+    """SQL for each group of points; for all in one if that is not too much. `counted`: (point_key, how much), asked only if need be."""
+    if total <= at_once:
+        return ["true"]
     rows = counted.orderBy("point_key").toLocalIterator()
     return [
         f"point_key BETWEEN {quoting.text(first)} AND {quoting.text(last)}"

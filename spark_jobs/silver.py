@@ -8,7 +8,7 @@ Delta by the batch's number.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -33,9 +33,6 @@ _EVENTS = f"CASE WHEN kind IS NULL THEN 1 WHEN {overrule.STATES} THEN `count` EL
 _CORRECTION = (*refined.IDENTITY, "as_of_clock", "clock")
 
 log = structlog.get_logger()
-
-Step = Callable[[], dict[str, int]]
-"""Writes tables; rows written by table."""
 
 
 @dataclass(frozen=True)
@@ -94,25 +91,17 @@ class Silver:
         version, arrived = self._version(batch_id), _arrived(batch)
         if not arrived.statements and not arrived.previews:  # files of bronze were put together
             return {}
-        few = arrived.events <= AT_ONCE
-        divided = ["true"] if few else groups.conditions(batch.groupBy("point_key").agg(F.expr(f"sum({_EVENTS})")), AT_ONCE)
+        divided = groups.conditions(arrived.events, batch.groupBy("point_key").agg(F.expr(f"sum({_EVENTS})")), AT_ONCE)
         may_append = len(divided) == 1 and (batch_id > 0 or membership.is_empty(batch.sparkSession, self._path(CLEANED)))
         counts: Counter[str] = Counter()
-        for number, group in enumerate(divided, 1):
-            tell: Step = partial(self._tell, batch, batch_id) if number == len(divided) and arrived.stated else dict[str, int]
-            counts.update(self._bring_in(batch.where(group), arrived, version, batch_id, may_append, tell))
+        for group in divided:
+            counts.update(self._bring_in(batch.where(group), arrived, version, batch_id, may_append))
+        if arrived.stated:  # last: gold measures what it is told of by the marks, and is not told twice
+            self._tell(batch, batch_id)
         return {name: count for name, count in counts.items() if count}
 
-    def _bring_in(
-        self,
-        batch: DataFrame,
-        arrived: Arrived,
-        version: int | None,
-        batch_id: int,
-        may_append: bool,
-        tell: Step,
-    ) -> dict[str, int]:
-        """Bring in a batch, or some points of it, and `tell` at the end.
+    def _bring_in(self, batch: DataFrame, arrived: Arrived, version: int | None, batch_id: int, may_append: bool) -> dict[str, int]:
+        """Bring in a batch, or some points of it.
 
         Without `may_append` all goes by comparison, since Delta knows an append by the checkpoint and the batch's number alone. So it is
         with some points: where these are divided is nothing that a repetition may hang on. And with a checkpoint's first batch over a table
@@ -133,7 +122,7 @@ class Silver:
             # Only now: while the append is being made, the batch has to be judged by what was covered before it.
             if arrived.statements:
                 self._mark(statements, marks)
-            return counts | tell()  # last: gold measures what it is told of by these marks, and is not told twice
+            return counts
         finally:
             classified.unpersist()
 
@@ -199,11 +188,10 @@ class Silver:
         moved = overrule.watermarks(statements, marks).select(*_names(WATERMARKS))
         moved.coalesce(1).write.format("delta").mode("overwrite").save(self._path(WATERMARKS))
 
-    def _tell(self, batch: DataFrame, batch_id: int) -> dict[str, int]:
+    def _tell(self, batch: DataFrame, batch_id: int) -> None:
         """So that who follows this table sees the rows it speaks of, and how far their points are covered."""
         stated = overrule.with_range(batch.where(overrule.STATES))
         self._append(stated.select(*_names(CHANGED_RANGES)), CHANGED_RANGES, 1, batch_id)
-        return {}
 
     # -- bronze --------------------------------------------------------------------------------------------------------------------
 

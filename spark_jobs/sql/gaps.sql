@@ -23,7 +23,7 @@ moments AS (
 )
 SELECT tag, point_key, silent_from, at AS silent_to, (unix_micros(at) - unix_micros(silent_from)) / 1e6 AS silent_seconds
 FROM (
-  SELECT tag, point_key, at, ends, lag(at) OVER (PARTITION BY point_key ORDER BY at) AS silent_from
+  SELECT tag, point_key, at, lag(at) OVER (PARTITION BY point_key ORDER BY at) AS silent_from
   FROM moments JOIN asked USING (point_key)
   WHERE at <= ends
 )
