@@ -141,10 +141,6 @@ class Deployment:
         job = self.start(name, "proofs.seeded_defects", patch, "spark_jobs", "bronze", "--config", str(self.config_path), "--available-now")
         return self.ended(job)
 
-    def refine(self, name: str = "refine") -> int:
-        """Makes silver and gold of what was landed; answers the job's exit code."""
-        return self.ended(self.start(name, "spark_jobs", "refine", "--config", str(self.config_path), "--available-now"))
-
     def stop(self, child: Child) -> None:
         """Ends a process as an operator would. Raises ProofFailed if it does not end well."""
         os.kill(child.pid, signal.SIGTERM)

@@ -42,6 +42,8 @@ _DEFAULTS = {
     "spark.sql.constraintPropagation.enabled": "false",
     # With one core Spark takes 64 MiB at once for each sort and each aggregation, and a plan of ours has a dozen of them.
     "spark.buffer.pageSize": "4m",
+    # What Delta holds of repeated statements is a thirtieth of what it takes in memory: by its size in files Spark would broadcast 300 MiB.
+    "spark.sql.sources.fileCompressionFactor": "10",
     # What is merged is written down before: Delta need not do it once more.
     "spark.databricks.delta.merge.materializeSource": "none",
 }

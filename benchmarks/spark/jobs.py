@@ -31,23 +31,23 @@ class Options:
     values: int = 5_000_000
     rounds: int = 3
     rate: int = 5_000
-    seconds: float = 60.0
+    seconds: float = 600.0
     days: int = 7
-    day_values: int = 14_400_000
+    day_values: int = 7_200_000
 
 
-def source(ground: Ground, name: str, shards: int, **spark: str) -> Config:
+def lakehouse(ground: Ground, name: str) -> Json:
+    """Tables and checkpoints of a source's own, as a section of its configuration."""
+    return {
+        "warehouse": str(ground.stack.warehouse / name),
+        "checkpoints": str(ground.directory / name / "checkpoints"),
+        "spark": {"spark.master": "local[2]", "spark.driver.extraClassPath": ground.stack.spark_class_path},
+    }
+
+
+def source(ground: Ground, name: str, shards: int) -> Config:
     """A source with its topics and subjects, and a lakehouse of its own."""
-    return ground.source(
-        name,
-        NOWHERE,
-        delivery={"shards": shards},
-        lakehouse={
-            "warehouse": str(ground.stack.warehouse / name),
-            "checkpoints": str(ground.directory / name / "checkpoints"),
-            "spark": {"spark.master": "local[2]", "spark.driver.extraClassPath": ground.stack.spark_class_path, **spark},
-        },
-    )
+    return ground.source(name, NOWHERE, delivery={"shards": shards}, lakehouse=lakehouse(ground, name))
 
 
 @dataclass

@@ -1,137 +1,139 @@
-"""From a frame's newest value to its commit in Delta: the bronze job as a process of its own, under a steady load of frames.
+"""From an event of PI's to its commit in Delta: simulator, bridge and bronze job, each a process of its own, under a steady load.
 
-Every shard publishes a frame of previews each 200 ms, and a frame of statements about the same values each second, so that twice as
-many rows land in `pi_timeseries`, and the ledger grows with each batch. A row's delay is the time of the Delta commit that holds it minus
-the frame's `received_time`, taken on one clock; the commit's time is the one that Delta wrote into its log.
+The bridge publishes a preview of each event, and states it once the archive has been read, so twice as many rows land. A preview's delay
+is the time of the Delta commit that holds it minus its `event_time`, both by this machine's clock; the commit's time is that of its file in
+Delta's log, which is there once it is made. Half of the simulator's interval of 0.1 s is in it, as PI's own would be.
 """
 
 import json
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
+from numpy.typing import NDArray
 
-from benchmarks.bridge.ground import Ground, Json, Void, percentile
-from benchmarks.spark.jobs import Options, layout, sample, source, started
-from benchmarks.spark.publishing import Frames, preview, statement
-from bridge.frame import Series
-from schemas.config import Config
-from schemas.records import Sample
-from schemas.topics import LIVE, RECORDED, Topic
+from benchmarks.bridge.ground import Ground, Json, Void, percentile, say
+from benchmarks.bridge.processes import Bridge, settle_down, source_of, wait_for
+from benchmarks.simulator import Simulator, ended
+from benchmarks.spark.jobs import Job, Options, lakehouse, layout, started
 from spark_jobs.tables import TIMESERIES
 
-SHARDS, POINTS = 12, 1_000
-TICK_SECONDS, STATE_TICKS = 0.2, 5
-WARM_UP_SECONDS = 40.0
-_FIRST_SECONDS, _PAUSE_SECONDS, _LAST_SECONDS = 300.0, 5.0, 120.0
+POINTS_PER_RATE = 2
+"""A point has a value each two seconds."""
+TICK_SECONDS = 0.1
+HISTORY_SECONDS, SETTLE_SECONDS = 60, 5.0
+WARM_UP_SECONDS = 60.0
+PLANNED_SHARE = 0.97
+"""Of the values that were to come: fewer would be another load."""
+_START_SECONDS, _QUIET_SECONDS, _LAST_SECONDS = 300.0, 5.0, 180.0
+_COLUMNS = ["origin", "via", "event_time"]
 
 
 def measure_latency(ground: Ground, options: Options) -> Json:
-    """From a frame's newest value to its commit in Delta, under a steady load, and what the job takes for it."""
-    config = source(ground, "latency", SHARDS)
-    table = ground.stack.warehouse / "latency" / TIMESERIES.layer / TIMESERIES.name
-    command = ("spark_jobs", "bronze", "--config", str(ground.path("latency")))
-    with started(ground, "latency", *command) as job, closing(Load(config, options.rate)) as load:
-        began = time.time()
-        while not any(line["event"] == "first_rows" for line in job.lines()):
-            job.check()
-            if time.time() > began + _FIRST_SECONDS:
-                raise Void(f"no row came into Delta within {_FIRST_SECONDS:g} s; the job's log is {job.log_path}")
-            load.run(TICK_SECONDS)
-            time.sleep(_PAUSE_SECONDS)  # else what gathered while Spark started would be caught up with all the time
-        load.run(WARM_UP_SECONDS)
-        began, cpu = time.time(), job.cpu_seconds()
-        load.run(options.seconds)
-        end, cpu = time.time(), job.cpu_seconds() - cpu
-        while layout(table)["rows"] < load.rows_between(0.0, time.time()) and time.time() < end + _LAST_SECONDS:
-            job.check()
-            time.sleep(1.0)
-        time.sleep(2.0)  # until the last batch is told of
-    delays = sorted(delays_of(table, began, end))
-    published = load.rows_between(began, end)
-    if len(delays) != published:
-        raise Void(f"{published} values were published in the time measured, and {len(delays)} of them are in Delta")
-    batches = [line["seconds"] for line in job.lines() if line["event"] == "batch"]
-    lasted = sorted(batches[3:] or batches[-1:])  # the first of them still compile what they run
+    """From an event of PI's to its commit in Delta, under a steady load, and what bridge and job take for it."""
+    points = options.rate * POINTS_PER_RATE
+    simulator = Simulator("--points", points, "--rate", options.rate, "--tick", TICK_SECONDS, "--history", HISTORY_SECONDS)
+    with ended(simulator):
+        config, port = source_of(
+            ground,
+            "latency",
+            simulator,
+            coverage={"start": "1m", "settle_seconds": SETTLE_SECONDS},
+            lakehouse=lakehouse(ground, "latency"),
+        )
+        command = ("spark_jobs", "bronze", "--config", str(ground.path(config.source)))
+        with Bridge(ground, config.source, port) as bridge, started(ground, "latency-job", *command) as job:
+            settle_down(bridge, simulator, points, _START_SECONDS)
+            wait_for(lambda: any(line["event"] == "first_rows" for line in job.lines()), "a first row in Delta", _START_SECONDS)
+            return _under_load(simulator, bridge, job, ground.stack.warehouse / "latency" / TIMESERIES.layer / TIMESERIES.name, options)
+
+
+def _under_load(simulator: Simulator, bridge: Bridge, job: Job, table: Path, options: Options) -> Json:
+    def sent() -> int:
+        return int(simulator.control("/status")["values_sent_on_channels"])
+
+    simulator.control("/load", {"running": False})
+    time.sleep(_QUIET_SECONDS)
+    first, before = time.time(), sent()
+    simulator.control("/load", {"running": True})
+    time.sleep(WARM_UP_SECONDS)
+    clocks = [bridge.cpu_seconds, job.cpu_seconds]
+    began, cpu, written = time.time(), [clock() for clock in clocks], simulator.control("/status")["events_written"]
+    while time.time() < began + options.seconds:
+        job.check()
+        time.sleep(1.0)
+    end, written = time.time(), simulator.control("/status")["events_written"] - written
+    cores = [round((clock() - used) / (end - began), 2) for clock, used in zip(clocks, cpu, strict=True)]
+    simulator.control("/load", {"running": False})
+    time.sleep(_QUIET_SECONDS)
+    wanted = sent() - before
+    if written < options.rate * (PLANNED_SHARE * (end - began) - 2 * TICK_SECONDS):
+        raise Void(f"{written / (end - began):.0f} values/s were written in place of {options.rate}")
+    commits = _all_of(table, first, wanted)
+    measured = [one.committed - one.events[(one.events >= began) & (one.events < end)] for one in commits]
+    delays: list[float] = np.sort(np.concatenate(measured)).tolist()
+    lasted = sorted(line["seconds"] for line in job.lines() if line["event"] == "batch" and began <= _at(line) < end)
     return {
-        "values_per_second": options.rate,
-        "rows_measured": len(delays),
+        "values_per_second": round(written / (end - began)),
+        "previews_measured": len(delays),
+        "commits": sum(began <= one.committed < end for one in commits),
         "delay_p50_seconds": round(percentile(delays, 0.5), 2),
         "delay_p99_seconds": round(percentile(delays, 0.99), 2),
+        "delay_most_seconds": round(delays[-1], 2),
         "batch_p50_seconds": round(percentile(lasted, 0.5), 2),
-        "batch_p90_seconds": round(percentile(lasted, 0.9), 2),
-        "cores": round(cpu / (end - began), 2),
-        "rss_most_mib": job.rss_most_bytes >> 20,
+        "batch_p99_seconds": round(percentile(lasted, 0.99), 2),
+        "bridge_cores": cores[0],
+        "job_cores": cores[1],
+        "job_rss_most_mib": job.rss_most_bytes >> 20,
         "table": layout(table),
     }
 
 
-class Load:
-    """Frames as the bridge would publish them, each in time."""
-
-    def __init__(self, config: Config, rate: int) -> None:
-        self._frames = Frames(config)
-        self._per_frame = max(1, round(rate * TICK_SECONDS / SHARDS))
-        self._tick = 0
-        self._untold: list[list[tuple[str, Sample]]] = [[] for _ in range(SHARDS)]
-        self._published: list[tuple[float, int]] = []
-
-    def close(self) -> None:
-        """Closes the connections."""
-        self._frames.close()
-
-    def run(self, seconds: float) -> None:
-        """Publish for so long."""
-        until, due = time.time() + seconds, time.time()
-        while due < until:
-            time.sleep(max(0.0, due - time.time()))
-            due += TICK_SECONDS
-            self._tick += 1
-            for shard in range(SHARDS):
-                self._previews(shard)
-                if self._tick % STATE_TICKS == shard % STATE_TICKS:
-                    self._statements(shard)
-        self._frames.flush()
-
-    def rows_between(self, began: float, end: float) -> int:
-        """Values of the frames received then."""
-        return sum(rows for at, rows in self._published if began <= at < end)
-
-    def _previews(self, shard: int) -> None:
-        now = time.time_ns() // 1000
-        values = [(f"main:{shard + SHARDS * (n % (POINTS // SHARDS))}", sample(now - n, float(n))) for n in range(self._per_frame)]
-        self._untold[shard] += values
-        self._send(LIVE, shard, now, [preview(key, [value]) for key, value in values])
-
-    def _statements(self, shard: int) -> None:
-        by_point: dict[str, list[Sample]] = {}
-        for key, value in self._untold[shard]:
-            by_point.setdefault(key, []).append(value)
-        self._untold[shard] = []
-        now, clock = time.time_ns() // 1000, self._frames.clock
-        self._send(RECORDED, shard, now, [statement(key, samples, now - 2_000_000, now, clock) for key, samples in by_point.items()])
-
-    def _send(self, topic: Topic, shard: int, now: int, series: list[Series]) -> None:
-        self._frames.send(topic, shard, now, series)
-        self._published.append((now / 1e6, sum(len(one["samples"]) for one in series)))
+def _at(line: Json) -> float:
+    return datetime.fromisoformat(line["timestamp"]).timestamp()
 
 
-def delays_of(table: Path, began: float, end: float) -> Iterator[float]:
-    """Seconds from `received_time` to the commit, of every row received in the time measured."""
+class Commit(NamedTuple):
+    """A commit that added rows."""
+
+    committed: float
+    """Seconds since 1970."""
+    events: NDArray[np.float64]
+    """Times of the events of which it has previews, the same way."""
+
+
+def _all_of(table: Path, since: float, wanted: int) -> list[Commit]:
+    """The commits of just so many previews of events since then, waited for. Raises Void if there are fewer, or more."""
+    deadline = time.monotonic() + _LAST_SECONDS
+    while True:
+        commits = list(commits_of(table))
+        found = sum(int(np.count_nonzero(one.events >= since)) for one in commits)
+        if found == wanted:
+            return commits
+        if found > wanted or time.monotonic() > deadline:
+            raise Void(f"PI sent {wanted} values on channels, and {found} of them are in Delta")
+        say(f"  {found} of {wanted} values are in Delta")
+        time.sleep(_QUIET_SECONDS)
+
+
+def commits_of(table: Path) -> Iterator[Commit]:
+    """Each commit of a table that was only ever appended to."""
     for version in range(DeltaTable(str(table)).version() + 1):
-        actions = [json.loads(line) for line in (table / "_delta_log" / f"{version:020}.json").read_text().splitlines()]
-        committed = next(action["commitInfo"]["timestamp"] for action in actions if "commitInfo" in action) / 1000
-        for added in (action["add"] for action in actions if "add" in action):
-            for received in received_times(table / added["path"]):
-                if began <= received < end:
-                    yield committed - received
+        entry = table / "_delta_log" / f"{version:020}.json"
+        added = [action["add"]["path"] for action in map(json.loads, entry.read_text().splitlines()) if "add" in action]
+        if added:
+            yield Commit(entry.stat().st_mtime, np.concatenate([event_times(table / path) for path in added]))
 
 
-def received_times(file: Path) -> list[float]:
-    """Of each row, seconds since 1970."""
-    column = pq.read_table(file, columns=["received_time"]).column(0)
-    return [micros / 1e6 for micros in column.cast(pa.int64()).to_pylist()]
+def event_times(file: Path) -> NDArray[np.float64]:
+    """Of the rows that a channel told of, seconds since 1970."""
+    rows = pq.read_table(file, columns=_COLUMNS)
+    heard = rows.filter(pc.and_(pc.equal(rows["origin"], "LIVE"), pc.equal(rows["via"], "CHANNEL")))
+    return np.asarray(heard["event_time"].cast(pa.int64()), dtype=np.float64) / 1e6

@@ -5,6 +5,7 @@ It lands what is there, then ends, and logs a line a batch, as the job of ours d
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,23 @@ _OF_KAFKA = {"kafka_topic": "topic", "kafka_partition": "partition", "kafka_offs
 
 
 def flat_definition() -> dict[str, Any]:
-    """An Avro record with the columns of pi_timeseries, but those that Kafka's source gives."""
+    """An Avro record with the columns of pi_timeseries, but those that Kafka's source gives; null where a frame's field may be."""
+    nullable = set(_nullable(wire.raw_schema("value_frame")))
     fields = [
-        {"name": column.name, "type": ["null", _TYPES[column.kind.sql]], "default": None}
+        {"name": column.name, "type": ["null", _TYPES[column.kind.sql]] if column.name in nullable else _TYPES[column.kind.sql]}
         for column in TIMESERIES.columns
         if column.name not in _OF_KAFKA
     ]
     return {"type": "record", "name": "FlatValue", "namespace": wire.raw_schema("value_frame")["namespace"], "fields": fields}
+
+
+def _nullable(record: dict[str, Any]) -> Iterator[str]:
+    """Names of the fields that may be null, of the records in its arrays too."""
+    for field in record["fields"]:
+        if isinstance(field["type"], list):
+            yield field["name"]
+        elif isinstance(field["type"], dict) and field["type"]["type"] == "array":
+            yield from _nullable(field["type"]["items"])
 
 
 def main(path: str, topic: str, rows: str) -> int:

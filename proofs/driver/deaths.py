@@ -19,6 +19,7 @@ _STARTING_SECONDS = (2.0, 25.0)
 """After so long, drawn evenly, every second job that is killed at random is killed: it starts then, or mends what lies there."""
 _WORKING_SECONDS = (0.0, 8.0)
 """And the others so long after the first batch that they have committed."""
+_OPEN_SHARE, _MOST_DRAWN = 0.3, 3
 
 
 @dataclass
@@ -34,6 +35,11 @@ class Death:
     """What lies there, by query."""
     repeated_seconds: float | None = None
     """From the start of the next job until the batch that was open is done; None: it died again before, or none was open."""
+
+    @property
+    def open(self) -> bool:
+        """Whether it left a batch open."""
+        return any(left["planned"] > left["committed"] for left in self.found.values())
 
     @property
     def as_expected(self) -> bool:
@@ -126,9 +132,14 @@ def at_points(jobs: Jobs, points: Mapping[str, Point]) -> Child:
 
 
 def at_random(jobs: Jobs, seed: int, count: int) -> Child:
-    """Is killed at so many random moments, one life after the other; answers the job that runs at last."""
+    """Is killed at so many random moments, one life after the other; answers the job that runs at last.
+
+    More are drawn while too few of them came upon a batch that was open.
+    """
     chance = Random(seed)
-    for number in range(count):
+    for number in range(_MOST_DRAWN * count):
+        if number >= count and sum(death.open for death in jobs.deaths) >= count * _OPEN_SHARE:
+            break
         began, done = time.monotonic(), {query: jobs.done(query) for query in JOBS[jobs.name]}
         child = jobs.clean()
         if number % 2:

@@ -60,8 +60,8 @@ def play(deployment: Deployment, damage: Damage, defect: str = "") -> Lost:
     for number in range(2):
         time.sleep(_FLOW_SECONDS)
         for job in JOBS:
-            if (run := _run(deployment, job, f"{job}-before-{number}", defect)).exit_code != 0:
-                raise ProofFailed(f"{deployment.source}: {job} ended with exit code {run.exit_code} before anything was damaged")
+            if (code := run(deployment, job, f"{job}-before-{number}", defect).exit_code) != 0:
+                raise ProofFailed(f"{deployment.source}: {job} ended with exit code {code} before anything was damaged")
         if number == 0:
             shutil.copytree(deployment.checkpoints, older)
     lost = Lost(damage(deployment, older))
@@ -74,18 +74,19 @@ def play(deployment: Deployment, damage: Damage, defect: str = "") -> Lost:
 def _until_it_runs(deployment: Deployment, job: str, defect: str) -> Iterator[Run]:
     flags: tuple[str, ...] = ()
     for number in range(_STEPS):
-        run = _run(deployment, job, f"{job}-after-{number}", defect, *flags)
-        if run.exit_code != 0:
-            run.then, flags = _follow(deployment, job, " ".join(str(line.get("problem")) for line in run.said))
-        yield run
-        if run.exit_code == 0:
+        ended = run(deployment, job, f"{job}-after-{number}", defect, *flags)
+        if ended.exit_code != 0:
+            ended.then, flags = _follow(deployment, job, " ".join(str(line.get("problem")) for line in ended.said))
+        yield ended
+        if ended.exit_code == 0:
             return
     raise ProofFailed(
         f"{deployment.source}: {job} does not run after {_STEPS} times of doing what it says; its logs are in {deployment.directory}"
     )
 
 
-def _run(deployment: Deployment, job: str, name: str, defect: str, *flags: str) -> Run:
+def run(deployment: Deployment, job: str, name: str, defect: str, *flags: str) -> Run:
+    """One of the jobs, until it has done what is there."""
     arguments = (job, "--config", str(deployment.config_path), "--available-now", *flags)
     child = deployment.start(name, "proofs.driver", defect, "", "0", "", *arguments)
     code = deployment.ended(child)

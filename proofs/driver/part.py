@@ -9,8 +9,10 @@ from typing import Any
 
 from console.stack import Stack
 from proofs.deployment import Conditions, Deployment, ProofFailed
+from proofs.driver import lost as losing
 from proofs.driver.deaths import as_results
 from proofs.driver.measured import differing
+from proofs.driver.points import JOBS
 from proofs.driver.scenes import GOLD, SCENES, Scene, conditions
 from proofs.evidence import Evidence
 
@@ -49,11 +51,11 @@ def play(stack: Stack, directory: Path, source: str, scene: Scene, under: Condit
         played = scene.play(deployment)
         rested = deployment.rest(REST_SECONDS)
         deployment.stop(bridge)
-        for job in played.running:
-            deployment.stop(job)
-        for name, code in (("land", deployment.land(name="last-bronze")), ("refine", deployment.refine("last-refine"))):
-            if code != 0:
-                raise ProofFailed(f"{source}: the last {name} ended with exit code {code}; its log is in {deployment.directory}")
+        for child in played.running:
+            deployment.stop(child)
+        for job in JOBS:
+            if (code := losing.run(deployment, job, f"last-{job}", scene.defect).exit_code) != 0:
+                raise ProofFailed(f"{source}: the last {job} ended with exit code {code}; its log is in {deployment.directory}")
         verdict = deployment.verify(settled=rested)
         if again and (lines := differing(deployment)):
             verdict = replace(verdict, failures=verdict.failures | {GOLD: len(lines)}, examples=verdict.examples | {GOLD: lines[0]})

@@ -36,9 +36,11 @@ class Scene:
     play: Callable[[Deployment], Played]
     checks: frozenset[str] = frozenset()
     """With a defect on purpose: the checks of which one at least must fail. Else none may."""
+    defect: str = ""
+    """In all jobs, the last ones too: these would else make good what it did."""
 
 
-def conditions(points: int = 100, rate: int = 100, changes: float = 1.0) -> Conditions:
+def conditions(points: int = 100, rate: int = 100, changes: float = 0.25) -> Conditions:
     """A plant with so many late values, edits and deletions a second each, so that silver has something to merge in nearly each batch.
 
     Nobody tells of edits and deletions; they are found where a late value has its hour read again. Points have a past beyond what is read:
@@ -99,7 +101,7 @@ def _one(name: str) -> dict[str, Point]:
 
 
 def _defect(name: str, play: Callable[[str], Callable[[Deployment], Played]], *checks: str) -> Scene:
-    return Scene(DEFECT + name, play(name), frozenset(checks))
+    return Scene(DEFECT + name, play(name), frozenset(checks), name)
 
 
 WITH_DEFECTS = [
