@@ -48,7 +48,7 @@ def conditions(points: int = 100, rate: int = 100, changes: float = 0.25) -> Con
     """
     return Conditions(
         plant=(
-            "--profile", "verify", "--points", str(points), "--rate", str(rate), "--history", "480",
+            "--profile", "verify", "--points", str(points), "--rate", str(rate), "--history", "1800",
             "--late", str(changes), "--edits", str(changes), "--deletes", str(changes), "--event-frames", "0",
         ),
         settings={
