@@ -64,9 +64,10 @@ def incidents_accept(
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
-    """Accept that what an incident names is lost, so that landing goes on behind it; then start the Spark job again.
+    """Accept what an incident says is lost.
 
-    For SEQUENCE_HOLE, SEQUENCE_REPEATED and RECORDS_LOST. What the archive of PI still has comes back with `pibridge rescan`.
+    SEQUENCE_HOLE, SEQUENCE_REPEATED: landing has stopped; start `pibridge land` again afterwards, and what a hole may have stated is read
+    again by itself. RECORDS_LOST: landing has gone on, and has commanded a rescan; accept it once that job is done.
     """
     _print_incidents([incidents.accept(load(config), incident_id, reason)], as_json)
 

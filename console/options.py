@@ -8,4 +8,4 @@ import typer
 ConfigOption = Annotated[Path, typer.Option("--config", help="Configuration file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 DEFAULT_CONFIG = Path("pibridge.yaml")
-ReasonOption = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Kept with the job, for others to read.")]
+ReasonOption = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Kept with it, for others to read.")]

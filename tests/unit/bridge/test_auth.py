@@ -12,17 +12,20 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
+from bridge.auth import Kept
 from bridge.channel import Channel
 from bridge.errors import PINotLetIn, PIRefused, PIUnavailable
 from bridge.hearing import Ear, Reconnect, addresses
 from bridge.pitime import Moment
 from bridge.piwebapi import PIWebAPI
 from runtime.masking import MASKED, Mask
+from schemas.config import BasicAuth
 from simulator.server import Running
 from tests.unit.bridge.plant import BASIC, ENVIRONMENT, PASSWORD, USER, begin_fault, config_of, simulated
 from tests.unit.bridge.test_metrics import value
 from tests.unit.bridge.world import at, incarnation
 
+SERVER = "85bb49d6-f101-4807-baf9-57c2fbd33000"
 CLIENT, CLIENT_SECRET = "plant:bridge", ENVIRONMENT["CLIENT_SECRET"]
 OAUTH = {"client_id": CLIENT, "client_secret": CLIENT_SECRET}
 
@@ -181,6 +184,42 @@ async def test_a_channel_that_is_refused_is_not_tried_again_at_once_for_accounts
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(Channel(pi, config, ear, present).run(), 0.5)
         assert ear.reasons == ["the handshake was answered with status 401"]
+
+
+async def test_a_password_that_a_read_was_refused_with_is_not_shown_by_channels_either(tmp_path: Path) -> None:
+    async with simulated(user=USER, password="another") as running, asking(tmp_path, running, BASIC) as pi:
+        with pytest.raises(PIRefused, match="401"):
+            await pi.read_clock()
+        ((address, _),) = addresses(pi.base, ["F1DP"], 5, 4096)
+        ear, config = Attentive(address), config_of(tmp_path, pi.base, str(running.server_id), auth=BASIC).pi
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(Channel(pi, config, ear, present).run(), 0.5)
+        assert set(ear.reasons) == {"PI refused the credentials; they are not shown again so soon, for accounts lock"}
+
+
+async def test_after_a_refusal_a_password_is_shown_once_in_half_a_minute_until_it_is_another(tmp_path: Path) -> None:
+    file, seconds = tmp_path / "password", [100.0]
+    file.write_text("wrong")
+    auth = config_of(tmp_path, "http://127.0.0.1:1/piwebapi", SERVER, auth=BASIC | {"password": f"${{file:{file}}}"}).pi.auth
+    assert isinstance(auth, BasicAuth)
+    kept = Kept(auth, Mask(), lambda: seconds[0])
+    for _ in range(2):
+        shown = await kept.headers()
+        assert not await kept.renewed(shown)
+        for later in (0.0, 29.9):
+            seconds[0] += later
+            with pytest.raises(PIUnavailable, match="not shown again so soon"):
+                await kept.headers()
+        seconds[0] += 0.2
+    assert await kept.headers() == shown
+    with pytest.raises(PIUnavailable):  # another one waits for what PI says to the first
+        await kept.headers()
+    seconds[0] += 2.1
+    assert await kept.headers() == await kept.headers() == shown
+    assert not await kept.renewed(shown)
+    file.write_text("right")
+    assert await kept.headers() == await kept.headers() != shown
+    assert await kept.renewed(shown), "it was another that PI refused"
 
 
 async def test_a_channel_whose_streams_pi_refuses_ends(tmp_path: Path) -> None:
