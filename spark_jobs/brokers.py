@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 
 from schemas import config
 from spark_jobs import kafka
-from spark_jobs.errors import Unavailable
+from spark_jobs.errors import Misconfigured, Unavailable
 from spark_jobs.sequences import Place
 
 _TIMEOUT_MS = 15_000
@@ -22,10 +22,10 @@ class Brokers:
         self._settings = settings
 
     def topic_ids(self, names: Iterable[str]) -> dict[str, str]:
-        """Kafka's id of each topic. Raises Unavailable if Kafka does not answer, or lacks one."""
+        """Kafka's id of each topic. Raises Unavailable if Kafka does not answer, Misconfigured if it lacks one."""
         described = self._ask(lambda admin: self._ids(admin, set(names)))
         if missing := sorted(set(names) - described.keys()):
-            raise Unavailable(f"Kafka has no topic {', '.join(missing)}: create the topics first (pibridge topics apply)")
+            raise Misconfigured(f"Kafka has no topic {', '.join(missing)}: create the topics first (pibridge topics apply)")
         return {name: described[name] for name in names}
 
     def earliest(self, names: Iterable[str]) -> dict[Place, int]:

@@ -36,8 +36,9 @@ that is gone or an older copy (bring it back, or --rebuild), frames that a topic
 anew.
 Progress goes to stderr, one JSON object a line.
 
-exit codes: 0 ended as asked; 1 tables, checkpoint and Kafka disagree, a person has to decide; 2 usage or configuration;
-3 Kafka, registry or Java unavailable, start again later; 130 interrupted
+exit codes: 0 ended as asked; 1 do not start again: the log's `problem` says what a person has to decide, or what failed; 2 usage or
+configuration, or a topic, a schema, Java or a connector is missing; 3 Kafka or the registry does not answer, a disk is full, or Java was
+killed: start again later; 130 interrupted
 """
 
 
@@ -49,8 +50,9 @@ too, and removes what no reader needs any more: a week after, and a day after in
 compares all of bronze with what the tables hold, and goes on. An hour of which bronze has fewer samples than were stated stays as it is
 until it is read again, which a warning tells.
 
-exit codes: 0 ended as asked; 1 tables and checkpoints disagree, or another process is at it; 2 usage or configuration; 3 no bronze yet, no
-room on a disk, or no Java; 130 interrupted
+exit codes: 0 ended as asked; 1 do not start again: the log's `problem` says what a person has to decide (tables and checkpoints disagree,
+another process is at it), or what failed; 2 usage or configuration, or Java or a connector is missing; 3 no bronze yet, a disk is full, or
+Java was killed: start again later; 130 interrupted
 """
 
 _RECONCILE_EPILOG = """\
@@ -59,8 +61,8 @@ silver; coverage and its holes; and with --pi-counts, what PI counts. Nothing is
 (pibridge reconcile --repair has it done). Rows go to silver.pi_completeness, the result to stdout as one JSON object.
 It may run beside `bronze` and `refine`; what silver cannot have seen yet is not held against it.
 
-exit codes: 0 complete; 1 something is missing or altered, or nothing is covered in the range; 2 usage or configuration; 3 no silver yet,
-no Java, or PI gave no number for some hours; 130 interrupted
+exit codes: 0 complete; 1 something is missing or altered, or nothing is covered in the range; 2 usage or configuration, or no Java; 3 no
+silver yet, or PI gave no number for some hours; 130 interrupted
 """
 _QUERY_EPILOG = """\
 The tables are there by their names, without a schema: pi_timeseries, pi_coverage, pi_timeseries_cleaned, pi_metrics_hourly, …, and the
@@ -69,7 +71,7 @@ view pi_timeseries_now, which has the newest of everything. Nothing can be chang
   query --file last_values --param tag=FIC%
   query "SELECT count(*) AS events FROM pi_timeseries_cleaned WHERE event_time >= :since" --param since=2024-01-31T00:00:00Z
 
-exit codes: 0 answered; 1 the question failed; 2 usage, configuration or no question; 3 no tables yet, or no Java; 130 interrupted
+exit codes: 0 answered; 1 the question failed; 2 usage, configuration, no question, or no Java; 3 no tables yet; 130 interrupted
 """
 _EXIT_CODES = {"complete": 0, "incomplete": 1, "empty": 1, "unanswered": 3}
 

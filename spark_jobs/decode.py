@@ -19,7 +19,7 @@ from pyspark.sql.avro.functions import from_avro
 
 from schemas import topics, wire
 from spark_jobs import evolution, tables
-from spark_jobs.errors import Unavailable
+from spark_jobs.errors import Misconfigured
 from spark_jobs.registry import Definition, Registry
 from spark_jobs.sequences import Place
 
@@ -65,7 +65,7 @@ class Decoder:
     """Decodes the batches of one query."""
 
     def __init__(self, registry: Registry, source: str) -> None:
-        """Raises Unavailable if the registry does not answer, or knows no schema of frames: all of them would become dead letters."""
+        """Raises Unavailable if the registry does not answer, Misconfigured if it knows no schema of frames, so that none can be read."""
         self._registry = registry
         self._records = tables.records_by_topic(source)
         self.definitions = {record: wire.raw_schema(record) for record in tables.RECORDS}
@@ -74,7 +74,7 @@ class Decoder:
         subjects = {topic.subject(source): topic.record for topic in topics.TOPICS if topic.name(source) in self._records}
         newest = {subject: registry.newest(subject) for subject in subjects}
         if emptied := sorted(subject for subject, found in newest.items() if found is None and subjects[subject] == "value_frame"):
-            raise Unavailable(
+            raise Misconfigured(
                 f"the registry has no schema under {', '.join(emptied)}: if it had, bring back what it stored, since frames in Kafka "
                 "name schemas by their ids; if it is new, run: pibridge schemas register"
             )

@@ -18,7 +18,7 @@ class LostRecords(Refused):
 
 
 class Misconfigured(LandError):
-    """The configuration asks for something that cannot be done."""
+    """The configuration asks for something that cannot be done, or what it needs was never set up: starting again does not help."""
 
     exit_code = 2
 

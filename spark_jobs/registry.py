@@ -16,7 +16,7 @@ from fastavro.schema import SchemaParseException
 
 from schemas import config, wire
 from spark_jobs import http
-from spark_jobs.errors import Unavailable
+from spark_jobs.errors import Misconfigured, Unavailable
 
 _UNKNOWN_SCHEMA = 40403
 _UNKNOWN_KEPT_SECONDS = 60.0
@@ -88,11 +88,11 @@ class Registry:
         self._unknown[schema_id] = (now + _UNKNOWN_KEPT_SECONDS, missing)
 
     def id_of(self, subject: str, text: str) -> int:
-        """The id of a schema that was registered under a subject. Raises Unavailable if it was not: producers never register."""
+        """The id of a schema that was registered under a subject. Raises Misconfigured if it was not: producers never register."""
         found = self._ask("POST", f"subjects/{quote(subject, safe='')}", {"schema": text, "schemaType": "AVRO"})
         answer = _json(found)
         if found.status_code != 200 or not isinstance(answer, dict) or not isinstance(answer.get("id"), int):
-            raise Unavailable(f"subject {subject} lacks this version's schema; run: pibridge schemas register")
+            raise Misconfigured(f"subject {subject} lacks this version's schema; run: pibridge schemas register")
         return int(answer["id"])
 
     def newest(self, subject: str) -> Definition | None:

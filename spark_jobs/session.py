@@ -14,7 +14,7 @@ from pyspark.errors import PySparkException, PySparkRuntimeError
 from pyspark.sql import SparkSession
 
 from schemas.config import Lakehouse
-from spark_jobs.errors import Unavailable
+from spark_jobs.errors import Misconfigured
 
 _DEFAULTS = {
     "spark.master": "local[*]",
@@ -142,7 +142,7 @@ def _started(merged: dict[str, str], file: Path) -> SparkSession:
     try:
         return SparkSession.builder.getOrCreate()
     except (PySparkRuntimeError, FileNotFoundError) as error:
-        raise Unavailable(
+        raise Misconfigured(
             "Spark cannot start Java: install a Java 21 runtime or set JAVA_HOME to one (JAVA_HOME is "
             f"{os.environ.get('JAVA_HOME') or 'not set'})"
         ) from error
@@ -165,7 +165,7 @@ def _require_connectors(spark: SparkSession) -> None:
     # A class that cannot be loaded is shown as a package by the gateway.
     missing = sorted({artifact for name, artifact in _CONNECTORS.items() if "JavaClass" not in type(_member(jvm, name)).__name__})
     if missing:
-        raise Unavailable(
+        raise Misconfigured(
             f"Spark runs without {', '.join(missing)}: name the jars in lakehouse.spark, "
             "as spark.driver.extraClassPath or spark.jars.packages"
         )

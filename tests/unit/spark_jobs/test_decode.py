@@ -6,7 +6,7 @@ import pytest
 
 from schemas import topics, wire
 from spark_jobs.decode import Decoder
-from spark_jobs.errors import Unavailable
+from spark_jobs.errors import Misconfigured
 from spark_jobs.registry import Definition, Registry
 
 
@@ -28,7 +28,7 @@ def decoder(*without: topics.Topic) -> Decoder:
 
 def test_a_registry_that_lost_the_schema_of_frames_ends_the_job_before_all_of_them_are_set_aside() -> None:
     for topic in (topics.LIVE, topics.RECORDED, topics.HISTORY):
-        with pytest.raises(Unavailable, match=rf"no schema under {topic.subject('p')}: if it had, .* run: pibridge schemas register"):
+        with pytest.raises(Misconfigured, match=rf"no schema under {topic.subject('p')}: if it had, .* run: pibridge schemas register"):
             decoder(topic)
 
 

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from schemas import config, wire
-from spark_jobs.errors import Unavailable
+from spark_jobs.errors import Misconfigured, Unavailable
 from spark_jobs.registry import Registry, usable
 
 SETTINGS = config.Registry.model_construct(url="http://127.0.0.1:1/apis", auth=config.Anonymous(kind="anonymous"), ca_file=None)
@@ -113,6 +113,6 @@ def test_the_id_of_a_registered_schema_is_found_and_one_that_is_not_is_never_reg
     answers = Answers(httpx2.Response(200, json={"id": 9}), httpx2.Response(404, json={"error_code": 40403}))
     with registry(answers) as made:
         assert made.id_of("pi.p.incidents-value", "{}") == 9
-        with pytest.raises(Unavailable, match=r"incidents-value lacks this version's schema; run: pibridge schemas register"):
+        with pytest.raises(Misconfigured, match=r"incidents-value lacks this version's schema; run: pibridge schemas register"):
             made.id_of("pi.p.incidents-value", "{}")
     assert answers.asked == ["/apis/subjects/pi.p.incidents-value"] * 2
