@@ -1,5 +1,6 @@
 """Commands that come in groups: `pibridge topics`, `schemas` and `incidents`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,9 +20,17 @@ incidents_app = typer.Typer(help="What was lost, refused or late, and what becam
 def topics_plan(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
     """Show the topics as they should be beside what Kafka has, and the rights that each process needs. Changes nothing."""
     settings = load(config)
-    planned = [{"topic": p.name, "partitions": p.partitions, "key": p.topic.key, "state": p.state} for p in topics.plan(settings)]
+    planned = [
+        {"topic": p.name, "partitions": p.partitions, "replication": p.replication, "key": p.topic.key, "settings": _text(p.settings)}
+        | {"state": p.state}
+        for p in topics.plan(settings)
+    ]
     rules = [dict(zip(("process", "operation", "resource", "name"), rule, strict=True)) for rule in topics.acls(settings)]
     print_result({"schema_version": 1, "topics": planned, "acls": rules}, as_json)
+
+
+def _text(settings: dict[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in sorted(settings.items()))
 
 
 @topics_app.command("apply")
@@ -52,6 +61,7 @@ def incidents_list(
     as_json: JsonOption = False,
 ) -> None:
     """List incidents that are not closed, the one that changed last at the end."""
+    ctx.obj = config
     if ctx.invoked_subcommand is None:
         found = incidents.newest(load(config)).values()
         _print_incidents([incident for incident in found if all_ or incident["state"] != "CLOSED"], as_json)
@@ -60,8 +70,9 @@ def incidents_list(
 @incidents_app.command("accept")
 def incidents_accept(
     incident_id: Annotated[str, typer.Argument(metavar="ID", help="The incident.")],
+    ctx: typer.Context,
     reason: ReasonOption = None,
-    config: ConfigOption = DEFAULT_CONFIG,
+    config: Annotated[Path | None, typer.Option("--config", help="Configuration file.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Accept what an incident says is lost.
@@ -69,7 +80,7 @@ def incidents_accept(
     SEQUENCE_HOLE, SEQUENCE_REPEATED: landing has stopped; start `pibridge land` again afterwards, and what a hole may have stated is read
     again by itself. RECORDS_LOST: landing has gone on, and has commanded a rescan; accept it once that job is done.
     """
-    _print_incidents([incidents.accept(load(config), incident_id, reason)], as_json)
+    _print_incidents([incidents.accept(load(config or ctx.obj), incident_id, reason)], as_json)
 
 
 def _print_incidents(found: list[Incident], as_json: bool) -> None:

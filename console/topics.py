@@ -38,6 +38,9 @@ class Planned:
     name: str
     partitions: int
     existing_partitions: int | None
+    replication: int
+    settings: dict[str, str]
+    """Kafka's, of the topic."""
 
     @property
     def state(self) -> str:
@@ -59,7 +62,12 @@ def plan(config: Config) -> list[Planned]:
             if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
                 raise
             found[name] = None
-    return [Planned(topic, name, topic.partition_count(config.delivery.shards), found[name]) for name, topic in wanted.items()]
+    replication, shards = config.kafka.replication, config.delivery.shards
+    common = {} if replication == 1 else {"min.insync.replicas": str(config.kafka.min_insync_replicas)}
+    return [
+        Planned(topic, name, topic.partition_count(shards), found[name], replication, topic.settings | common)
+        for name, topic in wanted.items()
+    ]
 
 
 def apply(config: Config) -> list[Planned]:
@@ -67,11 +75,7 @@ def apply(config: Config) -> list[Planned]:
     missing = [planned for planned in plan(config) if planned.existing_partitions is None]
     if not missing:
         return []
-    settings = {} if config.kafka.replication == 1 else {"min.insync.replicas": str(config.kafka.min_insync_replicas)}
-    new = [
-        NewTopic(p.name, num_partitions=p.partitions, replication_factor=config.kafka.replication, config=p.topic.settings | settings)
-        for p in missing
-    ]
+    new = [NewTopic(p.name, num_partitions=p.partitions, replication_factor=p.replication, config=p.settings) for p in missing]
     admin = _admin(config)
     for future in admin.create_topics(new, request_timeout=_SECONDS).values():
         future.result()
@@ -103,6 +107,11 @@ def acls(config: Config) -> list[tuple[str, str, str, str]]:
     rules += [("pibridge incidents", "Read, Describe", "topic", INCIDENTS.name(source))]
     rules += [("pibridge incidents accept", "Write, Describe", "topic", INCIDENTS.name(source))]
     rules += [("pibridge incidents", "Read", "group", f"{kafka.group_id}-reader")]
+    rules += [("pibridge reconcile", "Read, Describe", "topic", POINTS.name(source))]
+    rules += [("pibridge reconcile --repair", "Write, Describe", "topic", COMMANDS.name(source))]
+    rules += [("pibridge reconcile --repair", "Read, Describe", "topic", JOBS.name(source))]
+    rules += [("pibridge reconcile", "Read", "group", f"{kafka.group_id}-reader")]
+    rules += [("pibridge topics apply", "Create, Describe", "topic, by prefix", f"pi.{source}.")]
     return [*rules, ("spark_jobs", "Read", "group, by prefix", f"{kafka.group_id}-bronze")]
 
 

@@ -3,6 +3,7 @@
 import argparse
 import json
 import logging
+import os
 import signal
 import sys
 import threading
@@ -88,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    bronze.add_argument("--config", type=Path, required=True, metavar="FILE", help="the configuration, pibridge.yaml")
+    _add_config(bronze)
     bronze.add_argument(
         "--available-now", action="store_true", help="land what is committed now, then end (for a scheduler, and for tests)"
     )
@@ -106,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog=_REFINE_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    refined.add_argument("--config", type=Path, required=True, metavar="FILE", help="the configuration, pibridge.yaml")
+    _add_config(refined)
     refined.add_argument("--available-now", action="store_true", help="refine what bronze has now, then end")
     refined.set_defaults(job=_refine)
     _add_reconcile(jobs)
@@ -121,6 +122,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(chosen.job(settings, chosen))
 
 
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    default = Path(os.environ.get(config.CONFIG_VARIABLE, config.DEFAULT_CONFIG))
+    told = f"the configuration (default: ${config.CONFIG_VARIABLE}, else {config.DEFAULT_CONFIG})"
+    parser.add_argument("--config", type=Path, default=default, metavar="FILE", help=told)
+
+
 def _add_reconcile(jobs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = jobs.add_parser(
         "reconcile",
@@ -129,7 +136,7 @@ def _add_reconcile(jobs: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         epilog=_RECONCILE_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the configuration, pibridge.yaml")
+    _add_config(parser)
     parser.add_argument("--from", dest="begin", default="7d", metavar="T", help="an instant, or so long ago (default %(default)s)")
     parser.add_argument("--to", dest="end", metavar="T", help="the end, exclusive (default: now); whole hours are looked at")
     parser.add_argument("--pi-counts", type=Path, metavar="FILE", help="what `python -m bridge count` wrote")
@@ -149,7 +156,7 @@ def _add_query(jobs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         epilog=_QUERY_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the configuration, pibridge.yaml")
+    _add_config(parser)
     asked = parser.add_mutually_exclusive_group(required=True)
     asked.add_argument("sql", nargs="?", metavar="SQL", help="the question")
     asked.add_argument("--file", metavar="NAME", help="a file with the question, or the name of one that comes along")

@@ -26,7 +26,7 @@ def test_help_teaches_what_is_needed_and_what_exit_codes_mean(capsys: pytest.Cap
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["bronze"], ["silver", "--config", "x"], ["query", "--config", "x"], ["query", "--config", "x", "--file", "y", "z"]]
+    "arguments", [[], ["silver", "--config", "x"], ["query", "--config", "x"], ["query", "--config", "x", "--file", "y", "z"]]
 )
 def test_a_wrong_command_line_is_code_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
