@@ -61,5 +61,5 @@ class Corrections:
             index = self._random.randrange(len(stream.recorded(near.ticks, near.ticks)))
             if kind == "edit":
                 stream.edit(near.ticks, index, profile.correction(self._made, near.ticks))
-            else:
+            elif stream.newest(near.ticks - 1) is not None:  # a point always has its first event: PI's own is the state Pt Created
                 stream.delete(near.ticks, index)

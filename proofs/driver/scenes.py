@@ -40,15 +40,15 @@ class Scene:
     """In all jobs, the last ones too: these would else make good what it did."""
 
 
-def conditions(points: int = 100, rate: int = 100, changes: float = 0.25) -> Conditions:
+def conditions(points: int = 60, rate: int = 60, changes: float = 0.25) -> Conditions:
     """A plant with so many late values, edits and deletions a second each, so that silver has something to merge in nearly each batch.
 
-    Nobody tells of edits and deletions; they are found where a late value has its hour read again. Points have a past beyond what is read:
-    one whose every value was deleted would have none, and what PI says then is what it says of an archive that is away.
+    Nobody tells of edits and deletions; they are found where a late value has its hour read again. The past
+    is short: an hour of it is what each late value costs, and what every batch goes over again.
     """
     return Conditions(
         plant=(
-            "--profile", "verify", "--points", str(points), "--rate", str(rate), "--history", "1800",
+            "--profile", "verify", "--points", str(points), "--rate", str(rate), "--history", "480",
             "--late", str(changes), "--edits", str(changes), "--deletes", str(changes), "--event-frames", "0",
         ),
         settings={

@@ -90,6 +90,21 @@ async def test_the_verify_profile_makes_late_values_edits_and_deletions_and_tell
     assert max(ages) > 2000 * TICKS_PER_SECOND, "as far back as history reaches"
 
 
+async def test_however_much_is_deleted_a_point_keeps_its_first_event(start_simulator: StartSimulator) -> None:
+    sim = await start_simulator(
+        profile="verify", points=20, late_per_second=0, edits_per_second=0, deletes_per_second=200, history_seconds=600
+    )
+    streams = sim.running.store.streams
+    before = {stream.point.point_id: await sim.archive(stream) for stream in streams}
+    sim.advance(60)
+    after = {stream.point.point_id: await sim.archive(stream) for stream in streams}
+    assert (await sim.control("/status"))["events_deleted"] > 1000
+    assert {point: rows[0] for point, rows in before.items() if rows}.items() <= {
+        point: rows[0] for point, rows in after.items() if rows
+    }.items()
+    assert any(len(rows) == 1 < len(before[point]) for point, rows in after.items())
+
+
 async def test_the_same_seed_corrects_the_same(start_simulator: StartSimulator) -> None:
     found = []
     for seed in (5, 5, 6):
