@@ -22,6 +22,11 @@ _WORKING_SECONDS = (0.0, 8.0)
 _OPEN_SHARE, _MOST_DRAWN = 0.3, 3
 
 
+def left_open(found: Mapping[str, Any]) -> bool:
+    """Whether what lies there, by query, has a batch that was planned and not committed."""
+    return any(left["planned"] > left["committed"] for left in found.values())
+
+
 @dataclass
 class Death:
     """A `kill -9`, and what came of it."""
@@ -39,7 +44,7 @@ class Death:
     @property
     def open(self) -> bool:
         """Whether it left a batch open."""
-        return any(left["planned"] > left["committed"] for left in self.found.values())
+        return left_open(self.found)
 
     @property
     def as_expected(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from console.stack import Stack
 from proofs.deployment import Conditions, Deployment, ProofFailed
 from proofs.driver import lost as losing
-from proofs.driver.deaths import as_results
+from proofs.driver.deaths import as_results, left_open
 from proofs.driver.measured import differing
 from proofs.driver.points import JOBS
 from proofs.driver.scenes import GOLD, SCENES, Scene, conditions
@@ -95,7 +95,7 @@ def table(results: dict[str, Any]) -> str:
         failed = ", ".join(f"{check} {count}" for check, count in sorted(result["failures"].items())) or "none"
         missed = [death["point"] for death in deaths if not death["as_expected"]]
         mark = "" if result["as_expected"] else f" (NOT AS EXPECTED{': ' if missed else ''}{', '.join(missed)})"
-        inside = sum(any(left["planned"] > left["committed"] for left in death["found"].values()) for death in deaths)
+        inside = sum(left_open(death["found"]) for death in deaths)
         most = max((death["repeated_seconds"] for death in deaths if death["repeated_seconds"] is not None), default=0.0)
         lines.append(f"| {name} | {len(deaths)} ({inside}) | {failed}{mark} | {most:g} | {result['seconds']:g} |")
     for name, result in results.items():

@@ -3,13 +3,12 @@
 import ast
 import re
 import sys
-from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
-from tests.unit.test_house import ROOMS, ROOT, sources
+from tests.unit.test_house import ROOMS, ROOT, names_imported, sources
 
 PROCESSES = {
     "bridge": "bridge", "processors": "stream_processors", "spark": "spark_jobs", "simulator": "simulator", "verifier": "verifier",
@@ -19,16 +18,6 @@ PROCESSES = {
 ELSEWHERE = {"faust": "faust-streaming"}
 FOR_TESTS = {ROOT / "simulator" / "pytest_plugin.py"}
 """Imported by other projects' tests, which have pytest."""
-
-
-def imported(path: Path) -> Iterator[str]:
-    """Modules that a file imports when it is imported itself."""
-    for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def file_of(module: str) -> Path | None:
@@ -45,7 +34,7 @@ def needed(room: str) -> set[str]:
         if path in seen:
             continue
         seen.add(path)
-        for name in imported(path):
+        for name in names_imported(ast.parse(path.read_text()).body):  # what is imported when it is imported itself
             top = name.split(".")[0]
             if top not in ROOMS:
                 names.add(top)
